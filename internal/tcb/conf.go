@@ -1,0 +1,67 @@
+package tcb
+
+import (
+	"time"
+
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// Conf is what the user may set of a connection. The shell owns it, options write it, and SetConf
+// brings a change to a running machine. A listener's is copied to what it accepts.
+type Conf struct {
+	NoDelay    bool // TCP_NODELAY: no Nagle
+	Cork       bool // TCP_CORK: full segments only, for at most 200 ms
+	QuickAck   bool // TCP_QUICKACK
+	KeepAlive  bool // SO_KEEPALIVE
+	OOBInline  bool // SO_OOBINLINE
+	SACK       bool // offer and accept selective acknowledgement (RFC 2018)
+	Scaling    bool // offer and accept window scaling (RFC 7323 §2)
+	ECN        bool // ask for and accept ECN (RFC 3168)
+	Timestamps tcpip.TimestampMode
+
+	MaxSegment   int                      // TCP_MAXSEG: upper bound of the MSS both ways, bytes; 0 is none
+	WindowClamp  int                      // TCP_WINDOW_CLAMP: upper bound of the advertised window, bytes; 0 is none
+	NotSentLow   int                      // TCP_NOTSENT_LOWAT, bytes; 0 is none
+	SynRetries   int                      // TCP_SYNCNT
+	Retries      int                      // net.ipv4.tcp_retries2
+	Linger       tcpip.Opt[time.Duration] // SO_LINGER: 0 makes Close a reset
+	Linger2      time.Duration            // TCP_LINGER2: how long an orphan stays in FIN-WAIT-2; negative: not at all
+	UserTimeout  time.Duration            // TCP_USER_TIMEOUT; 0 is the number of retries
+	KeepIdle     time.Duration            // TCP_KEEPIDLE
+	KeepInterval time.Duration            // TCP_KEEPINTVL
+	KeepCount    int                      // TCP_KEEPCNT
+	DeferAccept  int                      // TCP_DEFER_ACCEPT, as a number of SYN-ACK retransmissions
+
+	Congestion Congestion // TCP_CONGESTION
+
+	// Buffers, in slab bytes. A fixed size turns tuning off, as SO_SNDBUF and SO_RCVBUF do.
+	SendBuffer, ReceiveBuffer       tcpip.Opt[int]
+	SendBufferMax, ReceiveBufferMax int // where tuning ends (net.ipv4.tcp_wmem[2], tcp_rmem[2])
+
+	RTOMin, RTOMax time.Duration // 200 ms, 120 s on Linux
+	InitialWindow  int           // initial congestion window, segments (RFC 6928)
+}
+
+// Congestion names a congestion control algorithm.
+type Congestion uint8
+
+// The algorithms.
+const (
+	Cubic Congestion = iota // RFC 9438
+	Reno                    // RFC 5681, 6582
+)
+
+// Path is what the shell knows of the way to the peer.
+type Path struct {
+	MTU        int  // bytes of the largest IP packet
+	NetHeader  int  // bytes of IP header and options or extension headers in front of ours
+	AdvMSS     int  // MSS to announce: the link's MTU less fixed headers
+	MaxSegment int  // payload bytes of the largest super-segment the link takes; 0: one wire segment at a time
+	SameHost   bool // the peer is in this process or on this host
+}
+
+// Identity is what the shell chose for the connection.
+type Identity struct {
+	ISS      uint32 // RFC 6528
+	TSOffset uint32 // added to the millisecond clock to give TSval
+}

@@ -1,0 +1,51 @@
+package stack
+
+import (
+	"slices"
+)
+
+// config is a snapshot of what packets are routed by. Readers load it once and use it without a lock;
+// a writer copies it, changes the copy and publishes that.
+type config struct {
+	generation uint64 // grows with every change; cached routes compare it
+	nics       []*NIC // in the order of their addition
+	removed    []*NIC // whose links may still have goroutines
+	addresses  addressTable
+	routes     routeTable
+}
+
+// change publishes a changed copy of the configuration, unless f fails. s.mu is held.
+func (s *Stack) change(f func(*config) error) error {
+	c := *s.conf.Load()
+	c.nics, c.removed = slices.Clone(c.nics), slices.Clone(c.removed)
+	c.addresses, c.routes = c.addresses.clone(), c.routes.clone()
+	if err := f(&c); err != nil {
+		return err
+	}
+	c.generation++
+	s.conf.Store(&c)
+	return nil
+}
+
+// invalidate makes every cached route be looked up afresh.
+func (s *Stack) invalidate() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_ = s.change(func(*config) error { return nil })
+}
+
+// forget takes the NIC, its addresses and its routes out of the configuration.
+func (n *NIC) forget() {
+	s := n.stack
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_ = s.change(func(c *config) error {
+		c.nics = slices.DeleteFunc(c.nics, func(m *NIC) bool { return m == n })
+		c.removed = append(c.removed, n)
+		c.addresses.forget(n)
+		c.routes.forget(n)
+		return nil
+	})
+}
+
+func (s *Stack) removedNICs() []*NIC { return s.conf.Load().removed }

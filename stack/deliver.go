@@ -1,0 +1,123 @@
+package stack
+
+import (
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// receiver is the NIC as its link sees it.
+type receiver NIC
+
+func (r *receiver) Stack() *Stack { return r.stack }
+
+func (r *receiver) Deliver(w *Work, batch []*Packet) {
+	n := (*NIC)(r)
+	if w == nil {
+		w = n.stack.Begin()
+		defer w.End()
+	}
+	if !n.Up() {
+		for _, p := range batch {
+			p.NIC = n
+			p.Drop(tcpip.DropLinkDown)
+		}
+		return
+	}
+	if n.info.Load().Offload&OffloadReceive == 0 && len(batch) > 1 {
+		batch = n.merge(batch)
+	}
+	now := n.stack.Now()
+	bytes := 0
+	for _, p := range batch {
+		bytes += p.Len()
+	}
+	n.counters.RxPackets.Add(uint64(len(batch)))
+	n.counters.RxBytes.Add(uint64(bytes))
+	for _, p := range batch {
+		n.receive(w, now, p)
+	}
+}
+
+func (n *NIC) receive(w *Work, now tcpip.Time, p *Packet) {
+	p.NIC = n
+	p.At = now
+	if p.hops++; p.hops > maxHops {
+		p.Drop(tcpip.DropLoop)
+		return
+	}
+	n.tap(TapIn, p, tcpip.DropNone)
+	if p.Link.Type == PacketOtherHost && !n.promiscuous.Load() {
+		p.Drop(tcpip.DropOtherHost)
+		return
+	}
+	proto := n.stack.Network(p.EtherType)
+	if proto == nil {
+		p.Drop(tcpip.DropUnknownType)
+		return
+	}
+	proto.Receive(w, n, p)
+}
+
+func (r *receiver) TxReady(w *Work, queue int) {
+	if w == nil {
+		w = r.stack.Begin()
+		defer w.End()
+	}
+	if queue < len(r.queues) {
+		r.queues[queue].restart(w)
+	}
+}
+
+func (r *receiver) LinkChanged(w *Work) {
+	if w == nil {
+		w = r.stack.Begin()
+		defer w.End()
+	}
+	info := r.link.Info()
+	r.info.Store(&info)
+	(*NIC)(r).changed(w)
+}
+
+func (r *receiver) Dropped(p *Packet, d tcpip.Drop) {
+	if r.observer != nil {
+		r.observer.ObserveDrop(p, d)
+	}
+}
+
+// transmit gives a batch to the link, after cutting what it cannot carry and finishing checksums, and
+// returns what has to wait.
+func (n *NIC) transmit(w *Work, queue int, batch []*Packet) (rest []*Packet) {
+	bytes := 0
+	for _, p := range batch {
+		bytes += p.Len()
+		n.tap(TapOut, p, tcpip.DropNone)
+	}
+	n.counters.TxPackets.Add(uint64(len(batch)))
+	n.counters.TxBytes.Add(uint64(bytes))
+	batch = n.fit(w, batch)
+	return batch[n.link.Transmit(w, queue, batch):]
+}
+
+// DeliverTransport hands p, addressed to us and with its network header validated, to its transport
+// protocol. It reports false if the stack has no such protocol; p is then the caller's still.
+func (s *Stack) DeliverTransport(w *Work, p *Packet) bool {
+	t := s.transports[p.Proto]
+	if t == nil {
+		return false
+	}
+	t.Receive(w, p)
+	return true
+}
+
+// DeliverError hands an ICMP error to the transport protocol of the packet it quotes. It borrows e.
+func (s *Stack) DeliverError(w *Work, e *ICMPError) {
+	if t := s.transports[e.Proto]; t != nil {
+		t.ReceiveError(w, e)
+		return
+	}
+	s.counters.Drops[tcpip.DropICMPNoFlow].Inc()
+}
+
+// Filtered asks the filter about p and reports whether it must go. It borrows p.
+func (s *Stack) Filtered(dir Direction, nic *NIC, p *Packet) bool {
+	return s.filter != nil && s.filter.Filter(dir, nic, p) == Discard
+}

@@ -1,0 +1,209 @@
+// Package stack is the frame of a network stack: NICs over links, the dispatch of packets, the demux,
+// routes, neighbours and transmit queues. It names no protocol; those are passed to New.
+package stack
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"github.com/seed963a8790/netstack/header"
+	"io"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/seed963a8790/netstack/internal/slab"
+	"github.com/seed963a8790/netstack/tcpip"
+	"github.com/seed963a8790/netstack/waiter"
+)
+
+// Options configure a Stack. The zero value is a working stack without protocols.
+type Options struct {
+	// Networks and Transports are the protocols.
+	Networks   []NewNetwork
+	Transports []NewTransport
+
+	// Clock is the source of time; nil means the system's.
+	Clock tcpip.Clock
+	// Random is the source of keys, ports and identifiers; nil means crypto/rand. It is read when the
+	// stack is made, and to reseed; it need not be safe for concurrent use.
+	Random io.Reader
+	// Filter sees every packet; nil lets all pass.
+	Filter Filter
+
+	// MaxMemory bounds the bytes of packets and buffers; unset means no bound.
+	MaxMemory tcpip.Opt[int64]
+	// TTL is the hop limit of sent packets; unset means 64.
+	TTL tcpip.Opt[uint8]
+	// Forwarding lets packets for others through; unset means off. Each NIC can set its own.
+	Forwarding tcpip.Opt[bool]
+}
+
+// Stack is one network stack. Its methods are safe for concurrent use.
+type Stack struct {
+	clock   tcpip.Clock
+	options Options
+	filter  Filter
+	manual  bool // the clock is manual: everything runs in one goroutine
+	random  *Random
+	keys    Keys
+
+	// Slabs is the source of payload memory.
+	Slabs       slab.Pool
+	packets     sync.Pool
+	livePackets atomic.Int64
+	works       sync.Pool
+	runner      waiter.Runner
+	counters    Counters
+
+	networks   []NetworkProtocol
+	transports [256]TransportProtocol
+	resolvers  []LinkResolver
+
+	mu     sync.Mutex // guards changes of conf and of what hangs on it
+	conf   atomic.Pointer[config]
+	closed atomic.Bool
+
+	Demux     Demux
+	ports     ports
+	pmtu      pmtuCache
+	endpoints endpoints
+}
+
+// Keys are the secrets of a stack, one for each use.
+type Keys struct {
+	Flow, ISN, Timestamp, Port, Cookie, ID, PathMTU [2]uint64
+}
+
+// New makes a stack.
+func New(o Options) *Stack {
+	s := &Stack{clock: o.Clock, options: o, filter: o.Filter}
+	if s.clock == nil {
+		s.clock = tcpip.SystemClock()
+	}
+	_, s.manual = s.clock.(*tcpip.ManualClock)
+	src := o.Random
+	if src == nil {
+		src = rand.Reader
+	}
+	s.random = newRandom(src)
+	if err := binary.Read(s.random, binary.LittleEndian, &s.keys); err != nil {
+		panic("stack: the source of randomness failed: " + err.Error())
+	}
+	if limit, ok := o.MaxMemory.Get(); ok {
+		s.Slabs.SetLimit(max(limit, 1))
+	}
+	s.conf.Store(&config{generation: 1})
+	s.Demux.init(s)
+	s.ports.init(s)
+	s.pmtu.init(s)
+	for _, f := range o.Networks {
+		n := f(s)
+		s.networks = append(s.networks, n)
+		if r, ok := n.(LinkResolver); ok {
+			s.resolvers = append(s.resolvers, r)
+		}
+	}
+	for _, f := range o.Transports {
+		t := f(s)
+		s.transports[t.Number()] = t
+	}
+	return s
+}
+
+// Clock returns the stack's clock.
+func (s *Stack) Clock() tcpip.Clock { return s.clock }
+
+// Now reads the clock.
+func (s *Stack) Now() tcpip.Time { return s.clock.Now() }
+
+// Random returns the stack's source of randomness.
+func (s *Stack) Random() *Random { return s.random }
+
+// Keys returns the stack's secrets.
+func (s *Stack) Keys() *Keys { return &s.keys }
+
+// Counters returns the stack's counters.
+func (s *Stack) Counters() *Counters { return &s.counters }
+
+// DefaultTTL returns the hop limit of sent packets.
+func (s *Stack) DefaultTTL() uint8 { return s.options.TTL.Or(64) }
+
+// Network returns the network protocol of an EtherType, nil if the stack lacks it.
+func (s *Stack) Network(etherType header.EtherType) NetworkProtocol {
+	for _, n := range s.networks {
+		if n.EtherType() == etherType {
+			return n
+		}
+	}
+	return nil
+}
+
+// Internet returns the protocol of an EtherType that carries transports, nil if the stack lacks it.
+func (s *Stack) Internet(etherType header.EtherType) InternetProtocol {
+	n, _ := s.Network(etherType).(InternetProtocol)
+	return n
+}
+
+// Transport returns the transport protocol of an IP protocol number, nil if the stack lacks it.
+func (s *Stack) Transport(number header.Protocol) TransportProtocol { return s.transports[number] }
+
+// NewEndpoint makes an endpoint of an IP protocol, for IPv4 or IPv6 as netProto says.
+//
+// Errors: ErrProtocolNotSupported if the stack has no such protocol, ErrClosed after Close.
+func (s *Stack) NewEndpoint(number header.Protocol, netProto header.EtherType) (Endpoint, error) {
+	t := s.transports[number]
+	if t == nil || s.Internet(netProto) == nil {
+		return nil, tcpip.ErrProtocolNotSupported
+	}
+	if s.closed.Load() {
+		return nil, tcpip.ErrClosed
+	}
+	return t.NewEndpoint(netProto)
+}
+
+// queues returns how many transmit queues a NIC over an in-memory link has.
+func (s *Stack) queues() int {
+	if s.manual {
+		return 1
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+// LivePackets returns the number of packets that are not released. With all links closed it comes
+// down to zero; tests check it.
+func (s *Stack) LivePackets() int64 { return s.livePackets.Load() }
+
+// Close resets all connections, detaches and closes all links and frees everything. It does not wait
+// and may be called more than once; Wait waits.
+func (s *Stack) Close() {
+	if s.closed.Swap(true) {
+		return
+	}
+	w := s.Begin()
+	for _, t := range s.transports {
+		if t != nil {
+			t.Close(w)
+		}
+	}
+	w.run() // let the resets leave
+	for _, n := range s.NICs() {
+		n.remove(w)
+	}
+	for _, n := range s.networks {
+		n.Close()
+	}
+	s.pmtu.close()
+	w.End()
+}
+
+// Wait returns when, after Close, the last goroutine of the stack's links and endpoints has ended, or
+// with ctx's error.
+func (s *Stack) Wait(ctx context.Context) error {
+	for _, n := range s.removedNICs() {
+		if err := n.link.Wait(ctx); err != nil {
+			return err
+		}
+	}
+	return s.endpoints.wait(ctx)
+}
