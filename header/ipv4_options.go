@@ -177,10 +177,14 @@ func (o IPv4Option) Type() IPv4OptionType { return IPv4OptionType(o[0]) }
 // Value returns what follows type and length.
 func (o IPv4Option) Value() []byte { return o[2:] }
 
+// room reports whether n bytes are left from where the pointer points. Options of a length that is not
+// a whole number of entries end with less room than an entry takes.
+func (o IPv4Option) room(n int) bool { return int(o[2])-1+n <= len(o) }
+
 // NextHop returns the address to which a source route's pointer points, or the zero Addr if o is no
 // source route or is at its end.
 func (o IPv4Option) NextHop() netip.Addr {
-	if !o.Type().IsSourceRoute() || int(o[2]) > len(o) {
+	if !o.Type().IsSourceRoute() || !o.room(4) {
 		return netip.Addr{}
 	}
 	return netip.AddrFrom4([4]byte(o[o[2]-1:]))
@@ -189,7 +193,7 @@ func (o IPv4Option) NextHop() netip.Addr {
 // Record writes a to where the pointer of a record route or source route option points, and moves the
 // pointer on. It does nothing to another option, or at the end. The header's checksum is then stale.
 func (o IPv4Option) Record(a netip.Addr) {
-	if o.Type() != IPv4OptRecordRoute && !o.Type().IsSourceRoute() || int(o[2]) > len(o) {
+	if o.Type() != IPv4OptRecordRoute && !o.Type().IsSourceRoute() || !o.room(4) {
 		return
 	}
 	putAddr4(o[o[2]-1:], a)
@@ -203,8 +207,11 @@ func (o IPv4Option) Stamp(a netip.Addr, ms uint32) {
 	if o.Type() != IPv4OptTimestamp {
 		return
 	}
-	flag := o[3] & 15
-	if int(o[2]) > len(o) {
+	flag, size := o[3]&15, 8
+	if flag == ipv4StampOnly {
+		size = 4
+	}
+	if !o.room(size) {
 		if flag != ipv4StampSpecified && o[3]>>4 < 15 {
 			o[3] += 1 << 4
 		}

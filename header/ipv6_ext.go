@@ -221,6 +221,9 @@ func (c *IPv6Chain) truncated(drop tcpip.Drop) tcpip.Drop {
 }
 
 func (c *IPv6Chain) problem(drop tcpip.Drop, report IPv6Report, code ICMPv6Code, pointer int) tcpip.Drop {
+	if report == ReportNever {
+		return drop
+	}
 	c.Problem = IPv6Problem{report, code, uint32(pointer)}
 	return drop
 }

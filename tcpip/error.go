@@ -140,6 +140,15 @@ func (e Error) Is(target error) bool {
 	return target == e.row().twin
 }
 
+// As makes errors.As give e's errno to a *syscall.Errno.
+func (e Error) As(target any) bool {
+	errno, ok := target.(*syscall.Errno)
+	if ok {
+		*errno = e.row().sys
+	}
+	return ok
+}
+
 // Timeout reports whether e came of a time that ran out, as net.Error has it.
 func (e Error) Timeout() bool { return e == ErrTimedOut || e == ErrDeadline || e == ErrWouldBlock }
 

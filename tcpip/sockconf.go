@@ -16,7 +16,7 @@ type SocketConf struct {
 	MinTTL                            uint8
 	MulticastNIC4, MulticastNIC6      NICID
 	MulticastLoop4, MulticastLoop6    bool
-	MulticastAll                      bool
+	MulticastAll, MulticastAll6       bool
 	FreeBind, Transparent             bool
 	V6Only                            bool
 	PMTU4, PMTU6                      PMTUMode
@@ -84,9 +84,9 @@ var SocketOptions = []OptionRow[SocketConf]{
 		Set: func(c *SocketConf, v int) { c.BoundNIC = NICID(v) },
 		Doc: "Send and receive through one NIC only; 0 means any."},
 
-	{ID: IP_TOS, Name: "IP_TOS", Max: 255, On: KindIP,
-		Get: func(c *SocketConf) int { return int(c.TOS) }, Set: func(c *SocketConf, v int) { c.TOS = int16(v) },
-		Doc: "DSCP and ECN bits of sent IPv4 packets."},
+	{ID: IP_TOS, Name: "IP_TOS", Min: math.MinInt32, Max: math.MaxInt32, On: KindIP,
+		Get: func(c *SocketConf) int { return int(c.TOS) }, Set: func(c *SocketConf, v int) { c.TOS = int16(uint8(v)) },
+		Doc: "DSCP and ECN bits of sent IPv4 packets. As on Linux the low eight bits of any number count."},
 	ttl(IP_TTL, "IP_TTL", -1, KindIP, func(c *SocketConf) *int16 { return &c.TTL },
 		"TTL of sent unicast packets; -1 means the stack's default."),
 	ttl(IP_MULTICAST_TTL, "IP_MULTICAST_TTL", 1, KindDatagram, func(c *SocketConf) *int16 { return &c.MulticastTTL },
@@ -127,6 +127,8 @@ var SocketOptions = []OptionRow[SocketConf]{
 	{ID: IPV6_MULTICAST_IF, Name: "IPV6_MULTICAST_IF", Unit: "NIC", Max: math.MaxInt32, On: KindDatagram,
 		Get: func(c *SocketConf) int { return int(c.MulticastNIC6) }, Set: func(c *SocketConf, v int) { c.MulticastNIC6 = NICID(v) },
 		Doc: "NIC for sent IPv6 multicast; 0 means the route's."},
+	flag(IPV6_MULTICAST_ALL, "IPV6_MULTICAST_ALL", 1, KindDatagram, func(c *SocketConf) *bool { return &c.MulticastAll6 },
+		"Receive from every group that the stack has joined, not only the endpoint's own."),
 	flag(IPV6_MULTICAST_LOOP, "IPV6_MULTICAST_LOOP", 1, KindDatagram, func(c *SocketConf) *bool { return &c.MulticastLoop6 },
 		"Deliver sent IPv6 multicast to this stack's own members too."),
 	mode(IPV6_MTU_DISCOVER, "IPV6_MTU_DISCOVER", func(c *SocketConf) *PMTUMode { return &c.PMTU6 }),

@@ -1,0 +1,216 @@
+package gonet
+
+import (
+	"io"
+	"net"
+	"time"
+
+	"github.com/seed963a8790/netstack/stack"
+	"github.com/seed963a8790/netstack/tcpip"
+	"github.com/seed963a8790/netstack/transport/tcp"
+	"github.com/seed963a8790/netstack/waiter"
+)
+
+// TCPConn is a TCP connection: a net.Conn with the methods of *net.TCPConn. All are safe for concurrent
+// use; the bytes of one Write stay together.
+type TCPConn struct{ conn }
+
+var (
+	_ net.Conn      = (*TCPConn)(nil)
+	_ io.ReaderFrom = (*TCPConn)(nil)
+	_ io.WriterTo   = (*TCPConn)(nil)
+)
+
+// NewTCPConn returns a net.Conn over ep, a connected TCP endpoint, which it takes.
+func NewTCPConn(ep stack.Endpoint) *TCPConn {
+	c := &TCPConn{}
+	c.init(ep, "tcp")
+	return c
+}
+
+// Read takes what has arrived into b, and waits if nothing has. At the end of the stream it returns
+// io.EOF.
+func (c *TCPConn) Read(b []byte) (int, error) {
+	c.in.turn.Lock()
+	n, err := c.read(b)
+	c.in.turn.Unlock()
+	if err != nil {
+		return n, c.fail("read", err)
+	}
+	return n, nil
+}
+
+// read is Read with the turn held.
+func (c *TCPConn) read(b []byte) (int, error) {
+	for {
+		if err := c.check(&c.in); err != nil || len(b) == 0 {
+			return 0, err
+		}
+		r, err := c.ep.Read(b, tcpip.ReadOptions{})
+		switch {
+		case isBlocked(err):
+			c.wait(&c.in, waiter.Readable|waiter.ReadHangUp)
+		case err == nil && r.Count == 0:
+			return 0, io.EOF
+		default:
+			return r.Count, err
+		}
+	}
+}
+
+// Write queues b for sending and waits where the send buffer is full. It returns less than len(b) only
+// with an error.
+func (c *TCPConn) Write(b []byte) (int, error) {
+	c.out.turn.Lock()
+	n, err := c.write(b)
+	c.out.turn.Unlock()
+	if err != nil {
+		return n, c.fail("write", err)
+	}
+	return n, nil
+}
+
+// write is Write with the turn held.
+func (c *TCPConn) write(b []byte) (done int, _ error) {
+	for {
+		if err := c.check(&c.out); err != nil || len(b) == 0 {
+			return done, err
+		}
+		n, err := c.ep.Write(b[done:], tcpip.WriteOptions{})
+		done += n
+		switch {
+		case isBlocked(err):
+			c.wait(&c.out, waiter.Writable)
+		case err != nil || done == len(b):
+			return done, err
+		}
+	}
+}
+
+// copyBuffer is the bytes that ReadFrom and WriteTo move at once: a super-segment's worth, so that
+// they are still in the cache when they are copied again.
+const copyBuffer = 64 << 10
+
+// ReadFrom sends what r has, until io.EOF.
+func (c *TCPConn) ReadFrom(r io.Reader) (int64, error) {
+	n, err := pump(struct{ io.Writer }{c}, r)
+	if err != nil {
+		return n, c.wrap("readfrom", err)
+	}
+	return n, nil
+}
+
+// WriteTo passes what arrives to w, until the end of the stream.
+func (c *TCPConn) WriteTo(w io.Writer) (int64, error) {
+	n, err := pump(w, struct{ io.Reader }{c})
+	if err != nil {
+		return n, c.wrap("writeto", err)
+	}
+	return n, nil
+}
+
+// pump copies from r to w, whose own ReadFrom and WriteTo are hidden or may call us.
+func pump(w io.Writer, r io.Reader) (int64, error) {
+	size := copyBuffer
+	if l, ok := r.(*io.LimitedReader); ok && l.N < int64(size) {
+		size = int(max(l.N, 1))
+	}
+	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{r}, make([]byte, size))
+}
+
+// wrap is fail for errors that may be another connection's, or wrapped by our own Read or Write.
+func (c *TCPConn) wrap(op string, err error) error {
+	if e, ok := err.(*net.OpError); ok && e.Net == c.network {
+		return err
+	}
+	return c.fail(op, err)
+}
+
+// CloseRead ends receiving: reads return io.EOF once what is queued was read. The peer does not notice.
+func (c *TCPConn) CloseRead() error { return c.shutdown(tcpip.ShutdownRead) }
+
+// CloseWrite ends sending: FIN follows what is queued.
+func (c *TCPConn) CloseWrite() error { return c.shutdown(tcpip.ShutdownWrite) }
+
+func (c *TCPConn) shutdown(d tcpip.Shutdown) error {
+	if c.closed.Load() {
+		return c.fail("close", net.ErrClosed)
+	}
+	if err := c.ep.Shutdown(d); err != nil {
+		return c.fail("close", err)
+	}
+	if d&tcpip.ShutdownRead != 0 {
+		c.in.wake()
+	}
+	if d&tcpip.ShutdownWrite != 0 {
+		c.out.wake()
+	}
+	return nil
+}
+
+// SetNoDelay turns Nagle's algorithm off (true, as connections of this package begin) or on.
+func (c *TCPConn) SetNoDelay(on bool) error { return c.setOption(tcp.TCP_NODELAY, number(on)) }
+
+// SetLinger says what Close does with data that was not sent or not acknowledged yet: negative, which is
+// how connections begin, and positive mean that it is sent in the background; 0 that it is discarded and
+// the connection reset. Close never waits.
+func (c *TCPConn) SetLinger(sec int) error { return c.setOption(tcpip.SO_LINGER, max(sec, -1)) }
+
+// SetKeepAlive turns keep-alive probes on or off.
+func (c *TCPConn) SetKeepAlive(on bool) error { return c.setOption(tcpip.SO_KEEPALIVE, number(on)) }
+
+// SetKeepAlivePeriod sets how long the connection is idle before the first probe; as package net does,
+// it leaves the interval between probes alone.
+func (c *TCPConn) SetKeepAlivePeriod(d time.Duration) error {
+	return c.setOption(tcp.TCP_KEEPIDLE, seconds(d))
+}
+
+// SetKeepAliveConfig sets everything about keep-alive. As in package net, a zero duration or count means
+// its default (15 s, 15 s, 9), a negative one leaves the setting alone.
+func (c *TCPConn) SetKeepAliveConfig(k net.KeepAliveConfig) error {
+	if err := setKeepAlive(c.ep, k); err != nil {
+		return c.fail("set", err)
+	}
+	return nil
+}
+
+func setKeepAlive(ep tcpip.Endpoint, k net.KeepAliveConfig) error {
+	if err := ep.SetOption(tcpip.SO_KEEPALIVE, number(k.Enable)); err != nil {
+		return err
+	}
+	for _, o := range [...]struct {
+		id        tcpip.OptionID
+		v, normal int
+	}{
+		{tcp.TCP_KEEPIDLE, seconds(k.Idle), 15},
+		{tcp.TCP_KEEPINTVL, seconds(k.Interval), 15},
+		{tcp.TCP_KEEPCNT, k.Count, 9},
+	} {
+		if o.v < 0 {
+			continue
+		}
+		if o.v == 0 {
+			o.v = o.normal
+		}
+		if err := ep.SetOption(o.id, o.v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// seconds rounds up, so that no positive time becomes none.
+func seconds(d time.Duration) int {
+	if d < 0 {
+		return -1
+	}
+	return int((d + time.Second - 1) / time.Second)
+}
+
+// Info describes the connection, as TCP_INFO does. It is zero where the endpoint is not this library's TCP.
+func (c *TCPConn) Info() tcp.Info {
+	if e, ok := c.ep.(interface{ Info() tcp.Info }); ok {
+		return e.Info()
+	}
+	return tcp.Info{}
+}
