@@ -55,6 +55,15 @@ func NewFunc(mask Events, f func(Events)) *Waiter { return &Waiter{mask: mask, f
 // C returns the channel of a Waiter made by NewChannel. A signal stays in it until it is received.
 func (w *Waiter) C() <-chan struct{} { return w.c }
 
+// Signal puts a signal into the channel, as an event would: for a reason to look up that is the
+// user's own, such as a deadline. It is for Waiters made by NewChannel.
+func (w *Waiter) Signal() {
+	select {
+	case w.c <- struct{}{}:
+	default:
+	}
+}
+
 // Queue is the list of waiters of one endpoint. Its zero value is ready to use. It is safe for
 // concurrent use.
 type Queue struct {
@@ -124,10 +133,7 @@ func (r *Runner) Notify(q *Queue, ev Events) {
 			continue
 		}
 		if w.f == nil {
-			select {
-			case w.c <- struct{}{}:
-			default:
-			}
+			w.Signal()
 			continue
 		}
 		functions = true

@@ -41,10 +41,10 @@ func (p Piece) Share() Piece {
 
 // Slice returns a second Piece over the bytes [from, to) of p.
 func (p Piece) Slice(from, to int) Piece {
+	_ = p.Bytes()[from:to] // panics where the range is wrong
 	q := p.Share()
 	q.off += uint32(from)
 	q.n = uint32(to - from)
-	_ = p.Bytes()[from:to] // panics where the range is wrong
 	return q
 }
 
@@ -72,6 +72,17 @@ func (p *Piece) Split(n int) Piece {
 	return rest
 }
 
+// Join makes p longer by the bytes of q, and q zero, if these follow p's in the same slab, and reports
+// whether it did.
+func (p *Piece) Join(q *Piece) bool {
+	if p.s == nil || p.s != q.s || p.off+p.n != q.off {
+		return false
+	}
+	p.n += q.n
+	q.Release()
+	return true
+}
+
 // Room returns how many bytes Append can take: what is left of the slab behind p, if p ends where
 // the slab's used bytes end.
 func (p Piece) Room() int {
@@ -91,7 +102,7 @@ func (p *Piece) Append(b []byte) int {
 
 // Extend makes p longer by n bytes, n <= Room, and returns them for the caller to fill.
 func (p *Piece) Extend(n int) []byte {
-	if n > p.Room() {
+	if uint(n) > uint(p.Room()) {
 		panic("slab: Extend beyond the slab")
 	}
 	if n == 0 {

@@ -60,10 +60,11 @@ func (p *Pool) Live() int64 {
 func (p *Pool) Get(n int) (_ Piece, ok bool) {
 	c := classFor(n)
 	cl := &p.classes[c]
-	if limit := p.limit.Load(); limit != 0 && p.Live()+int64(sizes[c]) > limit {
+	cl.live.Add(1)
+	if limit := p.limit.Load(); limit != 0 && p.Live() > limit {
+		cl.live.Add(-1)
 		return Piece{}, false
 	}
-	cl.live.Add(1)
 	s, _ := cl.pool.Get().(*Slab)
 	if s == nil {
 		s = &Slab{class: c, home: p, buf: make([]byte, sizes[c])}
