@@ -2,27 +2,32 @@ package stack
 
 import (
 	"slices"
+	"sync/atomic"
 )
 
 // config is a snapshot of what packets are routed by. Readers load it once and use it without a lock;
 // a writer copies it, changes the copy and publishes that.
 type config struct {
 	generation uint64 // grows with every change; cached routes compare it
+	order      uint64 // counts addresses and routes that were added
 	nics       []*NIC // in the order of their addition
 	removed    []*NIC // whose links may still have goroutines
 	addresses  addressTable
 	routes     routeTable
+	cache      *atomic.Pointer[routeSlots] // routes found in this snapshot
 }
+
+func newConfig() *config { return &config{generation: 1, cache: new(atomic.Pointer[routeSlots])} }
 
 // change publishes a changed copy of the configuration, unless f fails. s.mu is held.
 func (s *Stack) change(f func(*config) error) error {
 	c := *s.conf.Load()
 	c.nics, c.removed = slices.Clone(c.nics), slices.Clone(c.removed)
-	c.addresses, c.routes = c.addresses.clone(), c.routes.clone()
 	if err := f(&c); err != nil {
 		return err
 	}
 	c.generation++
+	c.cache = new(atomic.Pointer[routeSlots])
 	s.conf.Store(&c)
 	return nil
 }

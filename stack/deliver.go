@@ -84,17 +84,35 @@ func (r *receiver) Dropped(p *Packet, d tcpip.Drop) {
 }
 
 // transmit gives a batch to the link, after cutting what it cannot carry and finishing checksums, and
-// returns what has to wait.
+// returns what has to wait. Owners hear of what was taken once the link has returned.
 func (n *NIC) transmit(w *Work, queue int, batch []*Packet) (rest []*Packet) {
-	bytes := 0
-	for _, p := range batch {
-		bytes += p.Len()
-		n.tap(TapOut, p, tcpip.DropNone)
+	if taps := n.taps.Load(); taps != nil {
+		for _, p := range batch {
+			if !p.tapped {
+				p.tapped = true
+				n.tap(TapOut, p, tcpip.DropNone)
+			}
+		}
 	}
-	n.counters.TxPackets.Add(uint64(len(batch)))
-	n.counters.TxBytes.Add(uint64(bytes))
 	batch = n.fit(w, batch)
-	return batch[n.link.Transmit(w, queue, batch):]
+	w.sent = w.sent[:0]
+	for _, p := range batch {
+		w.sent = append(w.sent, sent{completion{p.owner, p.charge}, p.Len()})
+		p.owner, p.charge = nil, 0
+	}
+	taken := n.link.Transmit(w, queue, batch)
+	bytes := 0
+	for _, s := range w.sent[:taken] {
+		bytes += s.bytes
+		w.done(s.completion)
+	}
+	n.counters.TxPackets.Add(uint64(taken))
+	n.counters.TxBytes.Add(uint64(bytes))
+	for i, p := range batch[taken:] {
+		p.owner, p.charge = w.sent[taken+i].owner, w.sent[taken+i].charge
+	}
+	clear(w.sent)
+	return batch[taken:]
 }
 
 // DeliverTransport hands p, addressed to us and with its network header validated, to its transport

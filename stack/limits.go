@@ -1,5 +1,7 @@
 package stack
 
+import "time"
+
 // The bounds of everything in this package that can grow. Unit, reason and source stand beside each.
 const (
 	// frontRoom is the bytes of headers that fit in front of a payload: virtio-net 12, Ethernet with a
@@ -12,7 +14,12 @@ const (
 	// maxTransportHeader is the longest transport header in bytes, TCP's with options.
 	maxTransportHeader = 60
 	// maxKeptPieces is the longest list of pieces that a pooled packet keeps.
-	maxKeptPieces = 32
+	maxKeptPieces = 64
+	// mergeSegments is how many segments are joined at most: what the list of pieces holds, and more
+	// than the 45 of an Ethernet that fill a packet.
+	mergeSegments = 64
+	// mergeFlows is how many flows of a batch are merged at the same time, as in Linux's GRO.
+	mergeFlows = 8
 
 	// maxHops is how many in-memory links a packet may cross: a layer-2 loop has no TTL.
 	maxHops = 32
@@ -32,4 +39,33 @@ const (
 	maxAddresses = 1024
 	// maxNICs bounds the NICs of one stack.
 	maxNICs = 4096
+	// maxGroups bounds the multicast groups of one NIC.
+	maxGroups = 4096
+	// maxRoutes bounds the routes added to one stack; those of addresses come on top.
+	maxRoutes = 16384
+	// maxPathMTUs bounds the destinations with a learnt path MTU.
+	maxPathMTUs = 8192
+	// maxNeighbours bounds the neighbours of one NIC and family (Linux's gc_thresh3), maxUnresolved those
+	// among them that are not resolved: a scan of a large subnet leaves room for the rest (RFC 6583).
+	maxNeighbours = 1024
+	maxUnresolved = 512
+	// neighboursKept is up to how many neighbours are kept however old (Linux's gc_thresh1), and
+	// neighbourStaleTime how long one beyond that must have been unused (Linux's gc_stale_time).
+	neighboursKept     = 128
+	neighbourStaleTime = 60 * time.Second
+	// neighbourQueueBytes bounds the memory of packets that wait for one neighbour, Linux's
+	// unres_qlen_bytes.
+	neighbourQueueBytes = 212992
+	// demuxShards is the number of parts of each demux table, each with its lock for changes.
+	demuxShards = 64
+	// flowBucketsMin is the number of chains that a part of a demux table has at least.
+	flowBucketsMin = 8
+	// claimsScanned is up to how many claims on one port are compared one by one.
+	claimsScanned = 32
+	// portTries is how often a random port is tried before all are, in order.
+	portTries = 64
+	// portCounters is the size of the table of RFC 6056 §3.3.4.
+	portCounters = 1024
+	// routeCacheSize is how many routes a stack keeps at hand for who has nowhere to keep them.
+	routeCacheSize = 256
 )

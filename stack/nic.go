@@ -277,8 +277,7 @@ func (n *NIC) remove(w *Work) {
 func (n *NIC) Enqueue(w *Work, p *Packet) bool {
 	p.NIC = n
 	if !n.Up() {
-		w.done(p)
-		p.Drop(tcpip.DropLinkDown)
+		w.Drop(p, tcpip.DropLinkDown)
 		return true
 	}
 	q := n.queues[0]

@@ -27,6 +27,7 @@ type Packet struct {
 
 	stack  *Stack // whose pools it came from
 	hops   uint8  // in-memory links crossed
+	tapped bool   // taps have seen it leave
 	owner  Owner
 	charge int
 
@@ -42,6 +43,11 @@ type Packet struct {
 	At       tcpip.Time      // arrival
 	Local    netip.Addr      // received: the unicast address of ours that stands for Dst
 	FragMax  uint16          // received in fragments: the largest one's bytes
+
+	Forwarded bool // passing through: received here and sent on
+	Looped    bool // sent here and given back to this stack as a member of the group (Work.Loop)
+	// Redelivered is how often a transport gave it to the demux again because its endpoint had gone.
+	Redelivered uint8
 
 	// Segmentation and checksum state, see GSO and Checksum.
 	Checksum Checksum
@@ -90,7 +96,8 @@ const (
 // Owner is told when packets that it sent have left the transmit queue.
 type Owner interface {
 	// Completed reports that packets with a sum of charges of charge have been taken by the link or
-	// dropped. It is called once per batch and owner with no lock held.
+	// dropped. Every charge is reported exactly once, whatever becomes of the packet and whether or
+	// not Send returned an error; once per batch and owner, with no lock held.
 	Completed(w *Work, charge int)
 }
 
@@ -152,21 +159,29 @@ func (p *Packet) reset(data []slab.Piece) {
 	if p.next != nil {
 		panic("stack: Release of a packet that is on a list")
 	}
-	if p.stack == nil {
-		panic("stack: packet released twice")
+	if p.owner != nil {
+		panic("stack: Release of a packet whose owner waits for its completion")
 	}
-	p.buf, p.data, p.owner, p.NIC = nil, data, nil, nil
-	p.charge, p.hops, p.EtherType, p.Link = 0, 0, 0, LinkPart{}
+	p.buf, p.data, p.NIC = nil, data, nil
+	p.charge, p.tapped, p.hops, p.EtherType, p.Link = 0, false, 0, 0, LinkPart{}
 	p.Src, p.Dst, p.Local = netip.Addr{}, netip.Addr{}, netip.Addr{}
 	p.Proto, p.TTL, p.TOS, p.At, p.FragMax = 0, 0, 0, 0, 0
+	p.Forwarded, p.Looped, p.Redelivered = false, false, 0
 	p.Checksum, p.SegSize, p.Segs, p.CE, p.Hash = 0, 0, 0, 0, 0
 }
 
 // Stack returns the stack that the packet was made by.
 func (p *Packet) Stack() *Stack { return p.stack }
 
-// SetOwner makes o hear of the packet's completion; charge is what Completed will add up.
+// SetOwner makes o hear of the packet's completion; charge is what Completed will add up. From then on
+// the packet ends in a link, or through Work.Drop.
 func (p *Packet) SetOwner(o Owner, charge int) { p.owner, p.charge = o, charge }
+
+// TakeOwner moves the owner and the charge of from, which has been cut or copied, to p.
+func (p *Packet) TakeOwner(from *Packet) {
+	p.owner, p.charge = from.owner, from.charge
+	from.owner, from.charge = nil, 0
+}
 
 // Len returns the bytes of front and payload.
 func (p *Packet) Len() int { return p.end - p.off + p.dataLen }

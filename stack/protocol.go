@@ -72,6 +72,7 @@ type SendOptions struct {
 	MTU       int    // bytes of the largest packet (of a super-segment: of each of its segments); 0: the route's
 	Options   []byte // IPv4 options, padded to 4 bytes; borrowed
 	FlowLabel uint32 // IPv6; 0: made from the flow's hash
+	NoLoop    bool   // do not give a multicast or broadcast packet to this stack's own members
 }
 
 // TransportProtocol is what the network protocols deliver to, by IP protocol number.

@@ -57,6 +57,7 @@ type Stack struct {
 	counters    Counters
 
 	networks   []NetworkProtocol
+	types      []header.EtherType // of networks
 	transports [256]TransportProtocol
 	resolvers  []LinkResolver
 
@@ -93,13 +94,13 @@ func New(o Options) *Stack {
 	if limit, ok := o.MaxMemory.Get(); ok {
 		s.Slabs.SetLimit(max(limit, 1))
 	}
-	s.conf.Store(&config{generation: 1})
+	s.conf.Store(newConfig())
 	s.Demux.init(s)
 	s.ports.init(s)
 	s.pmtu.init(s)
 	for _, f := range o.Networks {
 		n := f(s)
-		s.networks = append(s.networks, n)
+		s.networks, s.types = append(s.networks, n), append(s.types, n.EtherType())
 		if r, ok := n.(LinkResolver); ok {
 			s.resolvers = append(s.resolvers, r)
 		}
@@ -131,9 +132,9 @@ func (s *Stack) DefaultTTL() uint8 { return s.options.TTL.Or(64) }
 
 // Network returns the network protocol of an EtherType, nil if the stack lacks it.
 func (s *Stack) Network(etherType header.EtherType) NetworkProtocol {
-	for _, n := range s.networks {
-		if n.EtherType() == etherType {
-			return n
+	for i, t := range s.types {
+		if t == etherType {
+			return s.networks[i]
 		}
 	}
 	return nil

@@ -68,9 +68,6 @@ func (q *txQueue) run(w *Work) (again bool) {
 	}
 	q.mu.Unlock()
 
-	for _, p := range batch {
-		w.done(p)
-	}
 	w.packets += len(batch)
 	rest := q.nic.transmit(w, q.index, batch)
 
@@ -137,7 +134,6 @@ func (q *txQueue) drain(w *Work, why tcpip.Drop) {
 	}
 	q.mu.Unlock()
 	for p := list.pop(); p != nil; p = list.pop() {
-		w.done(p)
-		p.Drop(why)
+		w.Drop(p, why)
 	}
 }

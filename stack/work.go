@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"github.com/seed963a8790/netstack/tcpip"
 	"github.com/seed963a8790/netstack/waiter"
 )
 
@@ -14,6 +15,9 @@ type Work struct {
 	next    int        // the first of queues that has not been run
 	wakes   []wake
 	dones   []completion
+	loops   packetList       // to be received by their own NICs
+	sent    []sent           // of the batch
+	cut     []*Packet        // the batch as the link can carry it
 	batch   [txBatch]*Packet // what is being transmitted
 	packets int              // transmitted so far, against workPackets
 	bytes   int
@@ -28,6 +32,12 @@ type wake struct {
 type completion struct {
 	owner  Owner
 	charge int
+}
+
+// sent is what a frame must know of a packet that it has given away.
+type sent struct {
+	completion
+	bytes int
 }
 
 // Begin starts an outermost frame.
@@ -60,6 +70,13 @@ const wakeLookback = 4
 func (w *Work) End() {
 	for {
 		w.run()
+		if w.loop() {
+			continue
+		}
+		if len(w.dones) > 0 {
+			w.complete()
+			continue
+		}
 		if len(w.wakes) == 0 {
 			break
 		}
@@ -69,9 +86,6 @@ func (w *Work) End() {
 			k.stack.runner.Notify(k.queue, k.events)
 		}
 		w.wakes = w.wakes[:0]
-		if w.next == len(w.queues) {
-			break
-		}
 	}
 	w.packets, w.bytes = 0, 0
 	w.stack.works.Put(w)
@@ -109,20 +123,26 @@ func (w *Work) complete() {
 	w.dones = w.dones[:0]
 }
 
-// done notes that p has left a transmit queue and cuts it from its owner.
-func (w *Work) done(p *Packet) {
-	if p.owner == nil {
+// done notes that a packet has left its transmit queue, for its owner to hear of.
+func (w *Work) done(d completion) {
+	if d.owner == nil {
 		return
 	}
-	o, charge := p.owner, p.charge
-	p.owner, p.charge = nil, 0
 	for i := len(w.dones) - 1; i >= 0 && i >= len(w.dones)-wakeLookback; i-- {
-		if w.dones[i].owner == o {
-			w.dones[i].charge += charge
+		if w.dones[i].owner == d.owner {
+			w.dones[i].charge += d.charge
 			return
 		}
 	}
-	w.dones = append(w.dones, completion{o, charge})
+	w.dones = append(w.dones, d)
+}
+
+// Drop discards a packet of ours on its way out, for the given reason: its owner hears of the
+// completion, as if it had been sent, and Packet.Drop does the rest.
+func (w *Work) Drop(p *Packet, d tcpip.Drop) {
+	w.done(completion{p.owner, p.charge})
+	p.owner, p.charge = nil, 0
+	p.Drop(d)
 }
 
 // add puts a queue that has packets on the list.

@@ -1,0 +1,209 @@
+package stack
+
+import (
+	"net/netip"
+
+	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// Binding is a claim on a local port. After Bind only Rebind changes it.
+type Binding struct {
+	Proto                header.Protocol
+	V4, V6               bool        // families it receives
+	Local                netip.Addr  // zero or unspecified: any
+	Port                 uint16      // 0 in Bind: choose
+	NIC                  tcpip.NICID // 0: any
+	ReuseAddr, ReusePort bool
+	Listening            bool           // TCP: takes part in lookup only while listening
+	Remote               netip.AddrPort // connected datagram endpoints; zero: any; with port 0: any port
+	Receiver             Receiving
+
+	claim *claim // what stands in the table; guarded by the shard's mu
+}
+
+// claim is a Binding as it stands in the table. It is never changed, only replaced.
+type claim struct {
+	Binding
+	local, remote addr128
+	shape         uint8 // its score for packets that match in all it asks for
+}
+
+// The parts of a score, in Linux's order: an exact local address beats everything, then a connected remote
+// end, then a NIC, and an IPv4 endpoint beats one of IPv6 that takes IPv4 too.
+const (
+	scoreFamily     = 1
+	scoreNIC        = 2
+	scoreRemoteAddr = 4
+	scoreRemotePort = 8
+	scoreLocal      = 16
+	numScores       = 32
+)
+
+func newClaim(b *Binding) *claim {
+	c := &claim{Binding: *b}
+	c.claim = nil
+	if c.Local.IsValid() && c.Local.IsUnspecified() {
+		c.Local = netip.Addr{}
+	}
+	if c.Local.IsValid() { // an address is of one family
+		c.V4, c.V6 = c.V4 && c.Local.Is4(), c.V6 && c.Local.Is6()
+	}
+	c.local, c.remote = addr128From(c.Local), addr128From(c.Remote.Addr())
+	c.shape = uint8(scoreLocal*one(c.Local.IsValid()) + scoreRemoteAddr*one(c.Remote.Addr().IsValid()) +
+		scoreRemotePort*one(c.Remote.Port() != 0) + scoreNIC*one(c.NIC != 0) + scoreFamily*one(c.V4 && !c.V6))
+	return c
+}
+
+// arrival is what claims are compared with.
+type arrival struct {
+	local, remote addr128
+	remotePort    uint16
+	nic           tcpip.NICID
+	v4            bool
+}
+
+func arrivalOf(id FlowID, k *flowKey, nic *NIC) arrival {
+	a := arrival{local: k.local, remote: k.remote, remotePort: id.Remote.Port(), v4: id.Local.Addr().Is4()}
+	if nic != nil {
+		a.nic = nic.id
+	}
+	return a
+}
+
+// score says how well c fits a packet, -1 if it does not. Between two claims that fit, the parts in which they
+// differ are those that one of them leaves open, so the shape is the score.
+func (c *claim) score(a *arrival) int {
+	switch {
+	case a.v4 && !c.V4, !a.v4 && !c.V6,
+		c.Proto == header.ProtocolTCP && !c.Listening,
+		c.shape&scoreLocal != 0 && c.local != a.local,
+		c.shape&scoreRemoteAddr != 0 && c.remote != a.remote,
+		c.shape&scoreRemotePort != 0 && c.Remote.Port() != a.remotePort,
+		c.shape&scoreNIC != 0 && c.NIC != a.nic:
+		return -1
+	}
+	return int(c.shape)
+}
+
+// conflicts reports whether c may not be claimed while o stands (socket(7), inet_csk_get_port's rules): they
+// overlap in family, NIC and address, and neither have both SO_REUSEADDR, with o not listening, nor both
+// SO_REUSEPORT.
+func (c *claim) conflicts(o *claim) bool { return c.overlaps(o) && !c.tolerates(o.class()) }
+
+func (c *claim) overlaps(o *claim) bool {
+	return (c.V4 && o.V4 || c.V6 && o.V6) &&
+		(c.NIC == 0 || o.NIC == 0 || c.NIC == o.NIC) &&
+		(c.local == addr128{} || o.local == addr128{} || c.local == o.local)
+}
+
+// claimClass is what a claim allows others; a set of bits.
+type claimClass uint8
+
+const (
+	sharesAddr claimClass = 1 << iota // SO_REUSEADDR, and not listening
+	sharesPort                        // SO_REUSEPORT
+	numClaimClasses
+)
+
+func (c *claim) class() claimClass {
+	return claimClass(one(c.ReuseAddr && !c.Listening)) | claimClass(one(c.ReusePort))<<1
+}
+
+func (c *claim) tolerates(o claimClass) bool {
+	return c.ReuseAddr && o&sharesAddr != 0 || c.ReusePort && o&sharesPort != 0
+}
+
+// Bind claims b's port. If it is 0, Bind chooses one at random (RFC 6056 §3.3.1) that nobody overlapping
+// has, else one that may be shared.
+//
+// Errors: ErrAddrInUse if the port is taken, or none is free.
+func (d *Demux) Bind(b *Binding) tcpip.Error {
+	if b.Port != 0 {
+		return d.bind(b, b.Port, claimPolite)
+	}
+	low, n := d.stack.ports.portRange()
+	for _, manners := range []claimManners{claimAlone, claimPolite} {
+		for range portTries {
+			if d.bind(b, low+uint16(d.stack.random.IntN(n)), manners) == tcpip.OK {
+				return tcpip.OK
+			}
+		}
+		for i, from := 0, d.stack.random.IntN(n); i < n; i++ {
+			if d.bind(b, low+uint16((from+i)%n), manners) == tcpip.OK {
+				return tcpip.OK
+			}
+		}
+	}
+	return tcpip.ErrAddrInUse
+}
+
+// claimManners says what a claim puts up with.
+type claimManners uint8
+
+const (
+	claimPolite claimManners = iota // what the options of both sides allow
+	claimAlone                      // nobody
+)
+
+// bind claims one port for b, which changes only on success.
+func (d *Demux) bind(b *Binding, port uint16, manners claimManners) tcpip.Error {
+	c := newClaim(b)
+	c.Port = port
+	ports, k, h := d.port(b.Proto, port)
+	ports.mu.Lock()
+	defer ports.mu.Unlock()
+	p, _ := ports.lookup(h, k)
+	if p != nil && !p.admits(c, manners) {
+		return tcpip.ErrAddrInUse
+	}
+	if p == nil {
+		p = new(portClaims)
+		ports.insert(&d.stack.keys.Flow, h, k, p)
+	}
+	p.add(c)
+	b.Port, b.claim = port, c
+	return tcpip.OK
+}
+
+// Rebind changes a claim in place: change alters a copy of b, and what results replaces b and the claim
+// together. The protocol and the port stay. A listener is checked against others as in Bind; connecting and
+// options are not, as on Linux.
+//
+// Errors: ErrAddrInUse, and then nothing has changed; ErrInvalid if b is not bound.
+func (d *Demux) Rebind(b *Binding, change func(*Binding)) tcpip.Error {
+	ports, k, h := d.port(b.Proto, b.Port)
+	ports.mu.Lock()
+	defer ports.mu.Unlock()
+	p, _ := ports.lookup(h, k)
+	if p == nil || b.claim == nil {
+		return tcpip.ErrInvalid
+	}
+	fresh := *b
+	change(&fresh)
+	fresh.Proto, fresh.Port = b.Proto, b.Port
+	c, old := newClaim(&fresh), b.claim
+	p.remove(old)
+	if c.Listening && !old.Listening && !p.admitsListener(c) {
+		p.add(old)
+		return tcpip.ErrAddrInUse
+	}
+	p.add(c)
+	*b = fresh
+	b.claim = c
+	return tcpip.OK
+}
+
+// Unbind gives the claim up. Doing so again does nothing.
+func (d *Demux) Unbind(b *Binding) {
+	ports, k, h := d.port(b.Proto, b.Port)
+	ports.mu.Lock()
+	defer ports.mu.Unlock()
+	p, _ := ports.lookup(h, k)
+	if p == nil || b.claim == nil {
+		return
+	}
+	p.remove(b.claim)
+	b.claim = nil
+	d.tidy(ports, h, k, p)
+}

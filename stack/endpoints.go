@@ -1,0 +1,78 @@
+package stack
+
+import (
+	"container/list"
+	"context"
+	"sync"
+)
+
+// endpoints is the register of endpoints that have not left the stack, in the order of their making.
+type endpoints struct {
+	mu    sync.Mutex // a leaf
+	order list.List  // of Endpoint
+	place map[Endpoint]*list.Element
+	empty chan struct{} // closed when the last one leaves; nil if nobody waits
+}
+
+// Register counts an endpoint in until Unregister: Stack.Wait waits for it, and Stack.Endpoints has it.
+func (s *Stack) Register(e Endpoint) {
+	r := &s.endpoints
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.place == nil {
+		r.place = make(map[Endpoint]*list.Element)
+	}
+	if r.place[e] == nil {
+		r.place[e] = r.order.PushBack(e)
+	}
+}
+
+// Unregister counts an endpoint out, once its last frame and timer have ended. Doing so again does nothing.
+func (s *Stack) Unregister(e Endpoint) {
+	r := &s.endpoints
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	place := r.place[e]
+	if place == nil {
+		return
+	}
+	r.order.Remove(place)
+	delete(r.place, e)
+	if len(r.place) == 0 && r.empty != nil {
+		close(r.empty)
+		r.empty = nil
+	}
+}
+
+// Endpoints returns the endpoints that have not left the stack, in the order in which they were registered.
+func (s *Stack) Endpoints() []Endpoint {
+	r := &s.endpoints
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := make([]Endpoint, 0, len(r.place))
+	for p := r.order.Front(); p != nil; p = p.Next() {
+		all = append(all, p.Value.(Endpoint))
+	}
+	return all
+}
+
+// wait returns when the register is empty, or with ctx's error.
+func (e *endpoints) wait(ctx context.Context) error {
+	for {
+		e.mu.Lock()
+		if len(e.place) == 0 {
+			e.mu.Unlock()
+			return nil
+		}
+		if e.empty == nil {
+			e.empty = make(chan struct{})
+		}
+		empty := e.empty
+		e.mu.Unlock()
+		select {
+		case <-empty:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

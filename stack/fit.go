@@ -1,0 +1,245 @@
+package stack
+
+import (
+	"encoding/binary"
+
+	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/internal/slab"
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// offloadGSO is the ability to carry every kind of super-segment.
+const offloadGSO = OffloadTSO4 | OffloadTSO6 | OffloadUSO
+
+// fit makes a batch into one that the link can carry: super-segments that it cannot are cut, and
+// checksums that it does not finish are finished. Order is kept. The result is batch itself or the
+// Work's scratch, valid until the next call; what has been cut stays cut.
+func (n *NIC) fit(w *Work, batch []*Packet) []*Packet {
+	info := n.info.Load()
+	for i, p := range batch {
+		if !info.carries(p) {
+			return n.refit(w, info, batch, i)
+		}
+	}
+	return batch
+}
+
+// carries reports whether the link surely takes p as it is.
+func (info *LinkInfo) carries(p *Packet) bool {
+	if p.SegSize == 0 {
+		return p.Checksum != ChecksumPartial || info.Offload&OffloadChecksum != 0
+	}
+	return info.Offload&offloadGSO == offloadGSO && p.Checksum == ChecksumPartial && p.Len() <= info.GSOMax
+}
+
+// refit is fit from the first packet that needs work.
+func (n *NIC) refit(w *Work, info *LinkInfo, batch []*Packet, first int) []*Packet {
+	clear(w.cut)
+	out := append(w.cut[:0], batch[:first]...)
+	for _, p := range batch[first:] {
+		if info.carries(p) {
+			out = append(out, p)
+			continue
+		}
+		var d tcpip.Drop
+		if out, d = p.fit(info.Offload, info.GSOMax, out); d != tcpip.DropNone {
+			w.Drop(p, d)
+		}
+	}
+	w.cut = out
+	return out
+}
+
+// Cut appends to dst what p is on a wire without offloads: the packets that a super-segment stands for,
+// or p itself, with finished checksums. It takes p unless it returns a reason why p cannot be cut. A
+// packet that the network layer has not seen yet must begin with its network header.
+func (p *Packet) Cut(dst []*Packet) ([]*Packet, tcpip.Drop) {
+	if p.SegSize == 0 && p.Checksum != ChecksumPartial {
+		return append(dst, p), tcpip.DropNone
+	}
+	return p.fit(0, 0, dst)
+}
+
+// fit appends to dst what p is on a link with the given abilities. It takes p unless it returns a reason
+// why that cannot be.
+func (p *Packet) fit(can Offload, gsoMax int, dst []*Packet) ([]*Packet, tcpip.Drop) {
+	s, d := p.shape()
+	if d != tcpip.DropNone {
+		return dst, tcpip.DropBadOffload
+	}
+	if p.Len()-s.hdr <= int(p.SegSize) {
+		p.SegSize, p.Segs = 0, 0
+	}
+	if p.SegSize > 0 && can&s.offload() != 0 && p.Len()-s.net <= gsoMax {
+		if p.Checksum != ChecksumPartial {
+			p.setPseudo(&s)
+		}
+		return append(dst, p), tcpip.DropNone
+	}
+	if p.SegSize > 0 {
+		return p.cut(&s, can&OffloadChecksum, dst)
+	}
+	if p.Checksum == ChecksumPartial && can&OffloadChecksum == 0 {
+		p.finish(&s)
+	}
+	return append(dst, p), tcpip.DropNone
+}
+
+// offload returns the ability that a super-segment of this shape needs.
+func (s *shape) offload() Offload {
+	switch {
+	case s.proto == header.ProtocolUDP:
+		return OffloadUSO
+	case s.v6:
+		return OffloadTSO6
+	}
+	return OffloadTSO4
+}
+
+// cut appends the segments of a super-segment to dst. p, whose headers begin the front, becomes the last
+// of them and keeps owner and charge. The segments share its payload.
+//
+// Sequence numbers, lengths and IPv4 identifications advance (RFC 6864: but for the 0 that a sender
+// gives to what cannot be fragmented); CWR is the first segment's alone (RFC 3168 §6.1.2), PSH and FIN
+// are the last one's.
+func (p *Packet) cut(s *shape, checksums Offload, dst []*Packet) ([]*Packet, tcpip.Drop) {
+	if s.hdr > frontRoom-cloneHeadroom {
+		return dst, tcpip.DropHeaderChain
+	}
+	all := p.Len() - s.hdr
+	p.SplitFront(s.hdr)
+	if p.dataLen != all { // what was behind the headers could not be moved
+		return dst, tcpip.DropNoMemory
+	}
+	size := int(p.SegSize)
+	c := cutter{shape: s, finish: checksums == 0}
+	c.begin(p.Front())
+	p.SegSize, p.Segs, p.CE = 0, 0, 0
+	data, from := p.data, 0
+	for at := 0; all-at > size; at += size {
+		q := p.stack.NewPacket()
+		copy(q.Prepend(s.hdr), p.buf[p.off:p.off+s.hdr])
+		q.inherit(p)
+		for need := size; need > 0; {
+			d := &data[from]
+			if d.Len() > need {
+				q.AppendData(d.Slice(0, need))
+				d.TrimFront(need)
+				break
+			}
+			need -= d.Len()
+			q.AppendData(*d)
+			*d = slab.Piece{}
+			from++
+		}
+		c.segment(q, at, all)
+		dst = append(dst, q)
+	}
+	p.data = p.data[:copy(p.data, p.data[from:])]
+	p.dataLen = (all-1)%size + 1
+	c.segment(p, all-p.dataLen, all)
+	return append(dst, p), tcpip.DropNone
+}
+
+// inherit makes q, whose front is a copy of p's, say of itself what p says.
+func (q *Packet) inherit(p *Packet) {
+	if p.net >= 0 {
+		q.net = p.net - p.off + q.off
+	}
+	if p.trans >= 0 {
+		q.trans = p.trans - p.off + q.off
+	}
+	q.hops, q.tapped, q.NIC, q.EtherType, q.Link = p.hops, p.tapped, p.NIC, p.EtherType, p.Link
+	q.Src, q.Dst, q.Proto, q.TTL, q.TOS = p.Src, p.Dst, p.Proto, p.TTL, p.TOS
+	q.At, q.Local, q.FragMax, q.Hash = p.At, p.Local, p.FragMax, p.Hash
+}
+
+// cutter writes the headers of segments, all alike but for what advances.
+type cutter struct {
+	*shape
+	finish bool
+
+	count   int
+	fixedID bool
+	id      uint16
+	seq     uint32
+	flags   header.TCPFlags
+	urgent  int
+}
+
+const (
+	firstOnly = header.CWR
+	lastOnly  = header.FIN | header.PSH
+)
+
+// begin reads the super-segment's headers.
+func (c *cutter) begin(f []byte) {
+	if !c.v6 {
+		ip := header.IPv4(f[c.net:])
+		c.id = ip.ID()
+		c.fixedID = c.id == 0 && ip.Flags()&header.IPv4DontFragment != 0
+	}
+	if c.proto == header.ProtocolTCP {
+		t := header.TCP(f[c.trans:])
+		c.seq, c.flags, c.urgent = uint32(t.Seq()), t.Flags(), int(t.Urgent())
+	}
+}
+
+// segment writes the headers of the next segment, whose payload begins at byte at of all.
+func (c *cutter) segment(p *Packet, at, all int) {
+	f := p.Front()
+	size := p.Len()
+	if c.v6 {
+		header.IPv6(f[c.net:]).SetPayloadLength(uint16(size - c.net - header.IPv6Size))
+	} else {
+		ip := header.IPv4(f[c.net:])
+		ip.SetTotalLength(uint16(size - c.net))
+		if !c.fixedID {
+			ip.SetID(c.id + uint16(c.count))
+		}
+		ip.UpdateChecksum()
+	}
+	if c.proto == header.ProtocolUDP {
+		header.UDP(f[c.trans:]).SetLength(uint16(size - c.trans))
+	} else {
+		flags := c.flags
+		if at > 0 {
+			flags &^= firstOnly
+		}
+		if at+p.dataLen < all {
+			flags &^= lastOnly
+		}
+		t := header.TCP(f[c.trans:])
+		if flags&header.URG != 0 {
+			if c.urgent <= at {
+				flags &^= header.URG
+			}
+			t.SetUrgent(uint16(max(c.urgent-at, 0)))
+		}
+		binary.BigEndian.PutUint32(f[c.trans+4:], c.seq+uint32(at))
+		t.SetFlags(flags)
+	}
+	c.count++
+	sum := c.pseudo(f, size-c.trans)
+	if !c.finish {
+		binary.BigEndian.PutUint16(f[c.checksumAt():], sum.Fold())
+		p.Checksum = ChecksumPartial
+		return
+	}
+	binary.BigEndian.PutUint16(f[c.checksumAt():], 0)
+	c.setChecksum(f, p.sum(sum, c.trans).Checksum())
+	p.Checksum = ChecksumUnverified
+}
+
+// FinishChecksum completes, in place, the partial checksum of b, a whole TCP or UDP packet that begins
+// with its IPv4 or IPv6 header, as a tap must before it shows a packet. It reports whether it did.
+func FinishChecksum(b []byte) bool {
+	p := Packet{buf: b, end: len(b), net: -1, trans: -1}
+	s, d := p.shape()
+	if d != tcpip.DropNone {
+		return false
+	}
+	binary.BigEndian.PutUint16(b[s.checksumAt():], 0)
+	s.setChecksum(b, s.pseudo(b, len(b)-s.trans).Add(b[s.trans:]).Checksum())
+	return true
+}

@@ -1,0 +1,66 @@
+package stack
+
+import (
+	"net/netip"
+
+	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/internal/nud"
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// do runs an errand: it asks, and drops what has to be dropped, telling the senders if the neighbour did not
+// answer. No lock of the table is held.
+func (t *neighbourTable) do(w *Work, e *errand) {
+	switch e.action {
+	case nud.SolicitAll:
+		t.solicit(w, e.addr, e.source, tcpip.LinkAddr{})
+	case nud.SolicitOne:
+		t.solicit(w, e.addr, e.source, e.link)
+	}
+	for p := e.packets.pop(); p != nil; p = e.packets.pop() {
+		if e.reason == tcpip.DropNeighbourFailed {
+			t.report(w, p)
+		}
+		w.Drop(p, e.reason)
+	}
+}
+
+// solicit asks for target's link address. The source is that of a packet that waits, if it is ours, as
+// with Linux's arp_announce 0 and RFC 4861 §7.2.2.
+func (t *neighbourTable) solicit(w *Work, target, source netip.Addr, to tcpip.LinkAddr) {
+	s := t.nic.stack
+	c := s.conf.Load()
+	if l := c.addresses.on(t.nic, source); l == nil || !l.state.usable() {
+		source = c.source(t.nic, target, netip.Addr{})
+	}
+	for _, r := range s.resolvers {
+		if r.Resolves() == t.etherType {
+			r.Solicit(w, t.nic, target, source, to)
+			return
+		}
+	}
+}
+
+// report tells the sender of p that its neighbour did not answer (BEHAVIOUR E5). It borrows p.
+func (t *neighbourTable) report(w *Work, p *Packet) {
+	s := t.nic.stack
+	if p.Forwarded {
+		if ip := s.Internet(t.etherType); ip != nil {
+			ip.SendError(w, p, ICMPHostUnreachable, 0)
+		}
+		return
+	}
+	parse := header.ParseQuotedIPv4
+	if t.etherType == header.EtherTypeIPv6 {
+		parse = header.ParseQuotedIPv6
+	}
+	q, drop := parse(p.Front())
+	if drop != tcpip.DropNone {
+		return // a later fragment, or the like: nobody is waiting to hear of it
+	}
+	s.DeliverError(w, &ICMPError{
+		Kind: ICMPHostUnreachable, Err: tcpip.ErrHostUnreachable, Origin: tcpip.OriginLocal,
+		Offender: q.Src, NIC: t.nic, Proto: q.Protocol,
+		Local: netip.AddrPortFrom(q.Src, q.SrcPort), Remote: netip.AddrPortFrom(q.Dst, q.DstPort), Quoted: q.Transport,
+	})
+}
