@@ -19,18 +19,19 @@ type Conf struct {
 	ECN        bool // ask for and accept ECN (RFC 3168)
 	Timestamps tcpip.TimestampMode
 
-	MaxSegment   int                      // TCP_MAXSEG: upper bound of the MSS both ways, bytes; 0 is none
-	WindowClamp  int                      // TCP_WINDOW_CLAMP: upper bound of the advertised window, bytes; 0 is none
-	NotSentLow   int                      // TCP_NOTSENT_LOWAT, bytes; 0 is none
-	SynRetries   int                      // TCP_SYNCNT
-	Retries      int                      // net.ipv4.tcp_retries2
-	Linger       tcpip.Opt[time.Duration] // SO_LINGER: 0 makes Close a reset
-	Linger2      time.Duration            // TCP_LINGER2: how long an orphan stays in FIN-WAIT-2; negative: not at all
-	UserTimeout  time.Duration            // TCP_USER_TIMEOUT; 0 is the number of retries
-	KeepIdle     time.Duration            // TCP_KEEPIDLE
-	KeepInterval time.Duration            // TCP_KEEPINTVL
-	KeepCount    int                      // TCP_KEEPCNT
-	DeferAccept  int                      // TCP_DEFER_ACCEPT, as a number of SYN-ACK retransmissions
+	MaxSegment    int                      // TCP_MAXSEG: upper bound of the MSS both ways, bytes; 0 is none
+	WindowClamp   int                      // TCP_WINDOW_CLAMP: upper bound of the advertised window, bytes; 0 is none
+	NotSentLow    int                      // TCP_NOTSENT_LOWAT, bytes; 0 is none
+	SynRetries    int                      // TCP_SYNCNT
+	SynAckRetries int                      // net.ipv4.tcp_synack_retries
+	Retries       int                      // net.ipv4.tcp_retries2
+	Linger        tcpip.Opt[time.Duration] // SO_LINGER: 0 makes Close a reset
+	Linger2       time.Duration            // TCP_LINGER2: how long an orphan stays in FIN-WAIT-2; negative: not at all
+	UserTimeout   time.Duration            // TCP_USER_TIMEOUT; 0 is the number of retries
+	KeepIdle      time.Duration            // TCP_KEEPIDLE
+	KeepInterval  time.Duration            // TCP_KEEPINTVL
+	KeepCount     int                      // TCP_KEEPCNT
+	DeferAccept   int                      // TCP_DEFER_ACCEPT, as a number of SYN-ACK retransmissions
 
 	Congestion Congestion // TCP_CONGESTION
 
@@ -64,4 +65,17 @@ type Path struct {
 type Identity struct {
 	ISS      uint32 // RFC 6528
 	TSOffset uint32 // added to the millisecond clock to give TSval
+}
+
+// DefaultConf returns Linux's defaults.
+func DefaultConf() Conf {
+	return Conf{
+		SACK: true, Scaling: true, Timestamps: tcpip.TimestampsOn,
+		SynRetries: 6, SynAckRetries: 5, Retries: 15,
+		Linger2:  60 * time.Second,
+		KeepIdle: 7200 * time.Second, KeepInterval: 75 * time.Second, KeepCount: 9,
+		SendBufferMax: 4 << 20, ReceiveBufferMax: 6 << 20,
+		RTOMin: 200 * time.Millisecond, RTOMax: 120 * time.Second,
+		InitialWindow: 10,
+	}
 }

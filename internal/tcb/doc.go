@@ -1,22 +1,30 @@
 // Package tcb is the TCP machine: the transmission control block of RFC 9293 and everything that
 // decides about it. It is synchronous and pure: no lock, goroutine, clock, I/O or packet. Every method
 // takes now, which never goes back; deadlines are data; payload passes as slab.Pieces, which the machine
-// keeps, trims, splits and hands back, and never copies.
+// keeps, trims, splits and hands back, and never copies, except to save the waste of very small ones.
 //
 // The whole interface, which shell, scripts, simulator and fuzzer use and nothing else:
 //
 //	Init(now, *Conf, Path, Identity)
-//	User:     Connect(now), Write(now, Piece) Error, Room() int, Readable() []Piece, Consume(now, n),
-//	          Shutdown(now, dir), Close(now), Abort(now), SetConf(now, *Conf), SetPath(now, Path)
+//	User:     Connect(now) Error, Write(now, Piece) Error, Append(now, []byte) int, Spare() int,
+//	          Room() int, Writable() bool, SetMore(now, bool), MarkUrgent(now),
+//	          Readable() []Piece, ReadableLen() int, AtEnd() bool, Consume(now, n), Urgent() (byte, Error),
+//	          AtMark() bool, Shutdown(now, dir) Error, Close(now), Abort(now), SetConf(now, *Conf),
+//	          SetPath(now, Path)
 //	Network:  Segment(now, *Segment) Drop
-//	          Unreachable(now, Error, mtu, seq)  an ICMP error that names this connection
+//	          Unreachable(now, Error, mtu, seq) Drop  an ICMP error that names this connection
 //	          Refused(now)                       the last Out was not taken: not a loss, not an RTT sample
 //	Time:     Advance(now)                       runs every deadline <= now
 //	Output:   Poll(now, *Out) bool               call until false, after any of the above
 //	          Deadline() Time                    when Advance is next needed; 0 is never. May be early, never late
 //	          TakeEvents() Events
-//	Getters:  State, Info, Err, check
+//	Getters:  State, Info, Err, SoftError, Path, Check
 //
 // Two small records stand in for a TCB where a full one would cost too much: Request is a half-open
-// connection, TimeWait one that is over. Cookie makes a Request that is kept nowhere.
+// connection, TimeWait one that is over. Cookies make a Request that is kept nowhere. BuildReset is
+// the answer to a segment that belongs to none of them.
+//
+// The way of a passive connection: Request.Init and Request.SynAck; Request.Segment until it says
+// VerdictEstablish; then Request.Establish makes the TCB and feeds it that segment. An active one:
+// Init, Connect, Poll.
 package tcb

@@ -44,6 +44,7 @@ type Out struct {
 	ECT        bool // mark the IP header ECN-capable
 	Retransmit bool // bytes that were sent before
 	Probe      bool // a path-MTU probe: DF set, whatever the mode
+	Challenge  bool // a challenge ACK (RFC 5961): counts against the stack's budget for them
 }
 
 // Events is what happened since the last TakeEvents.
@@ -60,4 +61,5 @@ const (
 	EventClosed                       // the state is Closed: nothing more will happen
 	EventTimeWait                     // the state is TimeWait: the shell may replace the TCB by a TimeWait record
 	EventState                        // the state changed
+	EventSoftError                    // SoftError has something
 )

@@ -1,0 +1,169 @@
+package tcb
+
+import (
+	"github.com/seed963a8790/netstack/internal/seq"
+	"github.com/seed963a8790/netstack/internal/slab"
+)
+
+// chunk is a Piece of the send queue and the sequence number of its first byte.
+type chunk struct {
+	piece slab.Piece
+	seq   seq.Number
+}
+
+// sendQueue holds what the user has written and the peer has not acknowledged.
+type sendQueue struct {
+	chunks deque[chunk]
+	end    seq.Number // one after the last byte
+	cost   int        // bytes of the slabs
+}
+
+func (q *sendQueue) append(p slab.Piece) {
+	q.cost += p.Cost()
+	q.chunks.pushBack(chunk{p, q.end})
+	q.end = q.end.Add(p.Len())
+}
+
+// spare returns how many bytes extend can take.
+func (q *sendQueue) spare() int {
+	if q.chunks.len() == 0 {
+		return 0
+	}
+	return q.chunks.last().piece.Room()
+}
+
+// extend copies b behind the last byte, into room that its slab has to spare, and returns how much
+// that was. Bytes that were sent are not touched.
+func (q *sendQueue) extend(b []byte) int {
+	n := q.chunks.last().piece.Append(b)
+	q.end = q.end.Add(n)
+	return n
+}
+
+// ack releases what lies wholly before una.
+func (q *sendQueue) ack(una seq.Number) {
+	for q.chunks.len() > 0 {
+		c := q.chunks.first()
+		if una.Less(c.seq.Add(c.piece.Len())) {
+			return
+		}
+		q.cost -= c.piece.Cost()
+		c.piece.Release()
+		q.chunks.popFront()
+	}
+}
+
+// maxPieces bounds the pieces of one segment, where more than one wire segment is at hand.
+const maxPieces = 64
+
+// take appends to dst shares of up to n bytes from from on, and returns how many bytes they are.
+// Beyond maxPieces it stops, though not before least bytes.
+func (q *sendQueue) take(dst []slab.Piece, from seq.Number, n, least int) ([]slab.Piece, int) {
+	lo, hi := 0, q.chunks.len()
+	for lo < hi { // the last chunk that starts at or before from
+		mid := (lo + hi) / 2
+		if q.chunks.at(mid).seq.LessEq(from) {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	got := 0
+	for i := lo - 1; got < n; i++ {
+		if len(dst) >= maxPieces && got >= least {
+			break
+		}
+		c := q.chunks.at(i)
+		off := from.Add(got).Sub(c.seq)
+		k := min(c.piece.Len()-off, n-got)
+		dst = append(dst, c.piece.Slice(off, off+k))
+		got += k
+	}
+	return dst, got
+}
+
+func (q *sendQueue) clear() {
+	for q.chunks.len() > 0 {
+		c := q.chunks.popFront()
+		c.piece.Release()
+	}
+	q.chunks.trim(0)
+	q.cost = 0
+}
+
+// charge returns the bytes that p is accounted with in a receive queue. A slab that other pieces
+// share, such as a super-segment that was cut, is not charged whole to each of them.
+func charge(p slab.Piece) int { return min(p.Cost(), max(slab.Small, 2*p.Len())) }
+
+// receiveQueue holds what is ready for the user.
+type receiveQueue struct {
+	pieces []slab.Piece // pieces[head:]
+	head   int
+	n      int  // bytes
+	cost   int  // charged
+	sealed bool // the last piece ends at a mark and may not grow
+}
+
+func (q *receiveQueue) push(p slab.Piece) {
+	q.n += p.Len()
+	sealed := q.sealed
+	q.sealed = false
+	if last := len(q.pieces) - 1; last >= q.head && 2*p.Len() < p.Cost() && !sealed {
+		// A small piece goes into its neighbour's spare room, if nobody else can see it.
+		if tail := &q.pieces[last]; tail.Sole() && tail.Room() >= p.Len() {
+			q.cost -= charge(*tail)
+			tail.Append(p.Bytes())
+			q.cost += charge(*tail)
+			p.Release()
+			return
+		}
+	}
+	if len(q.pieces) == cap(q.pieces) && q.head > len(q.pieces)/2 {
+		n := copy(q.pieces, q.pieces[q.head:])
+		clear(q.pieces[n:])
+		q.pieces, q.head = q.pieces[:n], 0
+	}
+	q.pieces = append(q.pieces, p)
+	q.cost += charge(p)
+}
+
+// consume releases the first n bytes.
+func (q *receiveQueue) consume(n int) {
+	q.n -= n
+	for n > 0 {
+		p := &q.pieces[q.head]
+		q.cost -= charge(*p)
+		if n < p.Len() {
+			p.TrimFront(n)
+			q.cost += charge(*p)
+			return
+		}
+		n -= p.Len()
+		p.Release()
+		q.head++
+	}
+	if q.head == len(q.pieces) {
+		q.pieces, q.head = q.pieces[:0], 0
+	}
+}
+
+// trim gives the array back if it is empty.
+func (q *receiveQueue) trim() {
+	if len(q.pieces) == 0 {
+		q.pieces = nil
+	}
+}
+
+func (q *receiveQueue) clear() {
+	for i := q.head; i < len(q.pieces); i++ {
+		q.pieces[i].Release()
+	}
+	*q = receiveQueue{}
+}
+
+// releaseAll releases pieces and forgets them.
+func releaseAll(pieces []slab.Piece) {
+	for i := range pieces {
+		pieces[i].Release()
+	}
+}

@@ -1,0 +1,123 @@
+package tcb
+
+import (
+	"time"
+
+	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/internal/seq"
+	"github.com/seed963a8790/netstack/internal/siphash"
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// Cookies answer SYNs without keeping anything (RFC 4987 §3.6): the initial sequence number proves,
+// when it comes back, that we sent the SYN-ACK, and says with which MSS. The other options hide in
+// the low bits of our timestamp; a peer without timestamps gets neither scaling nor SACK.
+type Cookies struct{ key [2]uint64 }
+
+// NewCookies returns cookies under key, which must be secret.
+func NewCookies(key [2]uint64) Cookies { return Cookies{key} }
+
+// Tuple is what identifies a connection, in any fixed form: addresses and ports.
+type Tuple [5]uint64
+
+// cookieMSS are the segment sizes that a cookie can remember; the largest not above the peer's counts.
+var cookieMSS = [8]uint16{minMSS, 536, 1220, 1300, 1440, 1460, 4312, 8940}
+
+const (
+	cookieStep = time.Minute
+	cookieAge  = 2 // steps
+
+	// The low bits of the timestamp, as on Linux.
+	cookieScale   = 0xf // no scaling
+	cookieSACK    = 1 << 4
+	cookieOptions = 1<<6 - 1
+)
+
+// SynAck fills out with the answer to the SYN s. tsOffset must be the same when the ACK comes.
+func (k *Cookies) SynAck(now tcpip.Time, s *Segment, c *Conf, p Path, tuple Tuple, tsOffset uint32, out *Out) {
+	var r Request
+	r.Init(now, s, c, p, Identity{TSOffset: tsOffset})
+	index := uint32(len(cookieMSS) - 1)
+	for index > 0 && r.mss < cookieMSS[index] {
+		index--
+	}
+	r.id.ISS = k.encode(now, tuple, s.Seq, index)
+	if !r.timestamps {
+		r.sack, r.scaling, r.receiveScale = false, false, 0
+	}
+	r.fillSynAck(now, out)
+	if r.timestamps {
+		out.Options.TSVal = tsOffset + cookieTimestamp(tsClock(now, 0), &r)
+	}
+}
+
+// cookieTimestamp returns the latest time not after clock whose low bits say what r has negotiated.
+func cookieTimestamp(clock uint32, r *Request) uint32 {
+	bits := uint32(cookieScale)
+	if r.scaling {
+		bits = uint32(r.sendScale)
+	}
+	if r.sack {
+		bits |= cookieSACK
+	}
+	v := clock&^cookieOptions | bits
+	if v > clock {
+		v -= cookieOptions + 1
+	}
+	return v
+}
+
+// Request checks that s acknowledges a cookie, and makes the Request that was not kept. Its Segment
+// is to be asked next. DropBadCookie says that s is no such ACK, and deserves a RST.
+func (k *Cookies) Request(now tcpip.Time, s *Segment, c *Conf, p Path, tuple Tuple, tsOffset uint32) (r Request, d tcpip.Drop) {
+	if s.Flags&(header.ACK|header.SYN|header.RST) != header.ACK {
+		return r, tcpip.DropBadCookie
+	}
+	irs, iss := s.Seq-1, s.Ack-1
+	index, ok := k.decode(now, tuple, irs, uint32(iss))
+	if !ok {
+		return r, tcpip.DropBadCookie
+	}
+	r = Request{
+		conf: c, path: p, id: Identity{ISS: uint32(iss), TSOffset: tsOffset}, born: now,
+		irs: irs, window: uint16(synWindow(c, p)), peerWnd: s.Window, mss: cookieMSS[index],
+	}
+	if !s.Options.HasTimestamp || c.Timestamps == tcpip.TimestampsOff {
+		return r, tcpip.DropNone
+	}
+	bits := s.Options.TSEcr - tsOffset
+	scale := uint8(bits & cookieScale)
+	switch {
+	case scale != cookieScale && (scale > header.MaxWindowScale || !c.Scaling), bits&cookieSACK != 0 && !c.SACK:
+		return r, tcpip.DropBadCookie // not what we would have sent
+	case scale != cookieScale:
+		r.scaling, r.sendScale, r.receiveScale = true, scale, chooseScale(c)
+	}
+	r.sack = bits&cookieSACK != 0
+	r.timestamps, r.tsRecent = true, s.Options.TSVal
+	return r, tcpip.DropNone
+}
+
+// encode lays a cookie out as Linux does: 8 bits of time, then the MSS hidden in 24 bits of hash; all
+// shifted by a second hash and the peer's number.
+func (k *Cookies) encode(now tcpip.Time, tuple Tuple, irs seq.Number, index uint32) uint32 {
+	step := cookieTime(now)
+	return k.hash(tuple, 0) + uint32(irs) + step<<24 + (k.hash(tuple, 1+uint64(step))+index)&0xffffff
+}
+
+func (k *Cookies) decode(now tcpip.Time, tuple Tuple, irs seq.Number, cookie uint32) (index uint32, ok bool) {
+	step := cookieTime(now)
+	cookie -= k.hash(tuple, 0) + uint32(irs)
+	age := (step - cookie>>24) & 0xff
+	if age >= cookieAge {
+		return 0, false
+	}
+	index = (cookie - k.hash(tuple, 1+uint64(step-age))) & 0xffffff
+	return index, index < uint32(len(cookieMSS))
+}
+
+func cookieTime(now tcpip.Time) uint32 { return uint32(int64(now) / int64(cookieStep)) }
+
+func (k *Cookies) hash(tuple Tuple, salt uint64) uint32 {
+	return uint32(siphash.Sum(k.key, tuple[0], tuple[1], tuple[2], tuple[3], tuple[4], salt))
+}

@@ -1,0 +1,123 @@
+package tcb
+
+import (
+	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// Connect starts the active open (RFC 9293 §3.10.1).
+func (t *TCB) Connect(now tcpip.Time) tcpip.Error {
+	if t.state != StateClosed || t.err != tcpip.OK {
+		return tcpip.ErrInvalid
+	}
+	t.sendQ.end = t.snd.iss + 1
+	t.cc.init(t.conf.Congestion, t.mss(), t.initialWindow())
+	t.born = now
+	t.rcv.scale = chooseScale(t.conf)
+	t.opt.timestamps = t.conf.Timestamps != tcpip.TimestampsOff
+	t.opt.strict = t.conf.Timestamps == tcpip.TimestampsStrict
+	t.opt.sack, t.opt.scaling = t.conf.SACK, t.conf.Scaling
+	t.step(now, &onConnect)
+	return tcpip.OK
+}
+
+// synSent is RFC 9293 §3.10.7.3.
+func (t *TCB) synSent(now tcpip.Time, s *Segment) tcpip.Drop {
+	hasAck := s.Flags&header.ACK != 0
+	if hasAck && !s.Ack.InRange(t.snd.iss+1, t.snd.nxt+1) {
+		t.due.answer(s)
+		return tcpip.DropBadAck
+	}
+	if s.Flags&header.RST != 0 {
+		if !hasAck {
+			return tcpip.DropBadReset
+		}
+		t.fail(now, tcpip.ErrConnRefused)
+		return tcpip.DropNone
+	}
+	if s.Flags&header.SYN == 0 {
+		return tcpip.DropBadFlags
+	}
+	t.learnSyn(now, s)
+	s.Seq++
+	s.Flags &^= header.SYN
+	t.snd.wnd, t.snd.maxWnd = int(s.Window), int(s.Window) // never scaled in a SYN
+	t.snd.wl1, t.snd.wl2 = s.Seq, s.Ack
+	t.rcv.last = now
+	t.cc.mss = t.mss()
+	if !hasAck {
+		// Simultaneous open (RFC 9293 §3.5 Figure 7): our SYN goes out again, now with an ACK.
+		t.step(now, &onSynRcvd)
+		t.board.loseAll()
+		t.due.rexmit = true
+		return t.takeSynData(now, s)
+	}
+	var a acked
+	t.snd.una = s.Ack
+	t.board.ack(s.Ack, &a)
+	t.measure(s.At, a.sample(), s)
+	t.opened(now)
+	t.rearmRexmit(now)
+	t.ackNow()
+	return t.takeSynData(now, s)
+}
+
+// takeSynData keeps the data and the FIN that came with a SYN.
+func (t *TCB) takeSynData(now tcpip.Time, s *Segment) tcpip.Drop {
+	if s.Len > 0 || s.Flags&header.FIN != 0 {
+		return t.receive(now, s)
+	}
+	return tcpip.DropNone
+}
+
+// learnSyn takes the peer's number and options from its SYN.
+func (t *TCB) learnSyn(now tcpip.Time, s *Segment) {
+	t.rcv.irs = s.Seq
+	t.rcv.known = true
+	t.rcv.nxt = s.Seq + 1
+	t.rcv.acked = t.rcv.nxt
+	t.rcv.adv = t.rcv.nxt.Add(t.tun.synWindow)
+	o := &s.Options
+	if o.HasMSS {
+		t.opt.peerMSS = max(int(o.MSS), minMSS)
+	}
+	if t.opt.scaling = t.opt.scaling && o.HasWindowScale; t.opt.scaling {
+		t.snd.scale = min(o.WindowScale, header.MaxWindowScale)
+	} else {
+		t.snd.scale, t.rcv.scale = 0, 0
+	}
+	t.opt.sack = t.opt.sack && o.SACKPermitted
+	if t.opt.timestamps = t.opt.timestamps && o.HasTimestamp; t.opt.timestamps {
+		t.rcv.tsRecent, t.rcv.tsRecentAt = o.TSVal, now
+	}
+	t.rcv.mss = min(t.mss(), t.opt.peerMSS)
+}
+
+// opened is called once, when our SYN has been acknowledged.
+func (t *TCB) opened(now tcpip.Time) {
+	window := t.initialWindow()
+	if t.count.retrans > 1 {
+		window = 1 // RFC 5681 §3.1, as Linux reads it
+	}
+	t.cc.init(t.conf.Congestion, t.mss(), window)
+	if t.count.retrans > 0 && t.rtt.srtt == 0 {
+		t.rtt.rto = fallbackRTO
+	}
+	t.rec = recovery{}
+	t.tun.opened(t, now)
+	t.step(now, &onSynAcked)
+	t.armKeepAlive(now)
+	t.events |= EventConnected | EventWritable
+}
+
+func (t *TCB) initialWindow() int { return max(t.conf.InitialWindow, 1) }
+
+// simultaneousSyn takes the SYN off the SYN-ACK that crossed our own in a simultaneous open, so that
+// the rest of it counts.
+func (t *TCB) simultaneousSyn(s *Segment) {
+	if t.snd.una == t.snd.iss && s.Flags&(header.SYN|header.RST) == header.SYN && s.Flags&header.ACK != 0 &&
+		s.Seq == t.rcv.irs && s.Ack == t.snd.iss+1 {
+		s.Seq++
+		s.Flags &^= header.SYN
+	}
+}

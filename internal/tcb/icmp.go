@@ -1,0 +1,59 @@
+package tcb
+
+import (
+	"github.com/seed963a8790/netstack/internal/seq"
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// Unreachable takes an ICMP error that quotes a segment of ours, which started at at. mtu is that of
+// a "too big" (ErrMessageSize), which the shell has checked against the limits of IP and put into the
+// next SetPath; here it lowers the MSS at once. Other errors are fatal in SYN-SENT and otherwise only
+// remembered, as on Linux.
+func (t *TCB) Unreachable(now tcpip.Time, err tcpip.Error, mtu int, at seq.Number) tcpip.Drop {
+	if t.state == StateClosed || t.state == StateTimeWait {
+		return tcpip.DropICMPNoFlow
+	}
+	if !at.InRange(t.snd.una, t.snd.nxt+1) { // RFC 5927 §4.1
+		return tcpip.DropICMPSequence
+	}
+	switch {
+	case err == tcpip.ErrMessageSize:
+		if mtu < t.path.NetHeader || mtu >= t.path.MTU {
+			return tcpip.DropICMPBadMTU
+		}
+		p := t.path
+		p.MTU = mtu
+		t.SetPath(now, p)
+	case t.state == StateSynSent || t.state == StateSynRcvd:
+		t.fail(now, err)
+	default:
+		t.soft = err
+		t.events |= EventSoftError
+	}
+	return tcpip.DropNone
+}
+
+// SoftError returns what ICMP last said of a connection that goes on, and forgets it.
+func (t *TCB) SoftError() tcpip.Error {
+	e := t.soft
+	t.soft = tcpip.OK
+	return e
+}
+
+// SetPath says that the way to the peer has changed. If segments in flight no longer fit, they are
+// sent again at once, in smaller ones (RFC 1191 §6.4).
+func (t *TCB) SetPath(now tcpip.Time, p Path) {
+	before := t.mss()
+	t.path = p
+	mss := t.mss()
+	if t.cc.mss > 0 {
+		t.cc.mss = mss
+	}
+	if mss >= before || t.flight() == 0 || !synchronized.has(t.state) {
+		return
+	}
+	// Only the first was certainly lost; what follows it had the same size. This is no sign of
+	// congestion.
+	t.board.loseAll()
+	t.due.rexmit = true
+}

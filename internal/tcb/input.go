@@ -1,0 +1,239 @@
+package tcb
+
+import (
+	"time"
+
+	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/internal/seq"
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// Segment takes an arriving segment. The pieces of s.Data are the machine's from here on. The result
+// says why the segment, or its data, was of no use.
+func (t *TCB) Segment(now tcpip.Time, s *Segment) tcpip.Drop {
+	s.Wire = max(s.Wire, 1)
+	if s.At == 0 || s.At > now {
+		s.At = now
+	}
+	t.count.segsIn += uint32(s.Wire)
+	d := t.segment(now, s)
+	releaseAll(s.Data)
+	s.Data = s.Data[:0]
+	return d
+}
+
+// segment is RFC 9293 §3.10.7.4, in its order.
+func (t *TCB) segment(now tcpip.Time, s *Segment) tcpip.Drop {
+	switch t.state {
+	case StateClosed:
+		return tcpip.DropEndpointClosed
+	case StateSynSent:
+		return t.synSent(now, s)
+	case StateTimeWait:
+		return t.timeWait(now, s)
+	}
+	t.simultaneousSyn(s)
+
+	// First, the timestamp (RFC 7323 §5.3 R1) and the sequence number.
+	if d := t.checkTimestamp(now, s); d != tcpip.DropNone {
+		return d
+	}
+	if d := t.checkSequence(now, s); d != tcpip.DropNone {
+		return d
+	}
+	// Second, RST; third, security, which nobody uses; fourth, SYN.
+	if s.Flags&header.RST != 0 {
+		return t.handleReset(now, s)
+	}
+	if s.Flags&header.SYN != 0 { // RFC 5961 §4
+		t.challenge(now)
+		return tcpip.DropSynInWindow
+	}
+	// Fifth, ACK.
+	if s.Flags&header.ACK == 0 {
+		return tcpip.DropNoAck
+	}
+	if d := t.acknowledge(now, s); d != tcpip.DropNone {
+		return d
+	}
+	if t.state == StateClosed {
+		return tcpip.DropNone
+	}
+	t.rcv.last = now
+	t.updateTimestamp(now, s)
+	if t.state == StateTimeWait {
+		return tcpip.DropNone
+	}
+	// Sixth, URG; seventh, data; eighth, FIN.
+	if s.Flags&header.URG != 0 {
+		t.announceUrgent(s)
+	}
+	if s.Len > 0 || s.Flags&header.FIN != 0 {
+		return t.receive(now, s)
+	}
+	return tcpip.DropNone
+}
+
+// end returns the sequence number after s, SYN and FIN counted.
+func (s *Segment) end() seq.Number {
+	n := s.Seq.Add(s.Len)
+	if s.Flags&header.SYN != 0 {
+		n++
+	}
+	if s.Flags&header.FIN != 0 {
+		n++
+	}
+	return n
+}
+
+// Invalid answers, one per interval at most: Linux's tcp_invalid_ratelimit.
+const invalidInterval = 500 * time.Millisecond
+
+// challenge asks for a challenge ACK (RFC 5961 §7), within this connection's budget.
+func (t *TCB) challenge(now tcpip.Time) {
+	if t.spendInvalid(now) {
+		t.due.challenge = true
+	}
+}
+
+// spendInvalid reports whether a segment that is not ours to accept may be answered now.
+func (t *TCB) spendInvalid(now tcpip.Time) bool {
+	if t.due.invalidAt != 0 && now.Sub(t.due.invalidAt) < invalidInterval {
+		return false
+	}
+	t.due.invalidAt = now
+	return true
+}
+
+// pawsAge is how long TS.Recent stays valid in silence (RFC 7323 §5.5).
+const pawsAge = 24 * 24 * time.Hour
+
+// checkTimestamp is PAWS. A segment without the option is taken as it is, unless the user wants
+// RFC 7323 §3.2 to the letter.
+func (t *TCB) checkTimestamp(now tcpip.Time, s *Segment) tcpip.Drop {
+	if !t.opt.timestamps || s.Flags&header.RST != 0 {
+		return tcpip.DropNone
+	}
+	if !s.Options.HasTimestamp {
+		t.count.noTimestamp += uint32(s.Wire)
+		if t.opt.strict {
+			return tcpip.DropNoTimestamp
+		}
+		return tcpip.DropNone
+	}
+	if int32(s.Options.TSVal-t.rcv.tsRecent) >= 0 || t.rcv.tsRecentAt == 0 || now.Sub(t.rcv.tsRecentAt) > pawsAge {
+		return tcpip.DropNone
+	}
+	// A pure acknowledgement that was overtaken by others does no harm; as on Linux, it counts if it
+	// is a plain duplicate, not older than one timeout.
+	if s.Len == 0 && s.Flags&(header.SYN|header.FIN) == 0 && s.Seq == t.rcv.nxt && s.Ack == t.snd.una &&
+		s.window(t) == t.snd.wnd && int32(t.rcv.tsRecent-s.Options.TSVal) <= int32(t.rtt.rto/time.Millisecond) {
+		return tcpip.DropNone
+	}
+	t.count.paws += uint32(s.Wire)
+	if s.Len > 0 || t.spendInvalid(now) {
+		t.ackNow()
+	}
+	return tcpip.DropPAWS
+}
+
+// updateTimestamp is RFC 7323 §4.3 (2).
+func (t *TCB) updateTimestamp(now tcpip.Time, s *Segment) {
+	if !t.opt.timestamps || !s.Options.HasTimestamp || t.rcv.acked.Less(s.Seq) {
+		return
+	}
+	if int32(s.Options.TSVal-t.rcv.tsRecent) >= 0 || t.rcv.tsRecentAt == 0 || now.Sub(t.rcv.tsRecentAt) > pawsAge {
+		t.rcv.tsRecent, t.rcv.tsRecentAt = s.Options.TSVal, now
+	}
+}
+
+// checkSequence is the first check of RFC 9293 §3.10.7.4. What ends before the last acknowledgement
+// or begins after the window is answered with an ACK, unless it is a RST.
+func (t *TCB) checkSequence(now tcpip.Time, s *Segment) tcpip.Drop {
+	d := tcpip.DropNone
+	switch {
+	case s.end().Less(t.rcv.acked):
+		d = tcpip.DropOldData
+	case t.rcv.adv.Less(s.Seq):
+		d = tcpip.DropWindow
+	default:
+		return d
+	}
+	switch {
+	case s.Flags&header.RST != 0:
+		return tcpip.DropBadReset
+	case s.Flags&header.SYN != 0:
+		t.challenge(now)
+		return tcpip.DropSynInWindow
+	}
+	if d == tcpip.DropOldData && s.Len > 0 {
+		t.noteDuplicate(s.Seq, s.Seq.Add(s.Len))
+	}
+	if s.Len > 0 || t.spendInvalid(now) {
+		t.ackNow()
+	}
+	return d
+}
+
+// handleReset is the second step, with RFC 5961 §3: only a RST that hits rcv.nxt is believed.
+func (t *TCB) handleReset(now tcpip.Time, s *Segment) tcpip.Drop {
+	exact := s.Seq == t.rcv.nxt || peerDone.has(t.state) && s.Seq == t.rcv.nxt-1
+	if !exact {
+		if s.Seq.Less(t.rcv.nxt) {
+			return tcpip.DropBadReset
+		}
+		t.challenge(now)
+		return tcpip.DropBadReset
+	}
+	t.fail(now, resetError(t.state))
+	return tcpip.DropNone
+}
+
+// resetError returns what a RST means to the user of a connection in state s.
+func resetError(s State) tcpip.Error {
+	switch s {
+	case StateSynSent:
+		return tcpip.ErrConnRefused
+	case StateCloseWait:
+		return tcpip.ErrPipe
+	}
+	return tcpip.ErrConnReset
+}
+
+// timeWait answers a segment in TIME-WAIT, in a TCB that the shell has not replaced by a record.
+func (t *TCB) timeWait(now tcpip.Time, s *Segment) tcpip.Drop {
+	if s.Flags&header.RST != 0 { // RFC 1337
+		return tcpip.DropTimeWait
+	}
+	if s.Flags&header.FIN != 0 {
+		t.deadline[timerWait] = now.Add(TimeWaitLength)
+	}
+	if s.Len > 0 || s.Flags&(header.FIN|header.SYN) != 0 || s.Seq != t.rcv.nxt {
+		if t.spendInvalid(now) {
+			t.ackNow()
+		}
+	}
+	return tcpip.DropTimeWait
+}
+
+// BuildReset fills out with the RST that answers a segment to no connection (RFC 9293 §3.10.7.1) and
+// reports false if none may be sent.
+func BuildReset(s *Segment, out *Out) bool {
+	if s.Flags&header.RST != 0 {
+		return false
+	}
+	out.clear()
+	out.Flags = header.RST
+	if s.Flags&header.ACK != 0 {
+		out.Seq = s.Ack
+	} else {
+		out.Flags |= header.ACK
+		out.Ack = s.end()
+	}
+	return true
+}
+
+func (o *Out) clear() {
+	data := o.Data[:0]
+	*o = Out{Data: data}
+}

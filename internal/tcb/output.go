@@ -1,0 +1,375 @@
+package tcb
+
+import (
+	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/internal/seq"
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// Poll builds the next segment to send. It is the only place where sending is decided: what is to be
+// sent again comes first, then new data, probes, and acknowledgements that nothing else carries.
+func (t *TCB) Poll(now tcpip.Time, out *Out) bool {
+	t.undo.kind = undoNothing
+	out.clear()
+	if t.due.reset != resetNone {
+		return t.sendReset(now, out)
+	}
+	switch t.state {
+	case StateClosed:
+		return false
+	case StateSynSent:
+		if t.snd.nxt == t.snd.iss {
+			return t.sendSyn(now, out)
+		}
+	}
+	return t.sendLost(now, out) || t.sendNew(now, out) || t.sendProbe(now, out) || t.sendAck(now, out)
+}
+
+func (t *TCB) sendReset(now tcpip.Time, out *Out) bool {
+	t.save(undoState, record{})
+	out.Flags = header.RST
+	if t.due.reset == resetAnswer {
+		out.Seq = t.due.resetSeq
+	} else {
+		out.Flags |= header.ACK
+		out.Seq, out.Ack = t.snd.nxt, t.rcv.nxt
+		t.timestamp(now, &out.Options)
+	}
+	t.due.reset = resetNone
+	t.count.segsOut++
+	return true
+}
+
+func (t *TCB) sendSyn(now tcpip.Time, out *Out) bool {
+	t.save(undoNew, record{})
+	t.snd.nxt++
+	t.board.push(record{seq: t.snd.iss, end: t.snd.nxt, sent: now, segs: 1})
+	t.deadline[timerRexmit] = now.Add(t.rtt.rto)
+	t.buildSyn(now, out)
+	return true
+}
+
+// buildSyn fills out with our SYN or SYN-ACK.
+func (t *TCB) buildSyn(now tcpip.Time, out *Out) {
+	out.Seq = t.snd.iss
+	out.Flags = header.SYN
+	o := &out.Options
+	o.HasMSS, o.MSS = true, uint16(advMSS(t.path, t.conf))
+	o.SACKPermitted = t.opt.sack
+	o.HasWindowScale, o.WindowScale = t.opt.scaling, t.rcv.scale
+	t.timestamp(now, o)
+	if t.rcv.known {
+		out.Flags |= header.ACK
+		out.Ack = t.rcv.nxt
+		t.acknowledged(out)
+	}
+	out.Window = uint16(t.tun.synWindow) // never scaled in a SYN
+	out.SegSize = t.mss()
+	t.count.segsOut++
+}
+
+// sendLost sends the first record again that is taken for lost, if the window takes it.
+func (t *TCB) sendLost(now tcpip.Time, out *Out) bool {
+	i, ok := t.board.next()
+	if !ok {
+		t.due.rexmit = false
+		return false
+	}
+	r := t.board.at(i)
+	if r.seq == t.snd.iss && t.snd.una == t.snd.iss { // our SYN
+		if !t.due.rexmit {
+			return false
+		}
+		t.save(undoResent, *r)
+		t.board.resendAt(i, now)
+		t.due.rexmit = false
+		out.Retransmit = true
+		t.count.retrans++
+		t.buildSyn(now, out)
+		return true
+	}
+	t.header(now, out)
+	mss := out.SegSize
+	room := t.cc.cwnd - t.pipe()
+	if t.due.rexmit {
+		room = max(room, mss)
+	}
+	// A peer that has taken its window back gets the first segment at most.
+	if wnd := t.snd.una.Add(t.snd.wnd).Sub(r.seq); r.seq != t.snd.una && wnd < min(r.len(), mss) {
+		return false
+	} else if r.seq == t.snd.una {
+		room = min(room, max(wnd, mss))
+	} else {
+		room = min(room, wnd)
+	}
+	n := min(r.len(), t.segmentLimit(mss))
+	if n > room {
+		if room < mss {
+			return false
+		}
+		n = room - room%mss
+	}
+	t.save(undoResent, *r)
+	n = t.fill(out, r.seq, n)
+	if n < r.len() {
+		t.board.split(i, r.seq.Add(n))
+	}
+	t.board.resendAt(i, now)
+	t.due.rexmit = false
+	t.rec.prrOut += n
+	if out.Seq == t.snd.una || t.deadline[timerRexmit] == 0 {
+		t.deadline[timerRexmit] = now.Add(t.rtt.rto)
+	}
+	out.Retransmit = true
+	segs := segments(out.Len, mss)
+	t.count.retrans += uint32(segs)
+	t.count.bytesRetrans += uint64(out.Len)
+	t.count.segsOut += uint32(segs)
+	t.acknowledged(out)
+	return true
+}
+
+// sendNew sends data, and the FIN, for the first time.
+func (t *TCB) sendNew(now tcpip.Time, out *Out) bool {
+	if !maySend.has(t.state) || t.snd.una == t.snd.iss || t.end() == t.snd.nxt {
+		return false
+	}
+	t.restartAfterIdle(now)
+	t.header(now, out)
+	n, small := t.sendable(now, out.SegSize)
+	if n < 0 {
+		return false
+	}
+	t.sendRange(now, out, n)
+	if small {
+		t.snd.small = t.snd.nxt
+	}
+	return true
+}
+
+// sendRange sends the next n bytes, and the FIN if they are the last and the window takes it.
+func (t *TCB) sendRange(now tcpip.Time, out *Out, n int) {
+	from := t.snd.nxt
+	t.save(undoNew, record{})
+	want := n
+	if t.snd.fin && n == t.unsent() && t.windowRoom() > n {
+		want++
+	}
+	want = t.fill(out, from, want)
+	t.snd.nxt = from.Add(want)
+	segs := segments(out.Len, out.SegSize)
+	t.board.push(record{seq: from, end: t.snd.nxt, sent: now, segs: uint16(segs)})
+	if t.deadline[timerRexmit] == 0 {
+		t.deadline[timerRexmit] = now.Add(t.rtt.rto)
+	}
+	t.deadline[timerPersist] = 0
+	t.deadline[timerCork] = 0
+	t.due.uncork = false
+	t.rec.prrOut += want
+	t.noteUse(t.pipe()+t.cc.mss > t.cc.cwnd)
+	if out.Len > 0 {
+		if t.rcv.lastData != 0 && now.Sub(t.rcv.lastData) < t.due.ato {
+			t.due.pingPong = true // an answer: acknowledgements can ride on such
+		}
+		t.snd.lastData = now
+	}
+	t.count.dataOut += uint32(segs)
+	t.count.segsOut += uint32(segs)
+	t.count.bytesOut += uint64(out.Len)
+	t.acknowledged(out)
+}
+
+// windowRoom returns how much the peer's window takes beyond snd.nxt.
+func (t *TCB) windowRoom() int { return t.snd.una.Add(t.snd.wnd).Sub(t.snd.nxt) }
+
+// sendable returns how many bytes of new data may be sent now, -1 for none: 0 is a bare FIN. It sets
+// the timers that a negative answer needs. small says that the last segment will not be full.
+func (t *TCB) sendable(now tcpip.Time, mss int) (n int, small bool) {
+	unsent := t.unsent()
+	wnd := t.windowRoom()
+	if unsent == 0 { // only the FIN is left; it need not fit the congestion window
+		if wnd < 1 {
+			t.waitForWindow(now)
+			return -1, false
+		}
+		return 0, false
+	}
+	n = min(unsent, t.segmentLimit(mss))
+	if n > wnd { // whole segments only: silly window avoidance (RFC 9293 §3.8.6.2.1)
+		if n = max(wnd, 0); n < mss {
+			t.waitForWindow(now)
+			return -1, false
+		}
+		n -= n % mss
+	}
+	if n == unsent && n%mss != 0 && t.hold(now) {
+		if n -= n % mss; n == 0 {
+			return -1, false
+		}
+	}
+	if room := t.cc.cwnd - t.pipe(); n > room {
+		t.noteUse(true)
+		if n = max(room, 0); n < mss {
+			return -1, false
+		}
+		n -= n % mss
+	}
+	return n, n%mss != 0
+}
+
+// hold reports whether the last segment, which is not full, must wait for more data: because of cork,
+// or of Nagle's algorithm with Minshall's change, which looks only at segments that were not full
+// themselves (RFC 9293 §3.7.4).
+func (t *TCB) hold(now tcpip.Time) bool {
+	switch {
+	case t.snd.fin || t.snd.urgent || t.due.uncork:
+		return false
+	case t.conf.Cork || t.snd.more:
+		if t.deadline[timerCork] == 0 {
+			t.deadline[timerCork] = now.Add(corkTime)
+		}
+		return true
+	}
+	return !t.conf.NoDelay && t.snd.una.Less(t.snd.small) && t.flight() > 0
+}
+
+func (t *TCB) noteUse(limited bool) { t.cc.noteUse(t.snd.una, t.snd.nxt, t.flight(), limited) }
+
+func (t *TCB) waitForWindow(now tcpip.Time) {
+	if t.flight() == 0 {
+		t.armPersist(now)
+	}
+}
+
+// segmentLimit returns the payload of the largest segment to build: whole wire segments of mss.
+func (t *TCB) segmentLimit(mss int) int {
+	if t.snd.urgent { // the urgent pointer counts from one header only
+		return mss
+	}
+	return max(t.path.MaxSegment-t.path.MaxSegment%mss, mss)
+}
+
+func segments(n, mss int) int { return max((n+mss-1)/mss, 1) }
+
+// restartAfterIdle shrinks the window of a sender that has been silent (RFC 5681 §4.1).
+func (t *TCB) restartAfterIdle(now tcpip.Time) {
+	if t.flight() > 0 || t.snd.lastData == 0 {
+		return
+	}
+	if idle := now.Sub(t.snd.lastData); idle > t.rtt.rto {
+		t.cc.onIdle(now, idle, t.rtt.rto, t.initialWindow())
+		t.snd.lastData = now
+	}
+}
+
+// sendProbe sends what makes a silent peer speak: what part of a segment its window takes, or a
+// segment that lies before it (RFC 9293 §3.8.6.1, §3.8.4).
+func (t *TCB) sendProbe(now tcpip.Time, out *Out) bool {
+	kind := t.due.probe
+	if kind == probeNone {
+		return false
+	}
+	t.header(now, out)
+	if n := min(t.unsent(), t.windowRoom(), out.SegSize); kind == probeWindow && n > 0 {
+		t.sendRange(now, out, n)
+		t.due.probe = probeNone
+		t.snd.small = t.snd.nxt
+		return true
+	}
+	t.save(undoState, record{})
+	t.due.probe = probeNone
+	t.snd.probes++
+	t.count.probesOut++
+	out.Seq = t.snd.una - 1
+	t.count.segsOut++
+	t.acknowledged(out)
+	return true
+}
+
+// sendAck sends a segment that is nothing but an acknowledgement.
+func (t *TCB) sendAck(now tcpip.Time, out *Out) bool {
+	if !t.due.ack && !t.due.challenge || !t.rcv.known {
+		return false
+	}
+	t.header(now, out)
+	t.save(undoState, record{})
+	out.Seq = t.snd.nxt
+	if out.Challenge = t.due.challenge && !t.due.ack; out.Challenge {
+		t.count.challenges++
+	}
+	t.count.segsOut++
+	more := t.due.dup > 0
+	dup := t.due.dup
+	t.acknowledged(out)
+	if more {
+		t.due.ack, t.due.dup = true, dup-1
+	}
+	return true
+}
+
+// header fills in what every segment after the SYN carries. It changes nothing but out.
+func (t *TCB) header(now tcpip.Time, out *Out) {
+	out.clear()
+	out.Flags = header.ACK
+	out.Ack = t.rcv.nxt
+	t.timestamp(now, &out.Options)
+	t.sackBlocks(&out.Options, header.TCPOptionSpace-t.optionSize())
+	out.SegSize = t.baseMSS() - t.optionSize()
+	if n := int(out.Options.NumSACK); n > 0 {
+		out.SegSize = max(out.SegSize-sackBase-n*sackSize, minMSS/2)
+	}
+}
+
+// fill puts n sequence numbers from from on into out, the FIN among them if they reach that far, and
+// returns how many there was room for.
+func (t *TCB) fill(out *Out, from seq.Number, n int) int {
+	out.Seq = from
+	data := min(n, t.sendQ.end.Sub(from))
+	if data > 0 {
+		out.Data, out.Len = t.sendQ.take(out.Data, from, data, out.SegSize)
+		if out.Len < data { // too many pieces: whole segments
+			if out.Len > out.SegSize {
+				out.Len -= out.Len % out.SegSize
+				cutPieces(&out.Data, out.Len)
+				for len(out.Data) > 0 && out.Data[len(out.Data)-1].IsZero() {
+					out.Data = out.Data[:len(out.Data)-1]
+				}
+			}
+			n = out.Len
+		}
+	}
+	if n > out.Len {
+		out.Flags |= header.FIN
+	}
+	if end := from.Add(out.Len); out.Len > 0 && end == t.sendQ.end {
+		out.Flags |= header.PSH
+	}
+	if p, ok := t.urgentPointer(from); ok {
+		out.Flags |= header.URG
+		out.Urgent = p
+	}
+	return n
+}
+
+func (t *TCB) timestamp(now tcpip.Time, o *header.TCPOptions) {
+	if t.opt.timestamps {
+		o.HasTimestamp = true
+		o.TSVal = tsClock(now, t.id.TSOffset)
+		o.TSEcr = t.rcv.tsRecent
+	}
+}
+
+// acknowledged completes a segment with the window, and notes that it acknowledges all that has been
+// received.
+func (t *TCB) acknowledged(out *Out) {
+	out.Window = t.announce()
+	t.rcv.acked = t.rcv.nxt
+	t.ooo.dup = header.SACKBlock{}
+	d := &t.due
+	if (d.ack || d.delayed) && d.quick > 0 {
+		d.quick--
+	}
+	d.ack, d.delayed, d.challenge = false, false, false
+	d.dup, d.pushed = 0, 0
+	t.deadline[timerDelAck] = 0
+}

@@ -1,0 +1,183 @@
+package tcb
+
+import (
+	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/internal/seq"
+	"github.com/seed963a8790/netstack/internal/slab"
+)
+
+// reassembly keeps what has arrived behind a gap, ordered and without overlaps, and remembers which
+// ranges to report (RFC 2018 §4).
+type reassembly struct {
+	parts deque[chunk]
+	cost  int // charged
+
+	blocks [4]header.SACKBlock // the latest first
+	n      int
+	dup    header.SACKBlock // a duplicate to report once (RFC 2883); empty if none
+}
+
+func (c *chunk) end() seq.Number { return c.seq.Add(c.piece.Len()) }
+
+// add keeps the data of s, as far as it is new.
+func (q *reassembly) add(s *Segment) {
+	from := s.Seq
+	for i := range s.Data {
+		n := s.Data[i].Len()
+		q.addPiece(from, s.Data[i])
+		s.Data[i] = slab.Piece{}
+		from = from.Add(n)
+	}
+	q.report(header.SACKBlock{Start: s.Seq, End: from})
+}
+
+// addPiece keeps those bytes of p that are new. What is there already stays: that the later bytes
+// might differ is their sender's fault.
+func (q *reassembly) addPiece(from seq.Number, p slab.Piece) {
+	to := from.Add(p.Len())
+	i := q.find(from)
+	for from.Less(to) {
+		gap := to
+		if i < q.parts.len() {
+			c := q.parts.at(i)
+			if c.seq.LessEq(from) {
+				n := min(c.end().Sub(from), to.Sub(from))
+				q.dup = header.SACKBlock{Start: from, End: from.Add(n)}
+				p.TrimFront(n)
+				from = from.Add(n)
+				i++
+				continue
+			}
+			gap = seq.Min(to, c.seq)
+		}
+		front := p
+		if gap.Less(to) {
+			front = p.Slice(0, gap.Sub(from))
+			p.TrimFront(gap.Sub(from))
+		} else {
+			p = slab.Piece{}
+		}
+		q.cost += charge(front)
+		q.parts.insert(i, chunk{front, from})
+		from = gap
+		i++
+	}
+	p.Release()
+}
+
+// find returns the index of the first part that ends after n.
+func (q *reassembly) find(n seq.Number) int {
+	lo, hi := 0, q.parts.len()
+	for lo < hi {
+		mid := (lo + hi) / 2
+		if q.parts.at(mid).end().LessEq(n) {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo
+}
+
+// report puts the block that r belongs to in front of the others.
+func (q *reassembly) report(r header.SACKBlock) {
+	kept := 0
+	for _, b := range q.blocks[:q.n] {
+		if b.Start.LessEq(r.End) && r.Start.LessEq(b.End) {
+			r.Start, r.End = seq.Min(r.Start, b.Start), seq.Max(r.End, b.End)
+			continue
+		}
+		q.blocks[kept] = b
+		kept++
+	}
+	kept = min(kept, len(q.blocks)-1)
+	copy(q.blocks[1:kept+1], q.blocks[:kept])
+	q.blocks[0] = r
+	q.n = kept + 1
+}
+
+// forget removes the blocks that lie before nxt, which is acknowledged.
+func (q *reassembly) forget(nxt seq.Number) {
+	kept := 0
+	for _, b := range q.blocks[:q.n] {
+		if nxt.Less(b.Start) && q.parts.len() > 0 {
+			q.blocks[kept] = b
+			kept++
+		}
+	}
+	q.n = kept
+}
+
+// prune drops parts from the far end until at most limit bytes are charged. The peer must send them
+// again, which RFC 2018 §8 allows.
+func (q *reassembly) prune(limit int) {
+	for q.cost > limit && q.parts.len() > 0 {
+		c := q.parts.popBack()
+		q.cost -= charge(c.piece)
+		c.piece.Release()
+		for i := range q.n {
+			b := &q.blocks[i]
+			b.Start, b.End = seq.Min(b.Start, c.seq), seq.Min(b.End, c.seq)
+		}
+	}
+	kept := 0
+	for _, b := range q.blocks[:q.n] {
+		if b.Start.Less(b.End) {
+			q.blocks[kept] = b
+			kept++
+		}
+	}
+	q.n = kept
+}
+
+func (q *reassembly) clear() {
+	for q.parts.len() > 0 {
+		c := q.parts.popFront()
+		c.piece.Release()
+	}
+	*q = reassembly{}
+}
+
+// fillGap delivers the parts that have come into order.
+func (t *TCB) fillGap() {
+	q := &t.ooo
+	for q.parts.len() > 0 {
+		c := q.parts.first()
+		if t.rcv.nxt.Less(c.seq) {
+			break
+		}
+		part := q.parts.popFront()
+		q.cost -= charge(part.piece)
+		if old := t.rcv.nxt.Sub(part.seq); old >= part.piece.Len() {
+			part.piece.Release()
+			continue
+		} else {
+			part.piece.TrimFront(old)
+		}
+		t.deliver(part.piece)
+	}
+	q.forget(t.rcv.nxt)
+}
+
+// noteDuplicate remembers that [from, to) arrived twice.
+func (t *TCB) noteDuplicate(from, to seq.Number) {
+	if t.opt.sack && from.Less(to) {
+		t.ooo.dup = header.SACKBlock{Start: from, End: to}
+	}
+}
+
+// sackBlocks puts what there is to report into o, at most room bytes of options.
+func (t *TCB) sackBlocks(o *header.TCPOptions, room int) {
+	q := &t.ooo
+	limit := min((room-sackBase)/sackSize, len(o.SACK))
+	if !t.opt.sack || limit <= 0 {
+		return
+	}
+	n := 0
+	if q.dup.Start != q.dup.End {
+		o.SACK[0] = q.dup
+		n = 1
+	}
+	n += copy(o.SACK[n:limit], q.blocks[:q.n])
+	o.NumSACK = uint8(n)
+}

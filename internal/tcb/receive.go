@@ -1,0 +1,298 @@
+package tcb
+
+import (
+	"time"
+
+	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/internal/seq"
+	"github.com/seed963a8790/netstack/internal/slab"
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// receive is the seventh and eighth step of RFC 9293 §3.10.7.4: data and FIN.
+func (t *TCB) receive(now tcpip.Time, s *Segment) tcpip.Drop {
+	if !mayReceive.has(t.state) && t.state != StateSynRcvd {
+		return tcpip.DropOldData // after the peer's FIN there is nothing more
+	}
+	if t.closed && s.Len > 0 && t.rcv.nxt.Less(s.Seq.Add(s.Len)) { // nobody will read it
+		t.reset(now)
+		t.fail(now, tcpip.ErrConnReset)
+		return tcpip.DropAfterClose
+	}
+	t.trackPeerSegments(s)
+	t.noteReceiverRTT(s)
+	wire := s.Wire
+	if d := t.trimToWindow(s); d != tcpip.DropNone {
+		t.ackNow()
+		return d
+	}
+	fin := s.Flags&header.FIN != 0
+	if s.Seq != t.rcv.nxt {
+		return t.receiveEarly(now, s)
+	}
+	if s.Len > 0 {
+		if !t.admit(s) {
+			t.ackNow()
+			return tcpip.DropReceiveQueue
+		}
+		t.count.dataIn += uint32(wire)
+		for i := range s.Data {
+			t.deliver(s.Data[i])
+			s.Data[i] = slab.Piece{}
+		}
+		t.scheduleAck(now, wire, s.Flags)
+	}
+	if fin {
+		t.rcv.fin, t.rcv.hasFin = s.Seq.Add(s.Len), true
+	}
+	if t.ooo.parts.len() > 0 {
+		t.fillGap()
+		t.ackNow() // RFC 5681 §4.2: at once when a gap is filled
+	}
+	t.finish(now)
+	return tcpip.DropNone
+}
+
+// receiveEarly keeps a segment that begins behind a gap, and says so at once (RFC 5681 §4.2).
+func (t *TCB) receiveEarly(now tcpip.Time, s *Segment) tcpip.Drop {
+	t.count.outOfOrder += uint32(s.Wire)
+	t.enterQuickAck(t.due.maxQuick)
+	t.dupAck(s.Wire)
+	if s.Flags&header.FIN != 0 {
+		t.rcv.fin, t.rcv.hasFin = s.Seq.Add(s.Len), true
+	}
+	if s.Len == 0 {
+		return tcpip.DropNone
+	}
+	if t.held()+chargeAll(s.Data) > t.tun.receiveLimit {
+		return tcpip.DropOutOfOrder
+	}
+	t.ooo.add(s)
+	return tcpip.DropNone
+}
+
+// trimToWindow cuts s down to what lies in the window. It reports why nothing is left.
+func (t *TCB) trimToWindow(s *Segment) tcpip.Drop {
+	if old := t.rcv.nxt.Sub(s.Seq); old > 0 {
+		t.noteDuplicate(s.Seq, seq.Min(s.Seq.Add(s.Len), t.rcv.nxt))
+		if old > s.Len || old == s.Len && s.Flags&header.FIN == 0 {
+			t.enterQuickAck(t.due.maxQuick)
+			return tcpip.DropOldData
+		}
+		trimPieces(&s.Data, old)
+		s.Seq, s.Len = t.rcv.nxt, s.Len-old
+	}
+	over := s.Seq.Add(s.Len).Sub(t.rcv.adv)
+	if over <= 0 {
+		return tcpip.DropNone
+	}
+	s.Flags &^= header.FIN
+	if over >= s.Len {
+		if t.rcv.adv == t.rcv.nxt {
+			t.count.zeroWindow++
+			return tcpip.DropZeroWindow
+		}
+		return tcpip.DropWindow
+	}
+	cutPieces(&s.Data, s.Len-over)
+	s.Len -= over
+	return tcpip.DropNone
+}
+
+// trimPieces drops the first n bytes, cutPieces all but the first n.
+func trimPieces(pieces *[]slab.Piece, n int) {
+	p := *pieces
+	for i := range p {
+		k := min(n, p[i].Len())
+		if n -= k; k == p[i].Len() {
+			p[i].Release()
+			continue
+		}
+		p[i].TrimFront(k)
+		break
+	}
+}
+
+func cutPieces(pieces *[]slab.Piece, n int) {
+	p := *pieces
+	for i := range p {
+		k := min(n, p[i].Len())
+		if n -= k; k == 0 {
+			p[i].Release()
+			continue
+		}
+		p[i].Truncate(k)
+	}
+}
+
+// deliver gives the user the next piece of the stream.
+func (t *TCB) deliver(p slab.Piece) {
+	n := p.Len()
+	if n == 0 {
+		p.Release()
+		return
+	}
+	t.rcv.nxt = t.rcv.nxt.Add(n)
+	t.count.bytesIn += uint64(n)
+	t.events |= EventReadable
+	if t.rcv.urgent.state == urgentAwaited && t.deliverUrgent(p, t.rcv.nxt.Add(-n)) {
+		return
+	}
+	t.recvQ.push(p)
+}
+
+// finish is the eighth step: the FIN, once all before it is there.
+func (t *TCB) finish(now tcpip.Time) {
+	if !t.rcv.hasFin || t.rcv.nxt != t.rcv.fin {
+		return
+	}
+	t.rcv.hasFin = false
+	t.rcv.nxt++
+	t.ooo.clear() // bytes beyond the end never were
+	t.ackNow()
+	t.events |= EventPeerFin | EventReadable
+	t.step(now, &onFinRcvd)
+}
+
+// duty is what output owes: the acknowledgements, probes and answers that Poll will build.
+type duty struct {
+	ack       bool // at once
+	dup       int  // further duplicate acknowledgements, for a peer without SACK
+	delayed   bool // within the delayed acknowledgement's time
+	challenge bool
+	rexmit    bool // one retransmission, whatever the window
+	uncork    bool
+	probe     probe
+	reset     resetKind
+	resetSeq  seq.Number
+
+	pushed    int8 // how many of the segments that wait for an ACK were pushed
+	maxQuick  int16
+	quick     int16 // that many acknowledgements are not delayed
+	pingPong  bool  // answers follow requests: an ACK rides on the answer
+	ato       time.Duration
+	invalidAt tcpip.Time
+}
+
+type probe uint8
+
+const (
+	probeNone probe = iota
+	probeWindow
+	probeKeepAlive
+)
+
+type resetKind uint8
+
+const (
+	resetNone resetKind = iota
+	resetConnection
+	resetAnswer // <SEQ=SEG.ACK><CTL=RST>, to a segment that cannot be meant for us
+)
+
+// answer asks for the RST that a segment with a wrong ACK gets.
+func (d *duty) answer(s *Segment) {
+	if s.Flags&header.RST == 0 {
+		d.reset, d.resetSeq = resetAnswer, s.Ack
+	}
+}
+
+func (t *TCB) ackNow() { t.due.ack = true }
+
+// dupAck asks for n duplicate acknowledgements. With SACK one says it all.
+func (t *TCB) dupAck(n int) {
+	if t.due.ack && !t.opt.sack {
+		t.due.dup = min(t.due.dup+n, 16)
+	} else if !t.opt.sack {
+		t.due.dup = min(t.due.dup+n-1, 16)
+	}
+	t.due.ack = true
+}
+
+// The times of delayed acknowledgement are Linux's.
+const (
+	delAckMin = 40 * time.Millisecond
+	delAckMax = 200 * time.Millisecond
+	maxQuicks = 16
+)
+
+// enterQuickAck makes the next acknowledgements immediate.
+func (t *TCB) enterQuickAck(n int16) {
+	t.due.quick = max(t.due.quick, n)
+	t.due.pingPong = false
+	t.due.ato = delAckMin
+}
+
+// scheduleAck decides when in-order data of wire segments is acknowledged (RFC 9293 §3.8.6.3).
+func (t *TCB) scheduleAck(now tcpip.Time, wire int, flags header.TCPFlags) {
+	d := &t.due
+	since := now.Sub(t.rcv.lastData)
+	switch {
+	case t.rcv.lastData == 0: // the first data: the peer is in slow start
+		d.maxQuick = int16(min(max(t.tun.synWindow/(2*max(t.rcv.mss, 1)), 2), maxQuicks))
+		d.quick = max(d.quick, d.maxQuick)
+		d.ato = delAckMin
+	case since <= delAckMin/2:
+		d.ato = d.ato/2 + delAckMin/2
+	case since < d.ato:
+		d.ato = min(d.ato/2+since, t.rtt.rto)
+	case since > t.rtt.rto: // the peer has probably restarted from a small window
+		d.quick = max(d.quick, d.maxQuick)
+	}
+	t.rcv.lastData = now
+	if flags&header.PSH != 0 {
+		d.pushed = min(d.pushed+1, 2)
+	}
+	quick := d.quick > 0 && !d.pingPong || t.conf.QuickAck
+	if t.rcv.nxt.Sub(t.rcv.acked) > t.rcv.mss && t.chooseWindow() >= t.rcv.adv.Sub(t.rcv.nxt) || wire > 1 || quick {
+		t.ackNow()
+		return
+	}
+	if t.rcv.nxt.Sub(t.rcv.acked) > 2*t.rcv.mss { // at least every second segment, window or not
+		t.ackNow()
+		return
+	}
+	d.delayed = true
+	if t.deadline[timerDelAck] == 0 {
+		t.deadline[timerDelAck] = now.Add(t.ackDelay())
+	}
+}
+
+// ackDelay returns how long an acknowledgement may wait.
+func (t *TCB) ackDelay() time.Duration {
+	if t.due.ato <= delAckMin {
+		return delAckMin
+	}
+	limit := 500 * time.Millisecond // RFC 9293 §3.8.6.3
+	if t.due.pingPong || t.due.pushed > 0 {
+		limit = delAckMax
+	}
+	if t.rtt.srtt > 0 {
+		limit = min(limit, max(t.rtt.srtt, delAckMin))
+	}
+	return min(t.due.ato, limit)
+}
+
+func (t *TCB) delAckTimeout(tcpip.Time) {
+	if !t.due.delayed {
+		return
+	}
+	if t.due.pingPong { // no answer came for it to ride on
+		t.due.pingPong = false
+		t.due.ato = delAckMin
+	} else {
+		t.due.ato = min(2*t.due.ato, t.rtt.rto)
+	}
+	t.ackNow()
+}
+
+// trackPeerSegments learns how large the peer's segments are.
+func (t *TCB) trackPeerSegments(s *Segment) {
+	n := s.Len
+	if s.Wire > 1 {
+		n = (s.Len + s.Wire - 1) / s.Wire
+	}
+	if n > t.rcv.mss {
+		t.rcv.mss = min(n, 65535)
+	}
+}

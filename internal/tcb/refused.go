@@ -1,0 +1,57 @@
+package tcb
+
+import (
+	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/internal/seq"
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// undo is all that building a segment changes, as it was before: taking the segment back is putting
+// it back.
+type undo struct {
+	kind     undoKind
+	snd      sendVars
+	due      duty
+	deadline [numTimers]tcpip.Time
+	adv      seq.Number
+	acked    seq.Number
+	dup      header.SACKBlock
+	prrOut   int
+	count    counters
+	record   record
+}
+
+type undoKind uint8
+
+const (
+	undoNothing undoKind = iota
+	undoState            // no record is concerned
+	undoNew              // the last record is new
+	undoResent           // record was sent again
+)
+
+// save remembers the state before a segment is built.
+func (t *TCB) save(kind undoKind, r record) {
+	u := &t.undo
+	u.kind, u.record = kind, r
+	u.snd, u.due, u.deadline, u.count = t.snd, t.due, t.deadline, t.count
+	u.adv, u.acked, u.dup, u.prrOut = t.rcv.adv, t.rcv.acked, t.ooo.dup, t.rec.prrOut
+}
+
+// Refused takes back the segment that the last Poll built: whoever was to send it did not, and it
+// counts neither as sent nor as lost. Nothing may have been called in between.
+func (t *TCB) Refused(now tcpip.Time) {
+	u := &t.undo
+	switch u.kind {
+	case undoNothing:
+		return
+	case undoNew:
+		t.board.pop()
+	case undoResent:
+		t.board.unsend(&u.record)
+	}
+	u.kind = undoNothing
+	t.snd, t.due, t.deadline, t.count = u.snd, u.due, u.deadline, u.count
+	t.rcv.adv, t.rcv.acked, t.ooo.dup, t.rec.prrOut = u.adv, u.acked, u.dup, u.prrOut
+	t.count.refused++
+}

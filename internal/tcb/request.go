@@ -1,0 +1,224 @@
+package tcb
+
+import (
+	"time"
+
+	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/internal/seq"
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// Verdict says what becomes of a Request or a TimeWait after a segment or a deadline.
+type Verdict uint8
+
+// The verdicts.
+const (
+	VerdictDrop      Verdict = iota // keep the record, send nothing
+	VerdictReply                    // keep the record, send Out
+	VerdictEstablish                // Request: call Establish with this segment
+	VerdictRemove                   // forget the record
+	VerdictNew                      // TimeWait: forget it and treat the segment as a SYN to a listener
+)
+
+// Request is a half-open connection: what must be remembered of a SYN until the ACK of our SYN-ACK
+// comes. It borrows a Conf, which nobody changes while requests use it: a listener publishes a fresh
+// one instead. A Request may be copied.
+type Request struct {
+	conf *Conf
+	path Path
+	id   Identity
+
+	born, sent, deadline, invalidAt tcpip.Time
+
+	irs      seq.Number
+	tsRecent uint32
+	window   uint16 // announced in our SYN-ACK
+	peerWnd  uint16 // announced in the SYN
+	mss      uint16
+
+	sendScale, receiveScale   uint8
+	retries                   uint8
+	timestamps, sack, scaling bool
+	acked                     bool // the ACK came, but deferred: only data will do (TCP_DEFER_ACCEPT)
+}
+
+// Init makes r the answer to the SYN s. Its deadline starts with SynAck.
+func (r *Request) Init(now tcpip.Time, s *Segment, c *Conf, p Path, id Identity) {
+	o := &s.Options
+	*r = Request{
+		conf: c, path: p, id: id, born: now,
+		irs: s.Seq, window: uint16(synWindow(c, p)), peerWnd: s.Window, mss: defaultMSS,
+		timestamps: c.Timestamps != tcpip.TimestampsOff && o.HasTimestamp,
+		sack:       c.SACK && o.SACKPermitted,
+		scaling:    c.Scaling && o.HasWindowScale,
+	}
+	if o.HasMSS {
+		r.mss = max(o.MSS, minMSS)
+	}
+	if r.timestamps {
+		r.tsRecent = o.TSVal
+	}
+	if r.scaling {
+		r.sendScale, r.receiveScale = min(o.WindowScale, header.MaxWindowScale), chooseScale(c)
+	}
+}
+
+func (r *Request) iss() seq.Number { return seq.Number(r.id.ISS) }
+
+// SynAck fills out with the SYN-ACK and sets the deadline of its retransmission.
+func (r *Request) SynAck(now tcpip.Time, out *Out) {
+	if r.sent == 0 {
+		r.sent = now
+	}
+	r.deadline = now.Add(min(initialRTO<<r.retries, r.conf.RTOMax))
+	r.fillSynAck(now, out)
+}
+
+func (r *Request) fillSynAck(now tcpip.Time, out *Out) {
+	r.fill(now, out)
+	out.Flags |= header.SYN
+	out.Seq = r.iss()
+	out.Window = r.window
+	o := &out.Options
+	o.HasMSS, o.MSS = true, uint16(advMSS(r.path, r.conf))
+	o.SACKPermitted = r.sack
+	o.HasWindowScale, o.WindowScale = r.scaling, r.receiveScale
+}
+
+// fill makes out a bare ACK.
+func (r *Request) fill(now tcpip.Time, out *Out) {
+	out.clear()
+	out.Flags = header.ACK
+	out.Seq, out.Ack = r.iss()+1, r.irs+1
+	out.Window = r.window >> r.receiveScale
+	if r.timestamps {
+		out.Options.HasTimestamp = true
+		out.Options.TSVal = tsClock(now, r.id.TSOffset)
+		out.Options.TSEcr = r.tsRecent
+	}
+}
+
+// Deadline returns when Advance is next needed.
+func (r *Request) Deadline() tcpip.Time { return r.deadline }
+
+// Advance is called at the deadline: it sends the SYN-ACK again (VerdictReply), waits on, or gives up
+// (VerdictRemove).
+func (r *Request) Advance(now tcpip.Time, out *Out) Verdict {
+	if now < r.deadline {
+		return VerdictDrop
+	}
+	deferred := r.acked && int(r.retries) < r.conf.DeferAccept
+	if int(r.retries) >= r.conf.SynAckRetries && !deferred {
+		return VerdictRemove
+	}
+	r.retries++
+	if r.acked && int(r.retries) < r.conf.DeferAccept {
+		r.deadline = now.Add(min(initialRTO<<min(r.retries, 16), r.conf.RTOMax))
+		return VerdictDrop
+	}
+	r.SynAck(now, out)
+	return VerdictReply
+}
+
+// Segment takes a segment that belongs to the half-open connection: RFC 9293 §3.10.7.4 in
+// SYN-RECEIVED. Its data is only taken by Establish.
+func (r *Request) Segment(now tcpip.Time, s *Segment, out *Out) (Verdict, tcpip.Drop) {
+	nxt := r.irs + 1
+	old := false
+	if r.timestamps && s.Flags&header.RST == 0 {
+		switch {
+		case s.Options.HasTimestamp:
+			old = int32(s.Options.TSVal-r.tsRecent) < 0
+		case r.conf.Timestamps == tcpip.TimestampsStrict && s.Flags&header.SYN == 0:
+			return VerdictDrop, tcpip.DropNoTimestamp
+		}
+	}
+	if s.Flags&(header.SYN|header.ACK|header.RST|header.FIN) == header.SYN && s.Seq == r.irs && !old {
+		// The SYN again: our answer was lost.
+		if !r.mayAnswer(now) {
+			return VerdictDrop, tcpip.DropRateLimited
+		}
+		r.fillSynAck(now, out)
+		return VerdictReply, tcpip.DropNone
+	}
+	if s.Flags&(header.ACK|header.RST) == header.ACK && s.Ack != r.iss()+1 {
+		BuildReset(s, out) // and the slot stays for the right one
+		return VerdictReply, tcpip.DropBadAck
+	}
+	switch {
+	case old:
+		return r.challenge(now, s, out, tcpip.DropPAWS)
+	case s.end().Less(nxt) || nxt.Add(int(r.window)).Less(s.Seq):
+		return r.challenge(now, s, out, tcpip.DropWindow)
+	case s.Flags&header.RST != 0 && s.Seq == nxt: // RFC 5961 §3
+		return VerdictRemove, tcpip.DropNone
+	case s.Flags&header.RST != 0:
+		s.Flags &^= header.RST
+		return r.challenge(now, s, out, tcpip.DropBadReset)
+	case s.Flags&header.SYN != 0:
+		return r.challenge(now, s, out, tcpip.DropSynInWindow)
+	case s.Flags&header.ACK == 0:
+		return VerdictDrop, tcpip.DropNoAck
+	}
+	if s.Len == 0 && s.Flags&header.FIN == 0 && int(r.retries) < r.conf.DeferAccept {
+		r.acked = true
+		return VerdictDrop, tcpip.DropNone
+	}
+	return VerdictEstablish, tcpip.DropNone
+}
+
+// challenge answers an unacceptable segment with an ACK, unless it is a RST or too many were.
+func (r *Request) challenge(now tcpip.Time, s *Segment, out *Out, why tcpip.Drop) (Verdict, tcpip.Drop) {
+	if s.Flags&header.RST != 0 || !r.mayAnswer(now) {
+		return VerdictDrop, why
+	}
+	r.fill(now, out)
+	out.Challenge = true
+	return VerdictReply, why
+}
+
+func (r *Request) mayAnswer(now tcpip.Time) bool {
+	if r.invalidAt != 0 && now.Sub(r.invalidAt) < invalidInterval {
+		return false
+	}
+	r.invalidAt = now
+	return true
+}
+
+// Deferred reports whether the handshake is complete and the connection waits for data
+// (TCP_DEFER_ACCEPT).
+func (r *Request) Deferred() bool { return r.acked }
+
+// Establish makes t the connection that the segment s completes, which Segment has said it does, and
+// feeds s to it. c is the new connection's own Conf.
+func (r *Request) Establish(now tcpip.Time, s *Segment, t *TCB, c *Conf) tcpip.Drop {
+	t.Init(now, c, r.path, r.id)
+	t.born = r.born
+	t.snd.nxt = r.iss() + 1
+	t.sendQ.end = t.snd.nxt
+	t.snd.wnd, t.snd.maxWnd, t.snd.scale = int(r.peerWnd), int(r.peerWnd), r.sendScale
+	t.snd.wl1, t.snd.wl2 = r.irs, t.snd.iss
+	t.rcv.irs, t.rcv.known, t.rcv.scale = r.irs, true, r.receiveScale
+	t.rcv.nxt = r.irs + 1
+	t.rcv.acked = t.rcv.nxt
+	t.rcv.adv = t.rcv.nxt.Add(int(r.window))
+	t.tun.synWindow = int(r.window)
+	t.opt = negotiated{
+		timestamps: r.timestamps, strict: c.Timestamps == tcpip.TimestampsStrict,
+		sack: r.sack, scaling: r.scaling, peerMSS: int(r.mss),
+	}
+	if r.timestamps {
+		t.rcv.tsRecent, t.rcv.tsRecentAt = r.tsRecent, r.born
+	}
+	t.rcv.mss = t.mss()
+	t.cc.init(c.Congestion, t.mss(), t.initialWindow())
+	syn := record{seq: t.snd.iss, end: t.snd.nxt, sent: r.sent, segs: 1}
+	if r.retries > 0 || r.sent == 0 { // sent again, or by a cookie that does not know when
+		syn.flags = recRetrans
+	}
+	t.count.retrans = uint32(r.retries)
+	t.board.push(syn)
+	t.deadline[timerRexmit] = now.Add(time.Second)
+	t.step(now, &onPassive)
+	return t.Segment(now, s)
+}

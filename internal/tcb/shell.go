@@ -1,0 +1,52 @@
+package tcb
+
+import "github.com/seed963a8790/netstack/tcpip"
+
+// PollAck is Poll for a shell that takes no data for the time being, because enough of it waits below:
+// it builds what is no data and owes its time to the peer, a reset or an acknowledgement.
+func (t *TCB) PollAck(now tcpip.Time, out *Out) bool {
+	t.undo.kind = undoNothing
+	out.clear()
+	if t.due.reset != resetNone {
+		return t.sendReset(now, out)
+	}
+	return t.state != StateClosed && t.sendAck(now, out)
+}
+
+// Rate returns the bytes per second that the congestion window lets through, none while the round trip
+// is unknown.
+func (t *TCB) Rate() int64 {
+	if t.rtt.srtt <= 0 {
+		return 0
+	}
+	return int64(t.cc.cwnd) * 1_000_000_000 / int64(t.rtt.srtt)
+}
+
+// Timestamps reports whether timestamps were negotiated, or are being offered.
+func (t *TCB) Timestamps() bool { return t.opt.timestamps }
+
+// Timestamps reports whether timestamps were negotiated.
+func (r *Request) Timestamps() bool { return r.timestamps }
+
+// ISS returns the initial sequence number.
+func (r *Request) ISS() uint32 { return r.id.ISS }
+
+// Timestamps reports whether timestamps were in use.
+func (w *TimeWait) Timestamps() bool { return w.timestamps }
+
+// PeerDone reports whether the peer will send no more.
+func (t *TCB) PeerDone() bool { return peerDone.has(t.state) || t.state == StateClosed }
+
+// WriteDone reports whether the user will write no more.
+func (t *TCB) WriteDone() bool { return t.snd.fin || !mayWrite.has(t.state) }
+
+// UrgentReady reports whether an urgent byte was announced and not read.
+func (t *TCB) UrgentReady() bool {
+	return t.rcv.urgent.state == urgentAwaited || t.rcv.urgent.state == urgentThere
+}
+
+// MSS returns the payload bytes of a full segment.
+func (t *TCB) MSS() int { return t.mss() }
+
+// ReceiveLimit returns the bound of the receive queues, slab bytes.
+func (t *TCB) ReceiveLimit() int { return t.tun.receiveLimit }

@@ -1,0 +1,218 @@
+package tcb
+
+import (
+	"time"
+
+	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/internal/seq"
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// TCB is one end of one connection. It is embedded by value, never copied once Init has run, and
+// starts with Init. The Conf is borrowed until the connection is Closed: its owner changes it and then
+// calls SetConf.
+type TCB struct {
+	state  State
+	err    tcpip.Error // why the connection failed
+	soft   tcpip.Error // what ICMP last said; the error if the connection times out
+	events Events
+	closed bool // the user has closed: nobody reads any more
+
+	conf *Conf
+	path Path
+	id   Identity
+	born tcpip.Time
+
+	snd      sendVars
+	rcv      receiveVars
+	due      duty
+	deadline [numTimers]tcpip.Time
+
+	sendQ sendQueue
+	board scoreboard
+	recvQ receiveQueue
+	ooo   reassembly
+
+	opt negotiated
+	rtt rtt
+	rec recovery
+	cc  cc
+	tun tuning
+
+	count counters
+	undo  undo
+}
+
+// sendVars are the send sequence variables of RFC 9293 §3.3.1 and what else sending remembers.
+type sendVars struct {
+	iss, una, nxt seq.Number
+	wl1, wl2      seq.Number
+	up            seq.Number // one after the urgent byte, if urgent
+	small         seq.Number // snd.nxt after the last segment that was not full (Minshall's Nagle)
+	wnd, maxWnd   int        // bytes
+	scale         uint8      // of the windows that the peer announces
+	urgent        bool
+	fin           bool // the user has finished: a FIN follows the queue
+	more          bool // the user said that more follows (MSG_MORE)
+
+	lastData tcpip.Time // when data was last sent
+	retries  int        // retransmission timeouts without progress
+	probes   int        // zero-window or keep-alive probes without an answer
+	since    tcpip.Time // when the first retransmission or unanswered probe of this series was sent
+}
+
+// receiveVars are the receive sequence variables of RFC 9293 §3.3.1 and what else receiving remembers.
+type receiveVars struct {
+	irs, nxt seq.Number
+	adv      seq.Number // right edge of the window as announced: rcv.nxt + rcv.wnd
+	acked    seq.Number // Last.ACK.sent (RFC 7323 §4.3)
+	fin      seq.Number // sequence number of the FIN, if hasFin
+	mss      int        // estimate of the segments that the peer sends, payload bytes
+	scale    uint8      // of the windows that we announce
+	known    bool       // irs is known
+	hasFin   bool
+	urgent   urgent
+
+	tsRecent   uint32 // TS.Recent
+	tsRecentAt tcpip.Time
+
+	last     tcpip.Time // arrival of the last acceptable segment
+	lastData tcpip.Time // and of the last one with data
+}
+
+// negotiated is what the two SYNs agreed upon.
+type negotiated struct {
+	timestamps, strict, sack, scaling bool
+
+	peerMSS int // bytes of payload and options that the peer takes in a segment
+}
+
+// counters are cumulative; Info shows them.
+type counters struct {
+	segsIn, segsOut, dataIn, dataOut, retrans, timeouts, fastRecoveries uint32
+	dupAcksIn, outOfOrder, paws, noTimestamp, challenges, zeroWindow    uint32
+	probesOut, reneged, dsackIn, refused, badSACK                       uint32
+
+	bytesIn, bytesAcked, bytesOut, bytesRetrans uint64
+}
+
+// defaultMSS is what a peer takes that does not say (RFC 9293 §3.7.1), and minMSS what we send at
+// least, whatever a SYN or an ICMP error says; Linux calls it tcp_min_snd_mss. Bytes.
+const (
+	defaultMSS = 536
+	minMSS     = 48
+)
+
+// TimeWaitLength is how long TIME-WAIT lasts: Linux's TCP_TIMEWAIT_LEN in place of 2 MSL.
+const TimeWaitLength = 60 * time.Second
+
+// Init makes t a closed connection that Connect can open.
+func (t *TCB) Init(now tcpip.Time, conf *Conf, path Path, id Identity) {
+	*t = TCB{state: StateClosed, conf: conf, path: path, id: id, born: now}
+	t.opt.peerMSS = defaultMSS
+	t.snd.iss = seq.Number(id.ISS)
+	t.snd.una, t.snd.nxt = t.snd.iss, t.snd.iss
+	t.rcv.mss = defaultMSS
+	t.rtt.init()
+	t.tun.init(t)
+}
+
+// State returns the state.
+func (t *TCB) State() State { return t.state }
+
+// Err returns why the connection failed, OK while it has not.
+func (t *TCB) Err() tcpip.Error { return t.err }
+
+// Path returns what SetPath last said.
+func (t *TCB) Path() Path { return t.path }
+
+// TakeEvents returns what has happened since the last call.
+func (t *TCB) TakeEvents() Events {
+	e := t.events
+	t.events = 0
+	return e
+}
+
+// fail ends the connection with an error.
+func (t *TCB) fail(now tcpip.Time, err tcpip.Error) {
+	t.err = err
+	t.events |= EventError
+	t.step(now, &onTerminate)
+}
+
+// release gives back what a closed connection no longer needs. What was received stays readable
+// until the user closes.
+func (t *TCB) release() {
+	t.sendQ.clear()
+	t.board.clear()
+	t.ooo.clear()
+	if t.closed {
+		t.recvQ.clear()
+	}
+}
+
+// flight returns the sequence numbers sent and not yet acknowledged.
+func (t *TCB) flight() int { return t.snd.nxt.Sub(t.snd.una) }
+
+// unsent returns the bytes queued and never sent.
+func (t *TCB) unsent() int { return max(t.sendQ.end.Sub(t.snd.nxt), 0) }
+
+// end returns the sequence number after all that the user has given us, FIN included.
+func (t *TCB) end() seq.Number {
+	if t.snd.fin {
+		return t.sendQ.end + 1
+	}
+	return t.sendQ.end
+}
+
+// optionSize returns the bytes of options in a segment without SYN and SACK blocks.
+func (t *TCB) optionSize() int {
+	if t.opt.timestamps {
+		return timestampSize
+	}
+	return 0
+}
+
+const (
+	timestampSize = 12
+	sackSize      = 8 // a block
+	sackBase      = 4 // kind, length and padding
+)
+
+// baseMSS returns how many bytes of options and payload a segment to the peer may carry.
+func (t *TCB) baseMSS() int {
+	m := min(t.opt.peerMSS, t.path.MTU-t.path.NetHeader-header.TCPSize)
+	if t.conf.MaxSegment != 0 {
+		m = min(m, t.conf.MaxSegment)
+	}
+	// Never more than half of the largest window seen, so that a small receiver still gets two
+	// segments in (RFC 9293 §3.8.6.2.1), as Linux does.
+	if w := t.snd.maxWnd; w > defaultMSS {
+		m = min(m, w/2)
+	} else if w > 0 {
+		m = min(m, w)
+	}
+	return max(m, minMSS)
+}
+
+// mss returns the payload bytes of a full segment without SACK blocks: SMSS of RFC 5681.
+func (t *TCB) mss() int { return t.baseMSS() - t.optionSize() }
+
+// advMSS returns the MSS to announce.
+func advMSS(p Path, c *Conf) int {
+	m := p.AdvMSS
+	if c.MaxSegment != 0 {
+		m = min(m, c.MaxSegment)
+	}
+	return min(max(m, minMSS), 65535)
+}
+
+// tsClock returns the millisecond clock of RFC 7323 §5.4. Zero is left out: some peers take a TSecr
+// of zero for none.
+func tsClock(now tcpip.Time, offset uint32) uint32 {
+	v := uint32(int64(now)/int64(time.Millisecond)) + offset
+	if v == 0 {
+		v = 1
+	}
+	return v
+}

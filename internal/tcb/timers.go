@@ -1,0 +1,217 @@
+package tcb
+
+import (
+	"time"
+
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// timer names one deadline.
+type timer uint8
+
+const (
+	timerRexmit    timer = iota // RFC 6298
+	timerPersist                // zero-window probes (RFC 9293 §3.8.6.1)
+	timerDelAck                 // delayed acknowledgement (RFC 9293 §3.8.6.3)
+	timerKeepAlive              // RFC 9293 §3.8.4
+	timerCork                   // a corked segment waits no longer
+	timerWait                   // the end of TIME-WAIT, or of an orphan's FIN-WAIT-2
+	timerTrim                   // gives back arrays that have been empty for a while
+
+	numTimers
+)
+
+// onTimer is what each deadline does when it has passed. The deadline is cleared before.
+var onTimer = [numTimers]func(*TCB, tcpip.Time){
+	timerRexmit:    (*TCB).rexmitTimeout,
+	timerPersist:   (*TCB).persistTimeout,
+	timerDelAck:    (*TCB).delAckTimeout,
+	timerKeepAlive: (*TCB).keepAliveTimeout,
+	timerCork:      func(t *TCB, _ tcpip.Time) { t.due.uncork = true },
+	timerWait:      (*TCB).waitTimeout,
+	timerTrim:      (*TCB).trimTimeout,
+}
+
+const (
+	corkTime = 200 * time.Millisecond // tcp(7), TCP_CORK
+	trimTime = time.Second
+)
+
+// Advance runs every deadline that has passed.
+func (t *TCB) Advance(now tcpip.Time) {
+	for i := range t.deadline {
+		if d := t.deadline[i]; d != 0 && d <= now {
+			t.deadline[i] = 0
+			onTimer[i](t, now)
+		}
+	}
+}
+
+// Deadline returns when Advance is next needed; zero is never.
+func (t *TCB) Deadline() tcpip.Time {
+	var first tcpip.Time
+	for _, d := range t.deadline {
+		first = tcpip.Earliest(first, d)
+	}
+	return first
+}
+
+func (t *TCB) stopTimers() { t.deadline = [numTimers]tcpip.Time{timerTrim: t.deadline[timerTrim]} }
+
+// rexmitTimeout is the retransmission timeout (RFC 6298 §5.4–5.7, RFC 5681 §3.1).
+func (t *TCB) rexmitTimeout(now tcpip.Time) {
+	if t.flight() == 0 {
+		return
+	}
+	if t.snd.retries == 0 {
+		t.snd.since = t.board.recs.first().sent
+	}
+	if t.exhausted(now, t.snd.retries) {
+		t.giveUp(now)
+		return
+	}
+	t.snd.retries++
+	t.count.timeouts++
+	t.enterLoss(now)
+	t.rtt.backoff(t.conf)
+	t.deadline[timerRexmit] = now.Add(t.rtt.rto)
+	t.due.rexmit = true
+}
+
+// exhausted reports whether a series of unanswered retransmissions or probes has lasted long enough
+// to give the connection up, n of them having been sent.
+func (t *TCB) exhausted(now tcpip.Time, n int) bool {
+	if u := t.conf.UserTimeout; u > 0 {
+		return n > 0 && now.Sub(t.snd.since) >= u
+	}
+	switch {
+	case !synchronized.has(t.state):
+		return n >= t.conf.SynRetries
+	case t.closed && n >= orphanRetries:
+		return true
+	}
+	return n > 0 && now.Sub(t.snd.since) >= modelTimeout(t.conf.Retries, t.conf.RTOMin, t.conf.RTOMax)
+}
+
+// orphanRetries bounds what a connection without a user does to be rid of its last bytes;
+// net.ipv4.tcp_orphan_retries at 0 means 8.
+const orphanRetries = 8
+
+// modelTimeout returns how long n retransmissions take with a timeout that starts at low, doubles
+// and ends at high. Linux measures net.ipv4.tcp_retries2 in it.
+func modelTimeout(n int, low, high time.Duration) time.Duration {
+	var sum time.Duration
+	for step := low; n >= 0; n-- {
+		sum += step
+		step = min(2*step, high)
+	}
+	return sum
+}
+
+// giveUp ends a connection whose peer no longer answers.
+func (t *TCB) giveUp(now tcpip.Time) {
+	err := tcpip.ErrTimedOut
+	if t.soft != tcpip.OK {
+		err = t.soft
+	}
+	t.fail(now, err)
+}
+
+// persistTimeout asks for a zero-window probe, or for what part of a segment the window takes.
+func (t *TCB) persistTimeout(now tcpip.Time) {
+	if t.flight() != 0 || t.end() == t.snd.nxt || !maySend.has(t.state) {
+		return
+	}
+	if t.snd.probes == 0 {
+		t.snd.since = now
+	}
+	if t.probesExhausted(now) {
+		t.giveUp(now)
+		return
+	}
+	t.due.probe = probeWindow
+	t.rtt.backoffs++
+	t.deadline[timerPersist] = now.Add(t.rtt.persist(t.conf))
+}
+
+func (t *TCB) probesExhausted(now tcpip.Time) bool {
+	if u := t.conf.UserTimeout; u > 0 {
+		return t.snd.probes > 0 && now.Sub(t.snd.since) >= u
+	}
+	limit := t.conf.Retries
+	if t.closed {
+		limit = orphanRetries
+	}
+	return t.snd.probes >= limit
+}
+
+// armPersist starts the persist timer for data that waits for the window.
+func (t *TCB) armPersist(now tcpip.Time) {
+	if t.deadline[timerPersist] == 0 {
+		t.deadline[timerPersist] = now.Add(t.rtt.persist(t.conf))
+	}
+}
+
+// armKeepAlive sets the keep-alive deadline, or clears it where it does not apply.
+func (t *TCB) armKeepAlive(now tcpip.Time) {
+	t.deadline[timerKeepAlive] = 0
+	if t.conf.KeepAlive && states(StateEstablished, StateCloseWait, StateFinWait1, StateFinWait2).has(t.state) {
+		t.deadline[timerKeepAlive] = now.Add(t.conf.KeepIdle)
+	}
+}
+
+// keepAliveTimeout probes a silent peer (RFC 9293 §3.8.4). The deadline is lazy: traffic moves
+// rcv.last, and only here is it looked at.
+func (t *TCB) keepAliveTimeout(now tcpip.Time) {
+	if !t.conf.KeepAlive || !synchronized.has(t.state) {
+		return
+	}
+	if t.flight() != 0 || t.unsent() != 0 { // retransmission and persist watch over the peer
+		t.deadline[timerKeepAlive] = now.Add(t.conf.KeepIdle)
+		return
+	}
+	silent := now.Sub(t.rcv.last)
+	if silent < t.conf.KeepIdle {
+		t.deadline[timerKeepAlive] = t.rcv.last.Add(t.conf.KeepIdle)
+		return
+	}
+	u := t.conf.UserTimeout
+	if u > 0 && silent >= u && t.snd.probes > 0 || u == 0 && t.snd.probes >= t.conf.KeepCount {
+		t.reset(now)
+		t.giveUp(now)
+		return
+	}
+	t.due.probe = probeKeepAlive
+	t.deadline[timerKeepAlive] = now.Add(t.conf.KeepInterval)
+}
+
+// armFinWait2 bounds how long an orphan waits for the peer's FIN (TCP_LINGER2).
+func (t *TCB) armFinWait2(now tcpip.Time) {
+	if !t.closed || t.state != StateFinWait2 {
+		return
+	}
+	if t.conf.Linger2 < 0 {
+		t.reset(now)
+		t.step(now, &onTerminate)
+		return
+	}
+	t.deadline[timerWait] = now.Add(t.conf.Linger2)
+}
+
+func (t *TCB) waitTimeout(now tcpip.Time) { t.step(now, &onTerminate) }
+
+// trimTimeout gives back the arrays of empty queues. Until a connection has been quiet for a while
+// they are kept, since it would only ask for them again.
+func (t *TCB) trimTimeout(tcpip.Time) {
+	t.sendQ.chunks.trim(0)
+	t.board.recs.trim(0)
+	t.ooo.parts.trim(0)
+	t.recvQ.trim()
+}
+
+// armTrim is called where a queue may have become empty.
+func (t *TCB) armTrim(now tcpip.Time) {
+	if t.deadline[timerTrim] == 0 {
+		t.deadline[timerTrim] = now.Add(trimTime)
+	}
+}

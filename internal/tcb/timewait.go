@@ -1,0 +1,77 @@
+package tcb
+
+import (
+	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/internal/seq"
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// TimeWait is a connection that is over but for the last ACK, which may have to be sent again, and
+// old segments, which must not reach a new connection (RFC 9293 §3.6.1). It may be copied.
+type TimeWait struct {
+	sndNxt, rcvNxt seq.Number
+	rcvWnd         int32  // bytes
+	window         uint16 // as it goes on the wire
+	timestamps     bool
+	tsRecent       uint32
+	tsOffset       uint32
+	tsRecentAt     tcpip.Time
+	deadline       tcpip.Time
+	invalidAt      tcpip.Time
+}
+
+// TimeWait returns the record of a TCB in TIME-WAIT, which it replaces.
+func (t *TCB) TimeWait() TimeWait {
+	wnd := max(t.rcv.adv.Sub(t.rcv.nxt), 0)
+	return TimeWait{
+		sndNxt: t.snd.nxt, rcvNxt: t.rcv.nxt, rcvWnd: int32(wnd), window: uint16(min(wnd>>t.rcv.scale, 65535)),
+		timestamps: t.opt.timestamps, tsRecent: t.rcv.tsRecent, tsRecentAt: t.rcv.tsRecentAt, tsOffset: t.id.TSOffset,
+		deadline: t.deadline[timerWait],
+	}
+}
+
+// Deadline returns when the record may be forgotten.
+func (w *TimeWait) Deadline() tcpip.Time { return w.deadline }
+
+// NextISS returns an initial sequence number for a connection that takes the place of this one: above
+// all that was sent (RFC 6191, RFC 9293 §3.4.1).
+func (w *TimeWait) NextISS() uint32 { return uint32(w.sndNxt) + 65535 + 2 }
+
+// Segment takes a segment that belongs to the old connection. A RST does not end TIME-WAIT (RFC 1337).
+func (w *TimeWait) Segment(now tcpip.Time, s *Segment, out *Out) (Verdict, tcpip.Drop) {
+	releaseAll(s.Data)
+	s.Data = s.Data[:0]
+	hasTS := w.timestamps && s.Options.HasTimestamp
+	old := hasTS && int32(s.Options.TSVal-w.tsRecent) < 0 && now.Sub(w.tsRecentAt) <= pawsAge
+	switch {
+	case s.Flags&header.RST != 0:
+		return VerdictDrop, tcpip.DropTimeWait
+	case s.Flags&(header.SYN|header.ACK) == header.SYN && !old:
+		// A new connection, if its number or timestamp proves that it is newer (RFC 9293 §3.6.1,
+		// RFC 6191 §2).
+		if w.rcvNxt.Less(s.Seq) || hasTS && int32(s.Options.TSVal-w.tsRecent) > 0 {
+			return VerdictNew, tcpip.DropNone
+		}
+	case s.Seq == w.rcvNxt && s.end() == s.Seq && !old: // a bare ACK
+		w.deadline = now.Add(TimeWaitLength)
+		if hasTS {
+			w.tsRecent, w.tsRecentAt = s.Options.TSVal, now
+		}
+		return VerdictDrop, tcpip.DropTimeWait
+	}
+	if s.Flags&header.ACK != 0 {
+		w.deadline = now.Add(TimeWaitLength)
+	}
+	if w.invalidAt != 0 && now.Sub(w.invalidAt) < invalidInterval {
+		return VerdictDrop, tcpip.DropTimeWait
+	}
+	w.invalidAt = now
+	out.clear()
+	out.Flags = header.ACK
+	out.Seq, out.Ack, out.Window = w.sndNxt, w.rcvNxt, w.window
+	if w.timestamps {
+		out.Options.HasTimestamp = true
+		out.Options.TSVal, out.Options.TSEcr = tsClock(now, w.tsOffset), w.tsRecent
+	}
+	return VerdictReply, tcpip.DropTimeWait
+}

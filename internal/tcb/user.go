@@ -1,0 +1,207 @@
+package tcb
+
+import (
+	"github.com/seed963a8790/netstack/internal/slab"
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// Write queues p for sending and takes it over, even where it fails. A small piece had better be
+// offered to Append first.
+//
+// Errors: ErrWouldBlock if the send buffer is full, ErrPipe after Shutdown or Close, ErrNotConnected
+// before Connect, and the connection's error once it has failed.
+func (t *TCB) Write(now tcpip.Time, p slab.Piece) tcpip.Error {
+	err := t.writeError()
+	if err == tcpip.OK && t.Room() == 0 {
+		err = tcpip.ErrWouldBlock
+	}
+	if err != tcpip.OK || p.Len() == 0 {
+		p.Release()
+		return err
+	}
+	t.sendQ.append(p)
+	return tcpip.OK
+}
+
+// Append copies the front of b into the spare room behind the last byte queued, and returns how much
+// it took: nothing if there is no such room. It reports no errors; Write does.
+func (t *TCB) Append(now tcpip.Time, b []byte) int {
+	if len(b) == 0 || t.sendQ.spare() == 0 || t.tooMuchUnsent() || t.writeError() != tcpip.OK {
+		return 0
+	}
+	return t.sendQ.extend(b)
+}
+
+// Spare returns how many bytes Append can take.
+func (t *TCB) Spare() int { return t.sendQ.spare() }
+
+func (t *TCB) writeError() tcpip.Error {
+	switch {
+	case t.err != tcpip.OK:
+		return t.err
+	case t.snd.fin:
+		return tcpip.ErrPipe
+	case t.state == StateClosed && !t.rcv.known:
+		return tcpip.ErrNotConnected
+	case !mayWrite.has(t.state):
+		return tcpip.ErrPipe
+	}
+	return tcpip.OK
+}
+
+// SetMore says whether more data follows what was written (MSG_MORE): until it comes, and at most for
+// 200 ms, a segment that is not full waits.
+func (t *TCB) SetMore(now tcpip.Time, more bool) { t.snd.more = more }
+
+// Readable returns what has been received in order and can be read next. It ends at the urgent mark.
+// The pieces remain the machine's and are valid until the next call of any other method.
+func (t *TCB) Readable() []slab.Piece {
+	q := t.recvQ.pieces[t.recvQ.head:]
+	if u := &t.rcv.urgent; u.mark && u.left > 0 {
+		n := 0
+		for i := range q {
+			if n == u.left {
+				return q[:i]
+			}
+			n += q[i].Len()
+		}
+	}
+	return q
+}
+
+// ReadableLen returns the bytes received and not consumed, those behind the urgent mark included.
+func (t *TCB) ReadableLen() int { return t.recvQ.n }
+
+// AtEnd reports whether there is nothing to read and never will be.
+func (t *TCB) AtEnd() bool {
+	return t.recvQ.n == 0 && !mayReceive.has(t.state) && t.state != StateSynSent && t.state != StateSynRcvd
+}
+
+// Consume releases the first n bytes of Readable, n <= ReadableLen, and opens the window.
+func (t *TCB) Consume(now tcpip.Time, n int) {
+	if n == 0 {
+		return
+	}
+	t.recvQ.consume(n)
+	if t.recvQ.n == 0 {
+		t.armTrim(now)
+	}
+	if u := &t.rcv.urgent; u.mark {
+		if u.left -= n; u.left < 0 {
+			u.mark = false
+			u.left = 0
+		}
+	}
+	if !mayReceive.has(t.state) {
+		return
+	}
+	t.resizeReceive(now, n)
+	t.windowOpened()
+}
+
+// Shutdown ends directions of the stream (RFC 9293 §3.6.1). The end for writing is a FIN behind what
+// is queued. Reading is the shell's to refuse: as on Linux, the peer does not notice.
+//
+// Errors: ErrNotConnected.
+func (t *TCB) Shutdown(now tcpip.Time, d tcpip.Shutdown) tcpip.Error {
+	if t.state == StateClosed {
+		return tcpip.ErrNotConnected
+	}
+	if d&tcpip.ShutdownWrite == 0 || t.snd.fin {
+		return tcpip.OK
+	}
+	if t.state == StateSynSent {
+		t.step(now, &onTerminate)
+		return tcpip.OK
+	}
+	t.finishWriting(now)
+	return tcpip.OK
+}
+
+func (t *TCB) finishWriting(now tcpip.Time) {
+	if !mayWrite.has(t.state) || t.snd.fin {
+		return
+	}
+	t.snd.fin = true
+	t.snd.more = false
+	t.events |= EventWritable // a write fails at once
+	t.step(now, &onClose)
+}
+
+// Close ends the user's part (RFC 9293 §3.10.4). Unread data or a linger time of zero make it a
+// reset, as on Linux; otherwise what is queued is sent, and the orphan is given up after a while.
+func (t *TCB) Close(now tcpip.Time) {
+	if t.closed {
+		return
+	}
+	unread := t.recvQ.n > 0
+	t.closed = true
+	t.recvQ.clear()
+	switch linger, set := t.conf.Linger.Get(); {
+	case t.state == StateClosed || t.state == StateTimeWait:
+		return
+	case t.state == StateSynSent:
+		t.step(now, &onTerminate)
+		return
+	case unread && mayReceiveOrDone(t.state), set && linger == 0:
+		t.reset(now)
+		t.step(now, &onTerminate)
+		return
+	}
+	t.deadline[timerKeepAlive] = 0
+	if t.snd.fin {
+		t.armFinWait2(now)
+		return
+	}
+	t.finishWriting(now)
+}
+
+func mayReceiveOrDone(s State) bool {
+	return mayReceive.has(s) || s == StateCloseWait || s == StateSynRcvd
+}
+
+// Abort ends the connection with a RST (RFC 9293 §3.10.5).
+func (t *TCB) Abort(now tcpip.Time) {
+	t.closed = true
+	t.recvQ.clear()
+	if t.state == StateClosed {
+		return
+	}
+	if t.state != StateSynSent && t.state != StateTimeWait {
+		t.reset(now)
+	}
+	t.fail(now, tcpip.ErrConnAborted)
+}
+
+// reset asks for the RST that ends the connection.
+func (t *TCB) reset(now tcpip.Time) {
+	t.due = duty{reset: resetConnection}
+}
+
+// SetConf says that the user has changed c, which replaces the Conf borrowed so far.
+func (t *TCB) SetConf(now tcpip.Time, c *Conf) {
+	t.conf = c
+	if t.state == StateClosed {
+		if !t.rcv.known {
+			t.tun.init(t)
+		}
+		return
+	}
+	if t.cc.algorithm != &algorithms[c.Congestion] {
+		t.cc.choose(c.Congestion)
+	}
+	t.tun.receiveLimit = c.ReceiveBuffer.Or(t.tun.receiveLimit)
+	t.tun.sendLimit = c.SendBuffer.Or(t.tun.sendLimit)
+	t.cc.mss = t.mss()
+	if c.KeepAlive != (t.deadline[timerKeepAlive] != 0) || c.KeepAlive && t.snd.probes == 0 {
+		t.armKeepAlive(now)
+	}
+	if !c.Cork {
+		t.due.uncork = false
+	}
+	if c.QuickAck && t.due.delayed {
+		t.ackNow()
+	}
+	t.noteWritable()
+	t.events |= EventWritable
+}

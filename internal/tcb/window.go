@@ -1,0 +1,250 @@
+package tcb
+
+import (
+	"time"
+
+	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/internal/seq"
+	"github.com/seed963a8790/netstack/internal/slab"
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// tuning sizes the buffers and the window that is announced.
+type tuning struct {
+	sendLimit    int // slab bytes
+	receiveLimit int // slab bytes
+	synWindow    int // bytes announced in the SYN
+	ratio        int // payload per charged byte of what arrives, in 1/256
+	full         bool
+
+	// Dynamic right-sizing: how much the user has taken in the round trip that began at measuredAt,
+	// and in the best one before.
+	taken, space int
+	measuredAt   tcpip.Time
+	rtt          time.Duration // as the receiver sees it; zero if unknown
+}
+
+// Where tuning starts, Linux's tcp_rmem[1] and tcp_wmem[1]; and where it ends on a path that never
+// leaves the host, so that the data in flight stays inside the processor's cache.
+const (
+	initialReceive = 131072
+	initialSend    = 16384
+	sameHostMax    = 1 << 20
+)
+
+func (u *tuning) init(t *TCB) {
+	*u = tuning{
+		receiveLimit: t.conf.ReceiveBuffer.Or(min(initialReceive, t.conf.ReceiveBufferMax)),
+		sendLimit:    t.conf.SendBuffer.Or(min(initialSend, t.conf.SendBufferMax)),
+		ratio:        128,
+	}
+	u.synWindow = synWindow(t.conf, t.path)
+	u.space = u.synWindow
+}
+
+// synWindow returns the window of the SYN, a multiple of the MSS where it can be.
+func synWindow(c *Conf, p Path) int {
+	limit := c.ReceiveBuffer.Or(min(initialReceive, c.ReceiveBufferMax))
+	w := min(limit/2, 65535)
+	if m := advMSS(p, c); w > m {
+		w -= w % m
+	}
+	if c.WindowClamp > 0 {
+		w = min(w, c.WindowClamp)
+	}
+	return w
+}
+
+// chooseScale returns the shift with which the largest window that tuning can reach is announced.
+func chooseScale(c *Conf) uint8 {
+	if !c.Scaling {
+		return 0
+	}
+	space := c.ReceiveBuffer.Or(c.ReceiveBufferMax)
+	if c.WindowClamp > 0 {
+		space = min(space, c.WindowClamp)
+	}
+	scale := uint8(0)
+	for space > 65535 && scale < header.MaxWindowScale {
+		space >>= 1
+		scale++
+	}
+	return scale
+}
+
+// opened starts tuning when the handshake is over.
+func (u *tuning) opened(t *TCB, now tcpip.Time) {
+	u.measuredAt = now
+	u.growSend(t)
+}
+
+func (u *tuning) max(t *TCB, limit int) int {
+	if t.path.SameHost {
+		return min(limit, sameHostMax)
+	}
+	return limit
+}
+
+// growSend makes room for two congestion windows, one in flight and one to follow it.
+func (u *tuning) growSend(t *TCB) {
+	if !t.conf.SendBuffer.IsSet() {
+		u.sendLimit = max(u.sendLimit, min(3*t.cc.cwnd, u.max(t, t.conf.SendBufferMax)))
+	}
+}
+
+// held returns the bytes charged for what is received and not yet read.
+func (t *TCB) held() int { return t.recvQ.cost + t.ooo.cost }
+
+func chargeAll(pieces []slab.Piece) (sum int) {
+	for _, p := range pieces {
+		sum += charge(p)
+	}
+	return sum
+}
+
+// admit reports whether data that arrived in order can be kept. It lies in the window, so more than
+// the limit is tolerated: if the segments are small, they cost more than the window foresaw.
+func (t *TCB) admit(s *Segment) bool {
+	cost := chargeAll(s.Data)
+	if cost > 0 {
+		t.tun.ratio += (256*s.Len/cost - t.tun.ratio) / 8
+		t.tun.ratio = min(max(t.tun.ratio, 16), 256)
+	}
+	if t.held()+cost > t.tun.receiveLimit {
+		t.ooo.prune(max(t.tun.receiveLimit-t.recvQ.cost-cost, 0))
+	}
+	return t.held()+cost <= 2*t.tun.receiveLimit || t.recvQ.n == 0
+}
+
+// chooseWindow returns the window that the free space allows, avoiding silly ones (RFC 9293
+// §3.8.6.2.2). It does not look at what was announced before, except that an unscaled window only
+// moves by whole segments.
+func (t *TCB) chooseWindow() int {
+	full := t.tun.receiveLimit * t.tun.ratio / 256
+	free := max(t.tun.receiveLimit-t.held(), 0) * t.tun.ratio / 256
+	if clamp := t.conf.WindowClamp; clamp > 0 {
+		full, free = min(full, clamp), min(free, clamp)
+	}
+	mss := min(t.rcv.mss, full)
+	if free < full/2 && free < max(full/16, mss) {
+		return 0
+	}
+	if t.rcv.scale > 0 {
+		return alignUp(free, t.rcv.scale)
+	}
+	current := t.rcv.adv.Sub(t.rcv.nxt)
+	switch {
+	case mss > 0 && (current <= free-mss || current > free):
+		return free - free%mss
+	case free > current+full/2:
+		return free
+	}
+	return current
+}
+
+func alignUp(n int, scale uint8) int { return (n + 1<<scale - 1) >> scale << scale }
+
+// announce returns the window field of the next segment and moves rcv.adv, which never goes back
+// (RFC 9293 §3.8.6).
+func (t *TCB) announce() uint16 {
+	current := max(t.rcv.adv.Sub(t.rcv.nxt), 0)
+	w := t.chooseWindow()
+	if w < current {
+		w = alignUp(current, t.rcv.scale)
+	}
+	w = min(w>>t.rcv.scale, 65535)
+	t.rcv.adv = seq.Max(t.rcv.adv, t.rcv.nxt.Add(w<<t.rcv.scale))
+	return uint16(w)
+}
+
+// windowOpened decides, after the user has read, whether the peer must hear of it at once: if the
+// window has doubled, as on Linux, or if an acknowledgement waits that the reading makes due.
+func (t *TCB) windowOpened() {
+	current := t.rcv.adv.Sub(t.rcv.nxt)
+	waiting := t.rcv.nxt.Sub(t.rcv.acked)
+	if t.due.delayed {
+		empty := t.recvQ.n == 0
+		if waiting > t.rcv.mss || empty && (t.due.pushed > 1 || t.due.pushed > 0 && !t.due.pingPong) {
+			t.ackNow()
+			return
+		}
+	}
+	if w := t.chooseWindow(); w > 0 && w >= 2*current {
+		t.ackNow()
+	}
+}
+
+// resizeReceive is dynamic right-sizing: the buffer shall hold twice what the user takes in a round
+// trip, with room for that to grow.
+func (t *TCB) resizeReceive(now tcpip.Time, n int) {
+	u := &t.tun
+	u.taken += n
+	rtt := u.rtt
+	if rtt == 0 {
+		rtt = t.rtt.srtt
+	}
+	if t.conf.ReceiveBuffer.IsSet() || rtt == 0 || now.Sub(u.measuredAt) < rtt {
+		return
+	}
+	if u.taken > u.space {
+		want := 2*u.taken + 16*t.rcv.mss
+		want += 2 * want * (u.taken - u.space) / u.space
+		limit := u.max(t, t.conf.ReceiveBufferMax)
+		u.receiveLimit = max(u.receiveLimit, min(want*256/u.ratio, limit))
+		u.space = u.taken
+	}
+	u.taken, u.measuredAt = 0, now
+}
+
+// noteReceiverRTT learns the round trip from the timestamp that full segments of data echo.
+func (t *TCB) noteReceiverRTT(s *Segment) {
+	if !t.opt.timestamps || !s.Options.HasTimestamp || s.Len < t.rcv.mss || t.conf.ReceiveBuffer.IsSet() {
+		return
+	}
+	d, ok := echoed(s.At, t.born, t.id.TSOffset, s.Options.TSEcr)
+	switch {
+	case !ok:
+	case t.tun.rtt == 0 || d < t.tun.rtt:
+		t.tun.rtt = d
+	default:
+		t.tun.rtt += (d - t.tun.rtt) / 8
+	}
+}
+
+// Room returns how many bytes of new slabs the send buffer has room for. Append may take more even
+// where that is none: it fills slabs that are there already.
+func (t *TCB) Room() int {
+	if !mayWrite.has(t.state) || t.snd.fin {
+		return 0
+	}
+	room := max(t.tun.sendLimit-t.sendQ.cost, 0)
+	if t.tooMuchUnsent() {
+		room = 0
+	}
+	if room == 0 {
+		t.tun.full = true
+	}
+	return room
+}
+
+// Writable reports whether so much of the send buffer is free that a writer should be woken: a third,
+// as on Linux.
+func (t *TCB) Writable() bool {
+	if !mayWrite.has(t.state) || t.snd.fin {
+		return true // a write fails at once
+	}
+	used := t.sendQ.cost - t.sendQ.spare()
+	return !t.tooMuchUnsent() && t.tun.sendLimit-used >= used/2
+}
+
+// tooMuchUnsent is TCP_NOTSENT_LOWAT.
+func (t *TCB) tooMuchUnsent() bool { return t.conf.NotSentLow > 0 && t.unsent() >= t.conf.NotSentLow }
+
+// noteWritable follows the window with the send buffer and tells a writer that found it full.
+func (t *TCB) noteWritable() {
+	t.tun.growSend(t)
+	if t.tun.full && t.Writable() {
+		t.tun.full = false
+		t.events |= EventWritable
+	}
+}
