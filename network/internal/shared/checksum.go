@@ -1,0 +1,48 @@
+package shared
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/internal/checksum"
+	"github.com/seed963a8790/netstack/stack"
+)
+
+// Sum returns the sum of everything behind p's network header, continued from init.
+func Sum(p *stack.Packet, init checksum.Partial) checksum.Partial {
+	init = init.Add(p.Transport())
+	for _, d := range p.Data() {
+		init = init.Add(d.Bytes())
+	}
+	return init
+}
+
+// TransportHeaderLen returns the length in bytes of the TCP or UDP header at the front of t, 0 for other
+// protocols.
+func TransportHeaderLen(proto header.Protocol, t []byte) int {
+	switch {
+	case proto == header.ProtocolTCP && len(t) >= header.TCPSize:
+		return int(t[12]>>4) * 4
+	case proto == header.ProtocolUDP:
+		return header.UDPSize
+	}
+	return 0
+}
+
+// Flow returns the flow of p as its sender sees it; t begins with the transport header.
+func Flow(p *stack.Packet, t []byte) stack.FlowID {
+	var src, dst uint16
+	if (p.Proto == header.ProtocolTCP || p.Proto == header.ProtocolUDP) && len(t) >= 4 {
+		src, dst = binary.BigEndian.Uint16(t), binary.BigEndian.Uint16(t[2:])
+	}
+	return stack.FlowID{Proto: p.Proto, Local: netip.AddrPortFrom(p.Src, src), Remote: netip.AddrPortFrom(p.Dst, dst)}
+}
+
+// Turn makes a received packet one to be sent, whose front begins with the transport header.
+func Turn(p *stack.Packet) {
+	p.TrimFront(p.NetworkLen())
+	p.Link, p.Hash, p.Looped = stack.LinkPart{}, 0, false
+	p.Checksum = stack.ChecksumUnverified
+	p.SegSize, p.Segs, p.CE = 0, 0, 0
+}

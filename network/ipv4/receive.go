@@ -1,0 +1,111 @@
+package ipv4
+
+import (
+	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/stack"
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// Receive takes a packet off a NIC: it validates the header, asks the filter, and delivers, forwards or
+// drops the packet.
+func (ip *Protocol) Receive(w *stack.Work, nic *stack.NIC, p *stack.Packet) {
+	c := &ip.stack.Counters().Ip
+	c.InReceives.Inc()
+	h, drop := parse(p)
+	if drop != tcpip.DropNone {
+		c.InHdrErrors.Inc()
+		p.Drop(drop)
+		return
+	}
+	p.Src, p.Dst, p.Proto = h.Src(), h.Dst(), h.Protocol()
+	p.TTL, p.TOS = h.TTL(), h.TOS()
+	p.SetNetwork(h.HeaderLen())
+
+	if drop := ip.martian(nic, p, h); drop != tcpip.DropNone {
+		c.InAddrErrors.Inc()
+		p.Drop(drop)
+		return
+	}
+	if ip.stack.Filtered(stack.In, nic, p) {
+		c.InDiscards.Inc()
+		p.Drop(tcpip.DropFiltered)
+		return
+	}
+	dst := nic.Classify(p.Dst)
+	switch {
+	case dst == stack.DestinationLocal:
+		p.Local = p.Dst
+	case dst == stack.DestinationBroadcast, dst == stack.DestinationMulticast:
+		if p.Proto == header.ProtocolTCP { // RFC 9293 §3.9.2.3
+			c.InAddrErrors.Inc()
+			p.Drop(tcpip.DropMartianDestination)
+			return
+		}
+		p.Local = nic.LocalFor(p.Dst, p.Src)
+	case dst != stack.DestinationOther || !nic.Forwarding():
+		c.InAddrErrors.Inc()
+		p.Drop(tcpip.DropNotForUs)
+		return
+	}
+	if h.HeaderLen() > header.IPv4Size {
+		if drop := ip.checkOptions(w, p, h); drop != tcpip.DropNone {
+			c.InHdrErrors.Inc()
+			p.Drop(drop)
+			return
+		}
+	}
+	if dst == stack.DestinationOther {
+		ip.forward(w, nic, p, h)
+		return
+	}
+	if h.HeaderLen() > header.IPv4Size {
+		ip.record(h, p.Local)
+	}
+	ip.deliver(w, p, h)
+}
+
+// parse validates the header and cuts padding off.
+func parse(p *stack.Packet) (header.IPv4, tcpip.Drop) {
+	if !p.Pull(header.IPv4Size) {
+		return nil, tcpip.DropShort
+	}
+	b := p.Front()
+	if n := int(b[0]&15) * 4; n > len(b) {
+		if !p.Pull(n) {
+			return nil, tcpip.DropShort
+		}
+		b = p.Front()
+	}
+	h, drop := header.ParseIPv4Header(b, p.Len())
+	if drop != tcpip.DropNone {
+		return nil, drop
+	}
+	if !h.ChecksumValid() {
+		return nil, tcpip.DropBadChecksum
+	}
+	if n := int(h.TotalLength()); n < p.Len() {
+		p.Truncate(n)
+	}
+	return h, tcpip.DropNone
+}
+
+// deliver hands a packet for us to its transport, which may be ICMP.
+func (ip *Protocol) deliver(w *stack.Work, p *stack.Packet, h header.IPv4) {
+	c := &ip.stack.Counters().Ip
+	if h.IsFragment() {
+		if p = ip.reassemble(w, p, h); p == nil {
+			return
+		}
+	}
+	c.InDelivers.Inc()
+	if p.Proto == header.ProtocolICMPv4 {
+		ip.receiveICMP(w, p)
+		return
+	}
+	if ip.stack.DeliverTransport(w, p) {
+		return
+	}
+	c.InUnknownProtos.Inc()
+	ip.SendError(w, p, stack.ICMPProtoUnreachable, 0)
+	p.Drop(tcpip.DropUnknownType)
+}

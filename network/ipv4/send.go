@@ -1,0 +1,75 @@
+package ipv4
+
+import (
+	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/network/internal/shared"
+	"github.com/seed963a8790/netstack/stack"
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// Send puts a header in front of p and sends it along r (stack.InternetProtocol). Packets for a group or
+// a broadcast address that this stack receives itself are given back to it, unless o says otherwise.
+func (ip *Protocol) Send(w *stack.Work, r *stack.Route, p *stack.Packet, o *stack.SendOptions) tcpip.Error {
+	c := &ip.stack.Counters().Ip
+	c.OutRequests.Inc()
+	p.NIC, p.EtherType = r.NIC, header.EtherTypeIPv4
+	p.Src, p.Dst, p.Proto, p.TOS = r.Local, r.Remote, o.Proto, o.TOS
+	if p.TTL = o.TTL; p.TTL == 0 {
+		p.TTL = ip.stack.DefaultTTL()
+	}
+	if p.Hash == 0 {
+		p.Hash = ip.stack.FlowHash(shared.Flow(p, p.Front()))
+	}
+	f := header.IPv4Fields{TOS: p.TOS, TTL: p.TTL, Protocol: p.Proto, Src: p.Src, Dst: p.Dst, Options: o.Options}
+	size := f.Size()
+	total := size + p.Len()
+	mtu := r.MTU()
+	if o.MTU != 0 {
+		mtu = min(mtu, o.MTU)
+	}
+	wire, segments := total, 1
+	if p.SegSize > 0 {
+		headers := shared.TransportHeaderLen(p.Proto, p.Front())
+		wire = min(total, size+headers+int(p.SegSize))
+		segments = max(1, (p.Len()-headers+int(p.SegSize)-1)/int(p.SegSize))
+	}
+	cut := wire > mtu
+	if total > header.MaxPacket || cut && (o.DF || p.SegSize > 0) {
+		c.FragFails.Inc()
+		w.Drop(p, tcpip.DropTooBig)
+		return tcpip.ErrMessageSize
+	}
+	if o.DF {
+		f.Flags = header.IPv4DontFragment // atomic: the identification means nothing (RFC 6864 §4.1)
+	} else {
+		f.ID = ip.ids.next(p.Src, p.Dst, p.Proto, segments)
+	}
+	f.TotalLength = uint16(total)
+	f.Encode(p.Prepend(size))
+	p.SetNetwork(size)
+
+	if ip.stack.Filtered(stack.Out, r.NIC, p) {
+		c.OutDiscards.Inc()
+		w.Drop(p, tcpip.DropFiltered)
+		return tcpip.ErrPermission
+	}
+	if (r.Multicast || r.Broadcast) && !o.NoLoop {
+		ip.loop(w, r, p)
+	}
+	if cut {
+		return ip.fragment(w, r, p, mtu)
+	}
+	return r.Output(w, p)
+}
+
+// loop gives a copy of a packet for many to this stack, if it is one of them.
+func (ip *Protocol) loop(w *stack.Work, r *stack.Route, p *stack.Packet) {
+	switch r.NIC.Classify(p.Dst) {
+	case stack.DestinationMulticast, stack.DestinationBroadcast:
+	default:
+		return
+	}
+	if q := p.Clone(ip.stack); q != nil {
+		w.Loop(r.NIC, q)
+	}
+}
