@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/internal/slab"
 	"github.com/seed963a8790/netstack/tcpip"
 )
 
@@ -57,4 +58,22 @@ func PacketTypeOf(dst, station tcpip.LinkAddr) PacketType {
 		return PacketMulticast
 	}
 	return PacketOtherHost
+}
+
+// Flat returns a copy of p whose bytes are its own and all in the front, or nil if memory is short. It
+// borrows p; the copy has no owner to complete to.
+func (p *Packet) Flat() *Packet {
+	if p.Len()+cloneHeadroom > slab.Large {
+		return nil
+	}
+	piece, ok := p.stack.Slabs.Get(cloneHeadroom + p.Len())
+	if !ok {
+		return nil
+	}
+	piece.Reserve(cloneHeadroom)
+	p.CopyTo(piece.Extend(p.Len()))
+	q := p.stack.NewPacketFrom(piece)
+	q.inherit(p)
+	q.Checksum, q.SegSize, q.Segs, q.CE = p.Checksum, p.SegSize, p.Segs, p.CE
+	return q
 }

@@ -63,14 +63,14 @@ func (p *Packet) Cut(dst []*Packet) ([]*Packet, tcpip.Drop) {
 // fit appends to dst what p is on a link with the given abilities. It takes p unless it returns a reason
 // why that cannot be.
 func (p *Packet) fit(can Offload, gsoMax int, dst []*Packet) ([]*Packet, tcpip.Drop) {
-	s, d := p.shape()
+	s, d := p.headers()
 	if d != tcpip.DropNone {
 		return dst, tcpip.DropBadOffload
 	}
-	if p.Len()-s.hdr <= int(p.SegSize) {
+	if p.Len()-s.Payload <= int(p.SegSize) {
 		p.SegSize, p.Segs = 0, 0
 	}
-	if p.SegSize > 0 && can&s.offload() != 0 && p.Len()-s.net <= gsoMax {
+	if p.SegSize > 0 && can&s.offload() != 0 && p.Len()-s.Network <= gsoMax {
 		if p.Checksum != ChecksumPartial {
 			p.setPseudo(&s)
 		}
@@ -86,11 +86,11 @@ func (p *Packet) fit(can Offload, gsoMax int, dst []*Packet) ([]*Packet, tcpip.D
 }
 
 // offload returns the ability that a super-segment of this shape needs.
-func (s *shape) offload() Offload {
+func (s *Headers) offload() Offload {
 	switch {
-	case s.proto == header.ProtocolUDP:
+	case s.Protocol == header.ProtocolUDP:
 		return OffloadUSO
-	case s.v6:
+	case s.V6:
 		return OffloadTSO6
 	}
 	return OffloadTSO4
@@ -102,23 +102,23 @@ func (s *shape) offload() Offload {
 // Sequence numbers, lengths and IPv4 identifications advance (RFC 6864: but for the 0 that a sender
 // gives to what cannot be fragmented); CWR is the first segment's alone (RFC 3168 §6.1.2), PSH and FIN
 // are the last one's.
-func (p *Packet) cut(s *shape, checksums Offload, dst []*Packet) ([]*Packet, tcpip.Drop) {
-	if s.hdr > frontRoom-cloneHeadroom {
+func (p *Packet) cut(s *Headers, checksums Offload, dst []*Packet) ([]*Packet, tcpip.Drop) {
+	if s.Payload > frontRoom-cloneHeadroom {
 		return dst, tcpip.DropHeaderChain
 	}
-	all := p.Len() - s.hdr
-	p.SplitFront(s.hdr)
+	all := p.Len() - s.Payload
+	p.SplitFront(s.Payload)
 	if p.dataLen != all { // what was behind the headers could not be moved
 		return dst, tcpip.DropNoMemory
 	}
 	size := int(p.SegSize)
-	c := cutter{shape: s, finish: checksums == 0}
+	c := cutter{Headers: s, finish: checksums == 0}
 	c.begin(p.Front())
 	p.SegSize, p.Segs, p.CE = 0, 0, 0
 	data, from := p.data, 0
 	for at := 0; all-at > size; at += size {
 		q := p.stack.NewPacket()
-		copy(q.Prepend(s.hdr), p.buf[p.off:p.off+s.hdr])
+		copy(q.Prepend(s.Payload), p.buf[p.off:p.off+s.Payload])
 		q.inherit(p)
 		for need := size; need > 0; {
 			d := &data[from]
@@ -156,7 +156,7 @@ func (q *Packet) inherit(p *Packet) {
 
 // cutter writes the headers of segments, all alike but for what advances.
 type cutter struct {
-	*shape
+	*Headers
 	finish bool
 
 	count   int
@@ -174,13 +174,13 @@ const (
 
 // begin reads the super-segment's headers.
 func (c *cutter) begin(f []byte) {
-	if !c.v6 {
-		ip := header.IPv4(f[c.net:])
+	if !c.V6 {
+		ip := header.IPv4(f[c.Network:])
 		c.id = ip.ID()
 		c.fixedID = c.id == 0 && ip.Flags()&header.IPv4DontFragment != 0
 	}
-	if c.proto == header.ProtocolTCP {
-		t := header.TCP(f[c.trans:])
+	if c.Protocol == header.ProtocolTCP {
+		t := header.TCP(f[c.Transport:])
 		c.seq, c.flags, c.urgent = uint32(t.Seq()), t.Flags(), int(t.Urgent())
 	}
 }
@@ -189,18 +189,18 @@ func (c *cutter) begin(f []byte) {
 func (c *cutter) segment(p *Packet, at, all int) {
 	f := p.Front()
 	size := p.Len()
-	if c.v6 {
-		header.IPv6(f[c.net:]).SetPayloadLength(uint16(size - c.net - header.IPv6Size))
+	if c.V6 {
+		header.IPv6(f[c.Network:]).SetPayloadLength(uint16(size - c.Network - header.IPv6Size))
 	} else {
-		ip := header.IPv4(f[c.net:])
-		ip.SetTotalLength(uint16(size - c.net))
+		ip := header.IPv4(f[c.Network:])
+		ip.SetTotalLength(uint16(size - c.Network))
 		if !c.fixedID {
 			ip.SetID(c.id + uint16(c.count))
 		}
 		ip.UpdateChecksum()
 	}
-	if c.proto == header.ProtocolUDP {
-		header.UDP(f[c.trans:]).SetLength(uint16(size - c.trans))
+	if c.Protocol == header.ProtocolUDP {
+		header.UDP(f[c.Transport:]).SetLength(uint16(size - c.Transport))
 	} else {
 		flags := c.flags
 		if at > 0 {
@@ -209,25 +209,25 @@ func (c *cutter) segment(p *Packet, at, all int) {
 		if at+p.dataLen < all {
 			flags &^= lastOnly
 		}
-		t := header.TCP(f[c.trans:])
+		t := header.TCP(f[c.Transport:])
 		if flags&header.URG != 0 {
 			if c.urgent <= at {
 				flags &^= header.URG
 			}
 			t.SetUrgent(uint16(max(c.urgent-at, 0)))
 		}
-		binary.BigEndian.PutUint32(f[c.trans+4:], c.seq+uint32(at))
+		binary.BigEndian.PutUint32(f[c.Transport+4:], c.seq+uint32(at))
 		t.SetFlags(flags)
 	}
 	c.count++
-	sum := c.pseudo(f, size-c.trans)
+	sum := c.pseudo(f, size-c.Transport)
 	if !c.finish {
-		binary.BigEndian.PutUint16(f[c.checksumAt():], sum.Fold())
+		binary.BigEndian.PutUint16(f[c.ChecksumAt():], sum.Fold())
 		p.Checksum = ChecksumPartial
 		return
 	}
-	binary.BigEndian.PutUint16(f[c.checksumAt():], 0)
-	c.setChecksum(f, p.sum(sum, c.trans).Checksum())
+	binary.BigEndian.PutUint16(f[c.ChecksumAt():], 0)
+	c.setChecksum(f, p.sum(sum, c.Transport).Checksum())
 	p.Checksum = ChecksumUnverified
 }
 
@@ -235,11 +235,11 @@ func (c *cutter) segment(p *Packet, at, all int) {
 // with its IPv4 or IPv6 header, as a tap must before it shows a packet. It reports whether it did.
 func FinishChecksum(b []byte) bool {
 	p := Packet{buf: b, end: len(b), net: -1, trans: -1}
-	s, d := p.shape()
+	s, d := p.headers()
 	if d != tcpip.DropNone {
 		return false
 	}
-	binary.BigEndian.PutUint16(b[s.checksumAt():], 0)
-	s.setChecksum(b, s.pseudo(b, len(b)-s.trans).Add(b[s.trans:]).Checksum())
+	binary.BigEndian.PutUint16(b[s.ChecksumAt():], 0)
+	s.setChecksum(b, s.pseudo(b, len(b)-s.Transport).Add(b[s.Transport:]).Checksum())
 	return true
 }

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"net/netip"
 
 	"github.com/seed963a8790/netstack/internal/siphash"
@@ -35,8 +36,13 @@ func keyOf(id FlowID) flowKey {
 	}
 }
 
-// hash returns SipHash-1-3 of the key: whoever does not know k cannot choose flows that collide.
+// hash returns a keyed hash of the key: whoever does not know k cannot choose flows that collide. Of keys
+// without addresses there are so few that less will do.
 func (f *flowKey) hash(k *[2]uint64) uint64 {
+	if f.local == (addr128{}) && f.remote == (addr128{}) {
+		hi, lo := bits.Mul64(f.ports^k[0], k[1]|1)
+		return hi ^ lo
+	}
 	return siphash.Sum13(*k, f.local.hi, f.local.lo, f.remote.hi, f.remote.lo, f.ports)
 }
 

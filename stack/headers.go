@@ -8,76 +8,81 @@ import (
 	"github.com/seed963a8790/netstack/tcpip"
 )
 
-// shape says where the headers of a packet lie and what they are, as far as cutting, merging and
+// Headers say where the headers of a packet lie and what they are, as far as cutting, merging and
 // checksums must know. Offsets count bytes from the start of the front.
-type shape struct {
-	net, trans int
-	hdr        int // end of the transport header: where the payload begins
-	v6         bool
-	proto      header.Protocol // TCP or UDP
+type Headers struct {
+	Network   int
+	Transport int
+	Payload   int // end of the transport header
+	V6        bool
+	Protocol  header.Protocol // TCP or UDP
 }
 
-// shape finds the headers of a TCP or UDP packet that is no fragment, and sees to it that they lie in
-// the front. Where the stack has not marked them it parses: a bare IP packet then begins at the front.
-func (p *Packet) shape() (s shape, d tcpip.Drop) {
+// Headers finds the headers of a TCP or UDP packet that is no fragment, and sees to it that they lie in
+// the front. The network header begins where the stack has marked it, else at offset network.
+func (p *Packet) Headers(network int) (s Headers, d tcpip.Drop) {
+	s.Network = network
 	if p.net >= p.off {
-		s.net = p.net - p.off
+		s.Network = p.net - p.off
 	}
 	f := p.Front()
-	if !p.pullTo(&f, s.net+header.IPv4Size) {
+	if !p.pullTo(&f, s.Network+header.IPv4Size) {
 		return s, tcpip.DropShort
 	}
 	var proto header.Protocol
-	switch f[s.net] >> 4 {
+	switch f[s.Network] >> 4 {
 	case 4:
-		ip := header.IPv4(f[s.net:])
+		ip := header.IPv4(f[s.Network:])
 		proto = ip.Protocol()
-		s.trans = s.net + ip.HeaderLen()
-		if ip.IsFragment() || s.trans < s.net+header.IPv4Size {
+		s.Transport = s.Network + ip.HeaderLen()
+		if ip.IsFragment() || s.Transport < s.Network+header.IPv4Size {
 			return s, tcpip.DropBadHeader
 		}
 	case 6:
-		s.v6 = true
-		if !p.pullTo(&f, s.net+header.IPv6Size) {
+		s.V6 = true
+		if !p.pullTo(&f, s.Network+header.IPv6Size) {
 			return s, tcpip.DropShort
 		}
-		proto = header.IPv6(f[s.net:]).NextHeader()
-		at := s.net + header.IPv6Size
+		proto = header.IPv6(f[s.Network:]).NextHeader()
+		at := s.Network + header.IPv6Size
 		if proto != header.ProtocolTCP && proto != header.ProtocolUDP {
 			var c header.IPv6Chain
-			if d := header.IPv6(f[s.net:]).WalkExt(&c); d != tcpip.DropNone {
+			if d := header.IPv6(f[s.Network:]).WalkExt(&c); d != tcpip.DropNone {
 				return s, d
 			}
 			if c.Fragment.Present() {
 				return s, tcpip.DropBadHeader
 			}
-			proto, at = c.Protocol, s.net+c.Offset
+			proto, at = c.Protocol, s.Network+c.Offset
 		}
-		s.trans = at
+		s.Transport = at
 	default:
 		return s, tcpip.DropBadVersion
 	}
-	s.proto = proto
+	s.Protocol = proto
 	switch proto {
 	case header.ProtocolTCP:
-		if !p.pullTo(&f, s.trans+header.TCPSize) {
+		if !p.pullTo(&f, s.Transport+header.TCPSize) {
 			return s, tcpip.DropShort
 		}
-		n := header.TCP(f[s.trans:]).HeaderLen()
+		n := header.TCP(f[s.Transport:]).HeaderLen()
 		if n < header.TCPSize {
 			return s, tcpip.DropBadLength
 		}
-		s.hdr = s.trans + n
+		s.Payload = s.Transport + n
 	case header.ProtocolUDP:
-		s.hdr = s.trans + header.UDPSize
+		s.Payload = s.Transport + header.UDPSize
 	default:
 		return s, tcpip.DropUnknownType
 	}
-	if !p.pullTo(&f, s.hdr) {
+	if !p.pullTo(&f, s.Payload) {
 		return s, tcpip.DropShort
 	}
 	return s, tcpip.DropNone
 }
+
+// headers is Headers of a packet that begins with its network header.
+func (p *Packet) headers() (Headers, tcpip.Drop) { return p.Headers(0) }
 
 // pullTo makes the front, which *f is, at least n bytes long.
 func (p *Packet) pullTo(f *[]byte, n int) bool {
@@ -92,21 +97,21 @@ func (p *Packet) pullTo(f *[]byte, n int) bool {
 }
 
 // checksumAt returns the offset of the checksum field in the transport header.
-func (s *shape) checksumAt() int {
-	if s.proto == header.ProtocolUDP {
-		return s.trans + 6
+func (s *Headers) ChecksumAt() int {
+	if s.Protocol == header.ProtocolUDP {
+		return s.Transport + 6
 	}
-	return s.trans + 16
+	return s.Transport + 16
 }
 
 // pseudo returns the sum of the pseudo-header for a packet with the front f, whose transport part,
 // header included, is n bytes long.
-func (s *shape) pseudo(f []byte, n int) checksum.Partial {
-	from, to := s.net+12, s.net+20
-	if s.v6 {
-		from, to = s.net+8, s.net+40
+func (s *Headers) pseudo(f []byte, n int) checksum.Partial {
+	from, to := s.Network+12, s.Network+20
+	if s.V6 {
+		from, to = s.Network+8, s.Network+40
 	}
-	return checksum.Partial{}.Add(f[from:to]).AddUint16(uint16(s.proto)).AddUint32(uint32(n))
+	return checksum.Partial{}.Add(f[from:to]).AddUint16(uint16(s.Protocol)).AddUint32(uint32(n))
 }
 
 // sum returns p continued over p's payload and what of the front lies behind from.
@@ -119,39 +124,42 @@ func (p *Packet) sum(sum checksum.Partial, from int) checksum.Partial {
 }
 
 // setChecksum writes what a finished checksum field holds: UDP sends 0 as its other name (RFC 768).
-func (s *shape) setChecksum(f []byte, v uint16) {
-	if v == 0 && s.proto == header.ProtocolUDP {
+func (s *Headers) setChecksum(f []byte, v uint16) {
+	if v == 0 && s.Protocol == header.ProtocolUDP {
 		v = header.UDPChecksumZero
 	}
-	binary.BigEndian.PutUint16(f[s.checksumAt():], v)
+	binary.BigEndian.PutUint16(f[s.ChecksumAt():], v)
 }
 
 // setPseudo leaves the checksum of a packet to whoever puts it on a wire.
-func (p *Packet) setPseudo(s *shape) {
+func (p *Packet) setPseudo(s *Headers) {
 	f := p.Front()
-	binary.BigEndian.PutUint16(f[s.checksumAt():], s.pseudo(f, p.Len()-s.trans).Fold())
+	binary.BigEndian.PutUint16(f[s.ChecksumAt():], s.pseudo(f, p.Len()-s.Transport).Fold())
 	p.Checksum = ChecksumPartial
 }
 
 // finish completes a partial checksum: the field holds the sum of the pseudo-header.
-func (p *Packet) finish(s *shape) {
-	s.setChecksum(p.Front(), p.sum(checksum.Partial{}, s.trans).Checksum())
+func (p *Packet) finish(s *Headers) {
+	s.setChecksum(p.Front(), p.sum(checksum.Partial{}, s.Transport).Checksum())
 	p.Checksum = ChecksumUnverified
 }
 
-// countSegments sets Segs, and CE if the packet carries that mark, from SegSize. A super-segment with
-// no more payload than one segment is none.
+// countSegments sets Segs and CE from SegSize.
 func (p *Packet) countSegments() {
-	s, d := p.shape()
-	if d != tcpip.DropNone {
-		return
+	if s, d := p.headers(); d == tcpip.DropNone {
+		p.SetSegmented(&s, int(p.SegSize))
 	}
-	n := (p.Len() - s.hdr + int(p.SegSize) - 1) / int(p.SegSize)
+}
+
+// SetSegmented makes p a received super-segment with size bytes of payload per segment, or an ordinary
+// packet if that is all it has, and counts its segments and marks.
+func (p *Packet) SetSegmented(s *Headers, size int) {
+	n := (p.Len() - s.Payload + size - 1) / size
+	p.SegSize, p.Segs, p.CE = 0, 0, 0
 	if n <= 1 {
-		p.SegSize, p.Segs = 0, 0
 		return
 	}
-	p.Segs = uint16(min(n, 65535))
+	p.SegSize, p.Segs = uint16(size), uint16(min(n, 65535))
 	if s.congested(p.Front()) {
 		p.CE = p.Segs
 	}
@@ -159,9 +167,9 @@ func (p *Packet) countSegments() {
 
 // congested reports whether the network header of the front f is marked Congestion Experienced (RFC
 // 3168 §5).
-func (s *shape) congested(f []byte) bool {
-	if s.v6 {
-		return f[s.net+1]>>4&3 == 3
+func (s *Headers) congested(f []byte) bool {
+	if s.V6 {
+		return f[s.Network+1]>>4&3 == 3
 	}
-	return f[s.net+1]&3 == 3
+	return f[s.Network+1]&3 == 3
 }

@@ -128,7 +128,7 @@ func (h *segmentHeader) valid(p *Packet) bool {
 		return false
 	}
 	if p.Checksum == ChecksumUnverified {
-		s := shape{trans: h.trans, hdr: h.hdr, v6: h.v6, proto: header.ProtocolTCP}
+		s := Headers{Transport: h.trans, Payload: h.hdr, V6: h.v6, Protocol: header.ProtocolTCP}
 		if p.sum(s.pseudo(h.f, p.Len()-h.trans), h.trans).Checksum() != 0 {
 			return false
 		}
@@ -264,7 +264,7 @@ func (g *merging) end() {
 		return
 	}
 	h := &g.seg
-	s := shape{trans: h.trans, hdr: h.hdr, v6: h.v6, proto: header.ProtocolTCP}
+	s := Headers{Transport: h.trans, Payload: h.hdr, V6: h.v6, Protocol: header.ProtocolTCP}
 	if g.push {
 		h.f[h.trans+13] |= byte(header.PSH)
 	}

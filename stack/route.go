@@ -79,7 +79,7 @@ func (c *config) slot(q *RouteQuery) *atomic.Pointer[Route] {
 	}
 	d, l := addr128From(q.Destination), addr128From(q.Source)
 	const odd = 0x9e3779b97f4a7c15
-	h := ((d.hi*odd^d.lo)*odd ^ l.hi ^ l.lo<<1 ^ uint64(q.NIC)) * odd
+	h := ((d.hi*odd^d.lo)*odd ^ l.hi ^ l.lo<<1 ^ uint64(q.NIC)<<1 ^ uint64(one(q.AnySource))) * odd
 	return &slots[h>>32%routeCacheSize]
 }
 

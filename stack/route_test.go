@@ -68,7 +68,7 @@ func TestFindRoute(t *testing.T) {
 		{"::", "", 0, "nic1 via ::1 src ::1 mtu 1500 loopback"},
 		{"2001:db8::1", "", 0, "nic1 via 2001:db8::1 src 2001:db8::1 mtu 1500 loopback"},
 		{"fe80::1", "", 3, "nic1 via fe80::1 src fe80::1 mtu 1500 loopback"},
-		{"10.0.0.1", "", 3, "nic3 via 10.0.0.1 src 10.0.1.1 mtu 1500"}, // bound elsewhere: to the wire
+		{"10.0.0.1", "", 3, "nic3 via 10.0.1.254 src 10.0.1.1 mtu 1500"}, // bound elsewhere: to the wire
 
 		// Broadcast and multicast.
 		{"255.255.255.255", "", 0, "nic2 via 255.255.255.255 src 10.0.0.1 mtu 1500 broadcast"},

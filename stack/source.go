@@ -9,8 +9,8 @@ import (
 // itself). It is zero if there is none.
 //
 // IPv6 considers the addresses of all NICs, those that belong to n before others of equal scope, but for a
-// destination of the link's scope n's own alone (RFC 6724 §4). IPv4 takes n's addresses first,
-// whatever their scope, and among them one in the network of the next hop, as Linux does.
+// destination of the link's scope n's own alone (RFC 6724 §4). IPv4 takes n's addresses, whatever their
+// scope, and among them one in the network of the next hop, and others if n has none, as Linux does.
 func (c *config) source(n *NIC, dst, nextHop netip.Addr) netip.Addr {
 	if !nextHop.IsValid() {
 		nextHop = dst
@@ -21,7 +21,7 @@ func (c *config) source(n *NIC, dst, nextHop netip.Addr) netip.Addr {
 		rules = &sourceRules4
 	}
 	best := to.choose(rules, c.addresses.byNIC[n], nil)
-	if to.scope > scopeLink && (best == nil || dst.Is6() && scopeOf(best.addr) < to.scope || best.state == AddressDeprecated) {
+	if best == nil && dst.Is4() || to.scope > scopeLink && dst.Is6() {
 		best = to.choose(rules, c.addresses.all, best)
 	}
 	if best == nil {

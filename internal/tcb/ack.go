@@ -133,7 +133,7 @@ func (t *TCB) updateWindow(now tcpip.Time, s *Segment) bool {
 	t.snd.wnd = w
 	if w > t.snd.maxWnd {
 		t.snd.maxWnd = w
-		t.cc.mss = t.mss()
+		t.cc.setMSS(t.mss())
 	}
 	if w > 0 {
 		t.rtt.backoffs = 0

@@ -5,11 +5,14 @@ import (
 	"github.com/seed963a8790/netstack/internal/slab"
 )
 
-// chunk is a Piece of the send queue and the sequence number of its first byte.
+// chunk is a Piece of the stream and the sequence number of its first byte.
 type chunk struct {
 	piece slab.Piece
 	seq   seq.Number
+	cost  int32 // what it is accounted with, bytes
 }
+
+func (c *chunk) end() seq.Number { return c.seq.Add(c.piece.Len()) }
 
 // sendQueue holds what the user has written and the peer has not acknowledged.
 type sendQueue struct {
@@ -20,7 +23,7 @@ type sendQueue struct {
 
 func (q *sendQueue) append(p slab.Piece) {
 	q.cost += p.Cost()
-	q.chunks.pushBack(chunk{p, q.end})
+	q.chunks.pushBack(chunk{p, q.end, int32(p.Cost())})
 	q.end = q.end.Add(p.Len())
 }
 
@@ -44,10 +47,10 @@ func (q *sendQueue) extend(b []byte) int {
 func (q *sendQueue) ack(una seq.Number) {
 	for q.chunks.len() > 0 {
 		c := q.chunks.first()
-		if una.Less(c.seq.Add(c.piece.Len())) {
+		if una.Less(c.end()) {
 			return
 		}
-		q.cost -= c.piece.Cost()
+		q.cost -= int(c.cost)
 		c.piece.Release()
 		q.chunks.popFront()
 	}

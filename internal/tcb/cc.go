@@ -12,9 +12,9 @@ import (
 type cc struct {
 	algorithm *algorithm
 	mss       int
-	cwnd      int // bytes
-	ssthresh  int // bytes
-	credit    int // bytes acknowledged and not yet turned into window (RFC 3465)
+	cwnd      int        // bytes
+	ssthresh  int        // bytes
+	credit    int        // bytes acknowledged and not yet turned into window (RFC 3465)
 	limited   bool       // the window has held the sender back in this round
 	maxFlight int        // the most in flight in this round, bytes
 	round     seq.Number // where this round ends
@@ -41,6 +41,12 @@ const infiniteSsthresh = 1 << 30
 func (c *cc) init(alg Congestion, mss, initialWindow int) {
 	*c = cc{mss: mss, cwnd: initialWindow * mss, ssthresh: infiniteSsthresh}
 	c.choose(alg)
+}
+
+// setMSS follows a change of the segment size. One segment always fits the window.
+func (c *cc) setMSS(mss int) {
+	c.mss = mss
+	c.cwnd = max(c.cwnd, mss)
 }
 
 func (c *cc) choose(alg Congestion) {

@@ -41,7 +41,7 @@ func (t *TCB) checkSend() error {
 	cost, end := 0, q.end
 	for i := q.chunks.len() - 1; i >= 0; i-- {
 		c := q.chunks.at(i)
-		cost += c.piece.Cost()
+		cost += int(c.cost)
 		if c.end() != end {
 			return fmt.Errorf("chunk %d ends at %d, the next begins at %d", i, c.end(), end)
 		}
@@ -100,7 +100,7 @@ func (t *TCB) checkReceive() error {
 	at := t.rcv.nxt
 	for i := range t.ooo.parts.len() {
 		c := t.ooo.parts.at(i)
-		oooCost += charge(c.piece)
+		oooCost += int(c.cost)
 		if c.seq.Less(at) || i == 0 && c.seq == at || c.piece.Len() == 0 {
 			return fmt.Errorf("early part %d at %d, after %d", i, c.seq, at)
 		}

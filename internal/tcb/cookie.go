@@ -30,6 +30,7 @@ const (
 	// The low bits of the timestamp, as on Linux.
 	cookieScale   = 0xf // no scaling
 	cookieSACK    = 1 << 4
+	cookieECN     = 1 << 5
 	cookieOptions = 1<<6 - 1
 )
 
@@ -43,7 +44,7 @@ func (k *Cookies) SynAck(now tcpip.Time, s *Segment, c *Conf, p Path, tuple Tupl
 	}
 	r.id.ISS = k.encode(now, tuple, s.Seq, index)
 	if !r.timestamps {
-		r.sack, r.scaling, r.receiveScale = false, false, 0
+		r.sack, r.scaling, r.ecn, r.receiveScale = false, false, false, 0
 	}
 	r.fillSynAck(now, out)
 	if r.timestamps {
@@ -59,6 +60,9 @@ func cookieTimestamp(clock uint32, r *Request) uint32 {
 	}
 	if r.sack {
 		bits |= cookieSACK
+	}
+	if r.ecn {
+		bits |= cookieECN
 	}
 	v := clock&^cookieOptions | bits
 	if v > clock {
@@ -80,7 +84,7 @@ func (k *Cookies) Request(now tcpip.Time, s *Segment, c *Conf, p Path, tuple Tup
 	}
 	r = Request{
 		conf: c, path: p, id: Identity{ISS: uint32(iss), TSOffset: tsOffset}, born: now,
-		irs: irs, window: uint16(synWindow(c, p)), peerWnd: s.Window, mss: cookieMSS[index],
+		irs: irs, window: uint16(synWindow(c, p)), mss: cookieMSS[index],
 	}
 	if !s.Options.HasTimestamp || c.Timestamps == tcpip.TimestampsOff {
 		return r, tcpip.DropNone
@@ -94,6 +98,7 @@ func (k *Cookies) Request(now tcpip.Time, s *Segment, c *Conf, p Path, tuple Tup
 		r.scaling, r.sendScale, r.receiveScale = true, scale, chooseScale(c)
 	}
 	r.sack = bits&cookieSACK != 0
+	r.ecn = bits&cookieECN != 0 && c.ECN
 	r.timestamps, r.tsRecent = true, s.Options.TSVal
 	return r, tcpip.DropNone
 }

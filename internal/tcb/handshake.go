@@ -16,7 +16,7 @@ func (t *TCB) Connect(now tcpip.Time) tcpip.Error {
 	t.rcv.scale = chooseScale(t.conf)
 	t.opt.timestamps = t.conf.Timestamps != tcpip.TimestampsOff
 	t.opt.strict = t.conf.Timestamps == tcpip.TimestampsStrict
-	t.opt.sack, t.opt.scaling = t.conf.SACK, t.conf.Scaling
+	t.opt.sack, t.opt.scaling, t.opt.ecn = t.conf.SACK, t.conf.Scaling, t.conf.ECN
 	t.step(now, &onConnect)
 	return tcpip.OK
 }
@@ -44,7 +44,7 @@ func (t *TCB) synSent(now tcpip.Time, s *Segment) tcpip.Drop {
 	t.snd.wnd, t.snd.maxWnd = int(s.Window), int(s.Window) // never scaled in a SYN
 	t.snd.wl1, t.snd.wl2 = s.Seq, s.Ack
 	t.rcv.last = now
-	t.cc.mss = t.mss()
+	t.cc.setMSS(t.mss())
 	if !hasAck {
 		// Simultaneous open (RFC 9293 §3.5 Figure 7): our SYN goes out again, now with an ACK.
 		t.step(now, &onSynRcvd)
@@ -87,10 +87,11 @@ func (t *TCB) learnSyn(now tcpip.Time, s *Segment) {
 		t.snd.scale, t.rcv.scale = 0, 0
 	}
 	t.opt.sack = t.opt.sack && o.SACKPermitted
+	t.opt.ecn = t.opt.ecn && s.Flags&(ecnSetup|header.ACK) == header.ECE|header.ACK
 	if t.opt.timestamps = t.opt.timestamps && o.HasTimestamp; t.opt.timestamps {
 		t.rcv.tsRecent, t.rcv.tsRecentAt = o.TSVal, now
 	}
-	t.rcv.mss = min(t.mss(), t.opt.peerMSS)
+	t.guessPeerSegments()
 }
 
 // opened is called once, when our SYN has been acknowledged.

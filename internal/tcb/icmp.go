@@ -46,9 +46,7 @@ func (t *TCB) SetPath(now tcpip.Time, p Path) {
 	before := t.mss()
 	t.path = p
 	mss := t.mss()
-	if t.cc.mss > 0 {
-		t.cc.mss = mss
-	}
+	t.cc.setMSS(mss)
 	if mss >= before || t.flight() == 0 || !synchronized.has(t.state) {
 		return
 	}

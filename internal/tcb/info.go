@@ -37,7 +37,7 @@ type Info struct {
 	// What tcp_info lacks, for counters and tests.
 	Timeouts, FastRecoveries, DuplicateAcks, OutOfOrder, PAWS, NoTimestamp uint32
 	Challenges, ZeroWindows, ProbesSent, Reneged, DuplicateSACKs, BadSACKs uint32
-	Refused                                                                uint32
+	Refused, Marked                                                        uint32
 }
 
 // InfoOptions are the TCPI_OPT_* bits.
@@ -69,7 +69,7 @@ func (t *TCB) Info(now tcpip.Time) Info {
 		SendBufferUsed: t.sendQ.cost, SendBufferSize: t.tun.sendLimit, ReceiveBufferUsed: t.held(), ReceiveBufferSize: t.tun.receiveLimit,
 		Timeouts: c.timeouts, FastRecoveries: c.fastRecoveries, DuplicateAcks: c.dupAcksIn, OutOfOrder: c.outOfOrder, PAWS: c.paws,
 		NoTimestamp: c.noTimestamp, Challenges: c.challenges, ZeroWindows: c.zeroWindow, ProbesSent: c.probesOut, Reneged: c.reneged,
-		DuplicateSACKs: c.dsackIn, BadSACKs: c.badSACK, Refused: c.refused,
+		DuplicateSACKs: c.dsackIn, BadSACKs: c.badSACK, Refused: c.refused, Marked: c.marked,
 	}
 	if t.cc.algorithm != nil {
 		i.Congestion = t.cc.algorithm.name
@@ -77,7 +77,7 @@ func (t *TCB) Info(now tcpip.Time) Info {
 	for _, o := range [...]struct {
 		on  bool
 		bit InfoOptions
-	}{{t.opt.timestamps, InfoTimestamps}, {t.opt.sack, InfoSACK}, {t.opt.scaling, InfoScaling}} {
+	}{{t.opt.timestamps, InfoTimestamps}, {t.opt.sack, InfoSACK}, {t.opt.scaling, InfoScaling}, {t.opt.ecn, InfoECN}} {
 		if o.on {
 			i.Options |= o.bit
 		}

@@ -61,6 +61,7 @@ func (t *TCB) segment(now tcpip.Time, s *Segment) tcpip.Drop {
 	}
 	t.rcv.last = now
 	t.updateTimestamp(now, s)
+	t.takeECN(now, s)
 	if t.state == StateTimeWait {
 		return tcpip.DropNone
 	}

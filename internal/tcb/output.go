@@ -1,6 +1,8 @@
 package tcb
 
 import (
+	"time"
+
 	"github.com/seed963a8790/netstack/header"
 	"github.com/seed963a8790/netstack/internal/seq"
 	"github.com/seed963a8790/netstack/tcpip"
@@ -62,6 +64,8 @@ func (t *TCB) buildSyn(now tcpip.Time, out *Out) {
 		out.Flags |= header.ACK
 		out.Ack = t.rcv.nxt
 		t.acknowledged(out)
+	} else if t.opt.ecn && t.snd.retries == 0 { // an old middlebox may drop what asks for ECN
+		out.Flags |= ecnSetup
 	}
 	out.Window = uint16(t.tun.synWindow) // never scaled in a SYN
 	out.SegSize = t.mss()
@@ -156,6 +160,7 @@ func (t *TCB) sendRange(now tcpip.Time, out *Out, n int) {
 		want++
 	}
 	want = t.fill(out, from, want)
+	t.markNew(out)
 	t.snd.nxt = from.Add(want)
 	segs := segments(out.Len, out.SegSize)
 	t.board.push(record{seq: from, end: t.snd.nxt, sent: now, segs: uint16(segs)})
@@ -207,14 +212,33 @@ func (t *TCB) sendable(now tcpip.Time, mss int) (n int, small bool) {
 			return -1, false
 		}
 	}
-	if room := t.cc.cwnd - t.pipe(); n > room {
+	room := t.cc.cwnd - t.pipe()
+	if t.flight() == 0 {
+		room = max(room, mss)
+	}
+	if n > room {
 		t.noteUse(true)
 		if n = max(room, 0); n < mss {
 			return -1, false
 		}
 		n -= n % mss
 	}
+	if n < min(unsent, t.segmentLimit(mss)) && t.wait(now, n) {
+		return -1, false
+	}
 	return n, n%mss != 0
+}
+
+// wait reports whether a super-segment that the windows have cut short had better wait for the next
+// acknowledgement, which will let it grow: if one is about to come, and what may be sent is less than
+// a third of the window. The conditions are Linux's.
+func (t *TCB) wait(now tcpip.Time, n int) bool {
+	if t.flight() == 0 || t.rec.phase >= phaseRecovery || t.snd.fin || t.snd.urgent {
+		return false
+	}
+	return n < min(t.cc.cwnd, t.snd.wnd)/3 &&
+		now.Sub(t.snd.lastData) < time.Millisecond &&
+		now.Sub(t.board.recs.first().sent) >= t.rtt.srtt/2
 }
 
 // hold reports whether the last segment, which is not full, must wait for more data: because of cork,
@@ -311,6 +335,9 @@ func (t *TCB) sendAck(now tcpip.Time, out *Out) bool {
 func (t *TCB) header(now tcpip.Time, out *Out) {
 	out.clear()
 	out.Flags = header.ACK
+	if t.ecn.echo {
+		out.Flags |= header.ECE
+	}
 	out.Ack = t.rcv.nxt
 	t.timestamp(now, &out.Options)
 	t.sackBlocks(&out.Options, header.TCPOptionSpace-t.optionSize())

@@ -17,8 +17,6 @@ type reassembly struct {
 	dup    header.SACKBlock // a duplicate to report once (RFC 2883); empty if none
 }
 
-func (c *chunk) end() seq.Number { return c.seq.Add(c.piece.Len()) }
-
 // add keeps the data of s, as far as it is new.
 func (q *reassembly) add(s *Segment) {
 	from := s.Seq
@@ -57,8 +55,12 @@ func (q *reassembly) addPiece(from seq.Number, p slab.Piece) {
 		} else {
 			p = slab.Piece{}
 		}
-		q.cost += charge(front)
-		q.parts.insert(i, chunk{front, from})
+		cost := charge(front)
+		if front.Sole() { // nobody shares the slab: it is all ours to answer for
+			cost = front.Cost()
+		}
+		q.cost += cost
+		q.parts.insert(i, chunk{front, from, int32(cost)})
 		from = gap
 		i++
 	}
@@ -113,7 +115,7 @@ func (q *reassembly) forget(nxt seq.Number) {
 func (q *reassembly) prune(limit int) {
 	for q.cost > limit && q.parts.len() > 0 {
 		c := q.parts.popBack()
-		q.cost -= charge(c.piece)
+		q.cost -= int(c.cost)
 		c.piece.Release()
 		for i := range q.n {
 			b := &q.blocks[i]
@@ -147,7 +149,7 @@ func (t *TCB) fillGap() {
 			break
 		}
 		part := q.parts.popFront()
-		q.cost -= charge(part.piece)
+		q.cost -= int(part.cost)
 		if old := t.rcv.nxt.Sub(part.seq); old >= part.piece.Len() {
 			part.piece.Release()
 			continue

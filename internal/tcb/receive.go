@@ -162,6 +162,7 @@ type duty struct {
 	challenge bool
 	rexmit    bool // one retransmission, whatever the window
 	uncork    bool
+	cwr       bool // say that the window was reduced (RFC 3168)
 	probe     probe
 	reset     resetKind
 	resetSeq  seq.Number
@@ -284,6 +285,11 @@ func (t *TCB) delAckTimeout(tcpip.Time) {
 		t.due.ato = min(2*t.due.ato, t.rtt.rto)
 	}
 	t.ackNow()
+}
+
+// guessPeerSegments starts low: only what has arrived proves that the peer sends as much.
+func (t *TCB) guessPeerSegments() {
+	t.rcv.mss = max(min(t.opt.peerMSS, defaultMSS, t.tun.synWindow/2), 88)
 }
 
 // trackPeerSegments learns how large the peer's segments are.

@@ -126,7 +126,9 @@ func (t *TCB) enterLoss(now tcpip.Time) {
 		b.renege()
 		t.count.reneged++
 	}
-	if t.rec.phase != phaseLoss || t.rec.point.LessEq(t.snd.una) {
+	// One reduction per window: not for what a reduction already stands for, but again where the
+	// repair itself was lost after it had made progress.
+	if t.rec.phase < phaseRecovery || t.rec.point.LessEq(t.snd.una) || t.rec.phase == phaseLoss && t.snd.retries == 0 {
 		t.cc.onCongestion(now)
 	}
 	t.rec.phase = phaseLoss

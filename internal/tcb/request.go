@@ -36,10 +36,10 @@ type Request struct {
 	peerWnd  uint16 // announced in the SYN
 	mss      uint16
 
-	sendScale, receiveScale   uint8
-	retries                   uint8
-	timestamps, sack, scaling bool
-	acked                     bool // the ACK came, but deferred: only data will do (TCP_DEFER_ACCEPT)
+	sendScale, receiveScale        uint8
+	retries                        uint8
+	timestamps, sack, scaling, ecn bool
+	acked                          bool // the ACK came, but deferred: only data will do (TCP_DEFER_ACCEPT)
 }
 
 // Init makes r the answer to the SYN s. Its deadline starts with SynAck.
@@ -51,6 +51,7 @@ func (r *Request) Init(now tcpip.Time, s *Segment, c *Conf, p Path, id Identity)
 		timestamps: c.Timestamps != tcpip.TimestampsOff && o.HasTimestamp,
 		sack:       c.SACK && o.SACKPermitted,
 		scaling:    c.Scaling && o.HasWindowScale,
+		ecn:        c.ECN && s.Flags&ecnSetup == ecnSetup,
 	}
 	if o.HasMSS {
 		r.mss = max(o.MSS, minMSS)
@@ -77,6 +78,9 @@ func (r *Request) SynAck(now tcpip.Time, out *Out) {
 func (r *Request) fillSynAck(now tcpip.Time, out *Out) {
 	r.fill(now, out)
 	out.Flags |= header.SYN
+	if r.ecn {
+		out.Flags |= header.ECE
+	}
 	out.Seq = r.iss()
 	out.Window = r.window
 	o := &out.Options
@@ -205,12 +209,12 @@ func (r *Request) Establish(now tcpip.Time, s *Segment, t *TCB, c *Conf) tcpip.D
 	t.tun.synWindow = int(r.window)
 	t.opt = negotiated{
 		timestamps: r.timestamps, strict: c.Timestamps == tcpip.TimestampsStrict,
-		sack: r.sack, scaling: r.scaling, peerMSS: int(r.mss),
+		sack: r.sack, scaling: r.scaling, ecn: r.ecn, peerMSS: int(r.mss),
 	}
 	if r.timestamps {
 		t.rcv.tsRecent, t.rcv.tsRecentAt = r.tsRecent, r.born
 	}
-	t.rcv.mss = t.mss()
+	t.guessPeerSegments()
 	t.cc.init(c.Congestion, t.mss(), t.initialWindow())
 	syn := record{seq: t.snd.iss, end: t.snd.nxt, sent: r.sent, segs: 1}
 	if r.retries > 0 || r.sent == 0 { // sent again, or by a cookie that does not know when

@@ -36,6 +36,7 @@ type TCB struct {
 	opt negotiated
 	rtt rtt
 	rec recovery
+	ecn ecn
 	cc  cc
 	tun tuning
 
@@ -82,7 +83,7 @@ type receiveVars struct {
 
 // negotiated is what the two SYNs agreed upon.
 type negotiated struct {
-	timestamps, strict, sack, scaling bool
+	timestamps, strict, sack, scaling, ecn bool
 
 	peerMSS int // bytes of payload and options that the peer takes in a segment
 }
@@ -91,7 +92,7 @@ type negotiated struct {
 type counters struct {
 	segsIn, segsOut, dataIn, dataOut, retrans, timeouts, fastRecoveries uint32
 	dupAcksIn, outOfOrder, paws, noTimestamp, challenges, zeroWindow    uint32
-	probesOut, reneged, dsackIn, refused, badSACK                       uint32
+	probesOut, reneged, dsackIn, refused, badSACK, marked               uint32
 
 	bytesIn, bytesAcked, bytesOut, bytesRetrans uint64
 }

@@ -70,9 +70,9 @@ func (t *TCB) rexmitTimeout(now tcpip.Time) {
 		t.giveUp(now)
 		return
 	}
+	t.enterLoss(now)
 	t.snd.retries++
 	t.count.timeouts++
-	t.enterLoss(now)
 	t.rtt.backoff(t.conf)
 	t.deadline[timerRexmit] = now.Add(t.rtt.rto)
 	t.due.rexmit = true

@@ -192,7 +192,7 @@ func (t *TCB) SetConf(now tcpip.Time, c *Conf) {
 	}
 	t.tun.receiveLimit = c.ReceiveBuffer.Or(t.tun.receiveLimit)
 	t.tun.sendLimit = c.SendBuffer.Or(t.tun.sendLimit)
-	t.cc.mss = t.mss()
+	t.cc.setMSS(t.mss())
 	if c.KeepAlive != (t.deadline[timerKeepAlive] != 0) || c.KeepAlive && t.snd.probes == 0 {
 		t.armKeepAlive(now)
 	}

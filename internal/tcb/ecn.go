@@ -1,0 +1,55 @@
+package tcb
+
+import (
+	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/internal/seq"
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// ecn is explicit congestion notification (RFC 3168 §6.1), once it is negotiated.
+type ecn struct {
+	echo  bool       // a mark has arrived, and the peer has not yet said that it slowed down
+	point seq.Number // snd.nxt when we last slowed down
+	once  bool       // there has been such a time
+}
+
+// ecnSetup is how a SYN asks for ECN; its answer has ECE alone.
+const ecnSetup = header.ECE | header.CWR
+
+// takeECN reads what s says about congestion: on the way to us, and on the way to the peer.
+func (t *TCB) takeECN(now tcpip.Time, s *Segment) {
+	if !t.opt.ecn {
+		return
+	}
+	e := &t.ecn
+	if s.Flags&header.CWR != 0 {
+		e.echo = false
+	}
+	if s.CE > 0 {
+		if !e.echo {
+			t.enterQuickAck(2)
+		}
+		e.echo = true
+		t.count.marked += uint32(s.CE)
+	}
+	if s.Flags&header.ECE == 0 || t.rec.phase >= phaseRecovery || e.once && t.snd.una.Less(e.point) {
+		return
+	}
+	e.point, e.once = t.snd.nxt, true // once per window
+	t.cc.onCongestion(now)
+	t.cc.cwnd = t.cc.ssthresh
+	t.due.cwr = true
+}
+
+// markNew makes a segment of new data ECN-capable, and says in the first after a reduction that there
+// was one. Retransmissions and bare ACKs are never marked (§6.1.4, §6.1.5).
+func (t *TCB) markNew(out *Out) {
+	if !t.opt.ecn || out.Len == 0 {
+		return
+	}
+	out.ECT = true
+	if t.due.cwr {
+		out.Flags |= header.CWR
+		t.due.cwr = false
+	}
+}

@@ -1,0 +1,27 @@
+package transport
+
+// The bounds of everything in this package that can grow. Unit, reason and source stand beside each. The
+// receive queue, with the error queue in it, is bounded by SO_RCVBUF, what is sent and not yet taken by
+// a link by SO_SNDBUF; both count slab bytes and the constants below.
+const (
+	// datagramCost is what one queued datagram is charged beside its slabs: its struct, rounded up, in
+	// bytes. It bounds the number of empty datagrams.
+	datagramCost = 256
+	// packetCost is what one sent packet is charged beside its slabs: its struct, rounded up, in bytes.
+	// A small datagram thus costs 768, as Linux's truesize has it.
+	packetCost = 512
+
+	// maxPieces is the longest list of pieces that a pooled datagram keeps.
+	maxPieces = 32
+	// mediumUpTo is the size in bytes up to which a copy is spread over slabs of 2 KB: above it one of
+	// 64 KB is filled to more than half.
+	mediumUpTo = 32 << 10
+
+	// maxWrite is the longest write in bytes, whatever the family: a length field has 16 bits.
+	maxWrite = 65535
+
+	// maxGroups4 is how many IPv4 groups an endpoint may join, Linux's net.ipv4.igmp_max_memberships.
+	maxGroups4 = 20
+	// maxGroups6 is the same for IPv6, where Linux bounds the memory instead (net.core.optmem_max).
+	maxGroups6 = 256
+)

@@ -1,0 +1,138 @@
+package transport
+
+import (
+	"net/netip"
+
+	"github.com/seed963a8790/netstack/internal/slab"
+	"github.com/seed963a8790/netstack/stack"
+	"github.com/seed963a8790/netstack/tcpip"
+	"github.com/seed963a8790/netstack/waiter"
+)
+
+// Front returns how many bytes of p lie in front of its transport header, and makes sure that the n
+// bytes of that header are in the front. ok is false if they are not there or memory is short.
+func Front(p *stack.Packet, n int) (before int, ok bool) {
+	before = len(p.Front()) - len(p.Transport())
+	return before, len(p.Front()) >= before+n || p.Pull(before+n)
+}
+
+// Queue queues what p carries behind its first `front` bytes, which lie in its front, as a datagram from
+// `from`; a super-segment as several. It takes p and does not copy payload, unless a copy is much smaller
+// than the slabs that it lies in. What has no room is dropped and counted.
+func (d *Datagram) Queue(w *stack.Work, p *stack.Packet, from netip.AddrPort, front int) {
+	size := p.Len() - front
+	p.SplitFront(front)
+	if p.DataLen() != size {
+		d.refuse(p, 1, tcpip.DropNoMemory)
+		return
+	}
+	seg := int(p.SegSize)
+	e := d.proto.newDatagram()
+	e.size = size
+	e.meta = meta{from: from, dst: p.Dst, local: p.Local, at: p.At, ttl: p.TTL, tos: p.TOS}
+	if p.NIC != nil {
+		e.nic = p.NIC.ID()
+	}
+	e.pieces = p.TakeData(e.pieces)
+	e.charge = datagramCost + compact(&d.proto.stack.Slabs, e)
+
+	var drop tcpip.Drop
+	refused, admitted := 0, 1
+	if seg == 0 || size <= seg {
+		if drop = d.queue.admit(e); drop != tcpip.DropNone {
+			refused, admitted = 1, 0
+		}
+	} else {
+		n := (size + seg - 1) / seg
+		refused, drop = d.queue.admitMany(d.proto, e, seg)
+		admitted = n - refused
+		d.proto.free(e)
+		e = nil
+	}
+	if admitted > 0 {
+		w.Wake(d.proto.stack, &d.waiters, waiter.Readable)
+	}
+	if drop == tcpip.DropNone {
+		p.Release()
+		return
+	}
+	if e != nil {
+		d.proto.free(e)
+	}
+	d.refuse(p, refused, drop)
+}
+
+// refuse drops a packet that stands for n datagrams.
+func (d *Datagram) refuse(p *stack.Packet, n int, drop tcpip.Drop) {
+	m := d.proto.counters(p.Dst.Is6())
+	m.InErrors.Add(uint64(n))
+	if drop != tcpip.DropEndpointClosed {
+		m.RcvbufErrors.Add(uint64(n))
+	}
+	p.Drop(drop)
+}
+
+// compact copies e's bytes into smaller slabs where those that it has are mostly empty, and returns what
+// its slabs cost.
+func compact(pool *slab.Pool, e *datagram) (cost int) {
+	for i := range e.pieces {
+		cost += e.pieces[i].Cost()
+	}
+	if cost <= 2*snug(e.size) {
+		return cost
+	}
+	var few [4]slab.Piece
+	was := append(few[:0], e.pieces...)
+	e.pieces = e.pieces[:0]
+	copied := 0
+	for i := range was {
+		for b := was[i].Bytes(); len(b) > 0; {
+			if n := len(e.pieces); n > 0 {
+				if m := e.pieces[n-1].Append(b); m > 0 {
+					b = b[m:]
+					copied += m
+					continue
+				}
+			}
+			piece, ok := pool.Get(chunk(e.size - copied))
+			if !ok {
+				for i := range e.pieces {
+					e.pieces[i].Release()
+				}
+				e.pieces = append(e.pieces[:0], was...)
+				return cost
+			}
+			e.pieces = append(e.pieces, piece)
+		}
+	}
+	for i := range was {
+		was[i].Release()
+	}
+	cost = 0
+	for i := range e.pieces {
+		cost += e.pieces[i].Cost()
+	}
+	return cost
+}
+
+// chunk returns how large a slab to take for the next of n bytes.
+func chunk(n int) int {
+	if n <= mediumUpTo {
+		return min(n, slab.Medium)
+	}
+	return n
+}
+
+// snug returns what n bytes cost in slabs that chunk chooses.
+func snug(n int) int {
+	switch {
+	case n <= slab.Small:
+		return slab.Small
+	case n <= mediumUpTo:
+		return (n + slab.Medium - 1) / slab.Medium * slab.Medium
+	}
+	return slab.Large
+}
+
+// Wants reports whether the endpoint takes what was sent to a group and arrived on nic.
+func (d *Datagram) Wants(group netip.Addr, nic tcpip.NICID) bool { return d.queue.wants(group, nic) }

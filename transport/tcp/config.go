@@ -1,0 +1,123 @@
+package tcp
+
+import (
+	"time"
+
+	"github.com/seed963a8790/netstack/internal/tcb"
+	"github.com/seed963a8790/netstack/stack"
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// Congestion names a congestion control algorithm.
+type Congestion = tcb.Congestion
+
+// The algorithms.
+const (
+	Cubic = tcb.Cubic // RFC 9438
+	Reno  = tcb.Reno  // RFC 5681, RFC 6582
+)
+
+// CookieMode says when a listener answers with SYN cookies (RFC 4987 §3.6), with the values of
+// net.ipv4.tcp_syncookies.
+type CookieMode uint8
+
+// The modes.
+const (
+	CookiesOff    CookieMode = iota // a SYN that finds the queue full is dropped
+	CookiesOnFull                   // a SYN that finds the queue full is answered with a cookie
+	CookiesAlways                   // no SYN gets an entry
+)
+
+// Options are the settings of TCP in one stack, each unset meaning Linux's default. They hold for
+// endpoints made later; what an endpoint can set of its own begins with them.
+type Options struct {
+	Timestamps tcpip.Opt[tcpip.TimestampMode] // net.ipv4.tcp_timestamps: on
+	SACK       tcpip.Opt[bool]                // net.ipv4.tcp_sack: on
+	Scaling    tcpip.Opt[bool]                // net.ipv4.tcp_window_scaling: on
+	ECN        tcpip.Opt[bool]                // ask for ECN and accept it: off
+	Congestion tcpip.Opt[Congestion]          // CUBIC
+
+	SendBufferMax    tcpip.Opt[int] // slab bytes at which tuning ends (net.ipv4.tcp_wmem): 4 MB
+	ReceiveBufferMax tcpip.Opt[int] // slab bytes at which tuning ends (net.ipv4.tcp_rmem): 6 MB
+
+	SynRetries    tcpip.Opt[int]           // net.ipv4.tcp_syn_retries: 6
+	SynAckRetries tcpip.Opt[int]           // net.ipv4.tcp_synack_retries: 5
+	Retries       tcpip.Opt[int]           // net.ipv4.tcp_retries2: 15
+	FinTimeout    tcpip.Opt[time.Duration] // net.ipv4.tcp_fin_timeout: 60 s
+	KeepIdle      tcpip.Opt[time.Duration] // net.ipv4.tcp_keepalive_time: 2 h
+	KeepInterval  tcpip.Opt[time.Duration] // net.ipv4.tcp_keepalive_intvl: 75 s
+	KeepCount     tcpip.Opt[int]           // net.ipv4.tcp_keepalive_probes: 9
+	RTOMin        tcpip.Opt[time.Duration] // 200 ms
+	RTOMax        tcpip.Opt[time.Duration] // 120 s
+	InitialWindow tcpip.Opt[int]           // segments: 10 (RFC 6928)
+
+	SynBacklog      tcpip.Opt[int]        // net.ipv4.tcp_max_syn_backlog: 4096
+	Cookies         tcpip.Opt[CookieMode] // net.ipv4.tcp_syncookies: when the queue is full
+	AbortOnOverflow tcpip.Opt[bool]       // net.ipv4.tcp_abort_on_overflow: off
+	TimeWaitMax     tcpip.Opt[int]        // net.ipv4.tcp_max_tw_buckets: 65536
+	TimeWaitReuse   tcpip.Opt[bool]       // net.ipv4.tcp_tw_reuse: on, where timestamps make it safe
+	OrphanMax       tcpip.Opt[int]        // net.ipv4.tcp_max_orphans: 16384
+	ResetRate       tcpip.Opt[int]        // RSTs to nobody's segments per second: 10000
+	ChallengeRate   tcpip.Opt[int]        // challenge ACKs per second: 1000
+}
+
+// config is Options with the defaults put in.
+type config struct {
+	initial    *endpointOptions // of a new endpoint; shared by all that have not set any
+	timestamps tcpip.TimestampMode
+
+	synBacklog, timeWaitMax        int
+	cookies                        CookieMode
+	abortOnOverflow, timeWaitReuse bool
+	orphanMax                      int64
+	finTimeout                     time.Duration
+}
+
+func (o *Options) config() config {
+	c := config{
+		timestamps:      o.Timestamps.Or(tcpip.TimestampsOn),
+		initial:         &endpointOptions{sock: tcpip.DefaultSocketConf()},
+		synBacklog:      o.SynBacklog.Or(synBacklog),
+		timeWaitMax:     o.TimeWaitMax.Or(timeWaitMax),
+		cookies:         o.Cookies.Or(CookiesOnFull),
+		abortOnOverflow: o.AbortOnOverflow.Or(false),
+		timeWaitReuse:   o.TimeWaitReuse.Or(true),
+		orphanMax:       int64(o.OrphanMax.Or(orphanMax)),
+		finTimeout:      o.FinTimeout.Or(60 * time.Second),
+	}
+	c.initial.sock.SendBuffer, c.initial.sock.ReceiveBuffer = defaultSendBuffer, defaultReceiveBuffer
+	c.initial.conf.Conf = tcb.Conf{
+		SACK:             o.SACK.Or(true),
+		Scaling:          o.Scaling.Or(true),
+		ECN:              o.ECN.Or(false),
+		Timestamps:       c.timestamps,
+		SynRetries:       o.SynRetries.Or(6),
+		SynAckRetries:    o.SynAckRetries.Or(synAckRetries),
+		Retries:          o.Retries.Or(15),
+		Linger2:          c.finTimeout,
+		KeepIdle:         o.KeepIdle.Or(2 * time.Hour),
+		KeepInterval:     o.KeepInterval.Or(75 * time.Second),
+		KeepCount:        o.KeepCount.Or(9),
+		Congestion:       o.Congestion.Or(Cubic),
+		SendBufferMax:    o.SendBufferMax.Or(4 << 20),
+		ReceiveBufferMax: o.ReceiveBufferMax.Or(6 << 20),
+		RTOMin:           o.RTOMin.Or(200 * time.Millisecond),
+		RTOMax:           o.RTOMax.Or(120 * time.Second),
+		InitialWindow:    o.InitialWindow.Or(10),
+	}
+	return c
+}
+
+// What SO_SNDBUF and SO_RCVBUF say of a new TCP socket: net.ipv4.tcp_wmem[1] and tcp_rmem[1], bytes.
+const (
+	defaultSendBuffer    = 16384
+	defaultReceiveBuffer = 131072
+)
+
+// New makes TCP for a stack, with Linux's defaults.
+func New(s *stack.Stack) stack.TransportProtocol { return newProtocol(s, &Options{}) }
+
+// NewWith returns what makes TCP for a stack with the given settings.
+func NewWith(o Options) stack.NewTransport {
+	return func(s *stack.Stack) stack.TransportProtocol { return newProtocol(s, &o) }
+}

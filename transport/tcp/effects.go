@@ -1,0 +1,193 @@
+package tcp
+
+import (
+	"time"
+
+	"github.com/seed963a8790/netstack/internal/tcb"
+	"github.com/seed963a8790/netstack/stack"
+	"github.com/seed963a8790/netstack/tcpip"
+	"github.com/seed963a8790/netstack/waiter"
+)
+
+// settle turns what the machine wants into effects. The lock is held.
+func (e *Endpoint) settle(w *stack.Work) {
+	if e.running {
+		if d := e.tcb.Deadline(); d != 0 && d <= e.lock.now {
+			e.tcb.Advance(e.lock.now)
+		}
+		e.transmit(w)
+		if ev := e.tcb.TakeEvents(); ev != 0 {
+			e.react(w, ev)
+		}
+	}
+	if e.running {
+		e.arm()
+		if e.closed {
+			return
+		}
+	} else if e.closed {
+		e.leaveStack()
+		return
+	}
+	e.publish()
+}
+
+// wakes says what the waiters are told of each event.
+var wakes = [...]struct {
+	event tcb.Events
+	wake  waiter.Events
+}{
+	{tcb.EventReadable, waiter.Readable},
+	{tcb.EventPeerFin, waiter.Readable | waiter.ReadHangUp},
+	{tcb.EventWritable, waiter.Writable},
+	{tcb.EventConnected, waiter.Writable},
+	{tcb.EventUrgent, waiter.Priority},
+	{tcb.EventError, waiter.Readable | waiter.Writable | waiter.Error},
+	{tcb.EventTimeWait, waiter.Readable | waiter.Writable | waiter.ReadHangUp | waiter.HangUp},
+	{tcb.EventClosed, waiter.Readable | waiter.Writable | waiter.ReadHangUp | waiter.HangUp},
+}
+
+// react does what the machine's events ask of the shell.
+func (e *Endpoint) react(w *stack.Work, ev tcb.Events) {
+	if !e.closed {
+		var wake waiter.Events
+		for i := range wakes {
+			if ev&wakes[i].event != 0 {
+				wake |= wakes[i].wake
+			}
+		}
+		if ev&tcb.EventError != 0 {
+			e.err = e.tcb.Err()
+		}
+		if ev&tcb.EventSoftError != 0 && e.reportsErrors() {
+			e.err = e.tcb.SoftError()
+			wake |= waiter.Error
+		}
+		w.Wake(e.proto.stack, &e.waiters, wake)
+	}
+	switch {
+	case ev&tcb.EventClosed != 0:
+		e.detach()
+	case ev&tcb.EventTimeWait != 0:
+		e.enterTimeWait()
+		e.detach()
+	}
+}
+
+// detach ends the connection for the shell: nothing finds e any more, and nothing happens to it.
+func (e *Endpoint) detach() {
+	e.running = false
+	if e.entered {
+		e.entered = false
+		e.proto.stack.Demux.Remove(e.id, e)
+	}
+	if e.orphan {
+		e.orphan = false
+		e.proto.orphans.Add(-1)
+	}
+	e.retryAt = 0
+	if e.tcb.Err() != tcpip.OK && e.phase == phaseConnected {
+		e.proto.counters.Tcp.EstabResets.Inc()
+	}
+	e.countConnection()
+}
+
+// leaveStack takes a closed endpoint out of the stack once nothing of it is left below or in a timer.
+func (e *Endpoint) leaveStack() {
+	if e.gone {
+		return
+	}
+	if e.binding != nil {
+		e.proto.stack.Demux.Unbind(e.binding)
+		e.binding = nil
+	}
+	if e.timer != nil && e.armed != 0 && e.timer.Stop() {
+		e.armed = 0
+	}
+	if e.armed != 0 {
+		return // the timer is firing; it will come by
+	}
+	e.timer = nil
+	if e.below.Load() != 0 {
+		e.waitBelow.Store(true)
+		if e.below.Load() != 0 {
+			return
+		}
+	}
+	e.gone = true
+	e.route = nil
+	e.proto.stack.Unregister(e)
+	if e.done != nil {
+		close(e.done)
+	}
+}
+
+// arm sees to it that the timer fires no later than the machine's deadline. If it is set to fire
+// earlier it is left alone: firing in vain is cheaper than being set anew for every segment.
+func (e *Endpoint) arm() {
+	d := tcpip.Earliest(e.tcb.Deadline(), e.retryAt)
+	if d == 0 {
+		if e.armed == 0 {
+			e.timer = nil // an idle connection has none
+		}
+		return
+	}
+	if e.armed != 0 && e.armed <= d {
+		return
+	}
+	e.armed = d
+	if e.timer == nil {
+		e.timer = e.proto.clock.AfterFunc(d.Sub(e.lock.now), e.fire)
+		return
+	}
+	e.timer.Reset(d.Sub(e.lock.now))
+}
+
+// transmit polls the machine until it is dry or enough is below.
+func (e *Endpoint) transmit(w *stack.Work) {
+	if e.retryAt != 0 {
+		if e.lock.now < e.retryAt && e.below.Load() != 0 {
+			return
+		}
+		e.retryAt = 0
+	}
+	sc := e.proto.getScratch()
+	for e.poll(sc) {
+		if !e.send(w, sc) {
+			e.tcb.Refused(e.lock.now)
+			e.retryAt = e.lock.now.Add(refusedRetry)
+			e.waitBelow.Store(true)
+			break
+		}
+	}
+	e.proto.putScratch(sc)
+}
+
+// refusedRetry is how long a connection waits after a refusal, if no completion comes before.
+const refusedRetry = 10 * time.Millisecond
+
+// poll asks the machine for the next segment. Data must fit the transmit budget, as with Linux's TCP
+// small queues: at most a millisecond's worth at the connection's rate lies below, but two
+// super-segments may. Acknowledgements are exempt.
+func (e *Endpoint) poll(sc *scratch) bool {
+	if below := e.below.Load(); below >= minTransmit && below >= e.budget() {
+		e.waitBelow.Store(true)
+		if e.below.Load() == below {
+			return e.tcb.PollAck(e.lock.now, &sc.out)
+		}
+	}
+	return e.tcb.Poll(e.lock.now, &sc.out)
+}
+
+// budget returns how many bytes may lie below.
+func (e *Endpoint) budget() int64 {
+	return min(max(e.tcb.Rate()/1000, minTransmit), maxTransmit)
+}
+
+// publish makes Readiness see the state. The lock is held.
+func (e *Endpoint) publish() {
+	if ev := uint32(e.readiness()); ev != e.ready.Load() {
+		e.ready.Store(ev)
+	}
+	e.setBacklogLimit()
+}

@@ -1,0 +1,296 @@
+package tcp
+
+import (
+	"context"
+	"net/netip"
+	"sync/atomic"
+
+	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/internal/tcb"
+	"github.com/seed963a8790/netstack/stack"
+	"github.com/seed963a8790/netstack/tcpip"
+	"github.com/seed963a8790/netstack/waiter"
+)
+
+// Endpoint is a TCP socket: unconnected, listening, or one end of a connection. All methods are safe
+// for concurrent use, and none but Wait blocks.
+type Endpoint struct {
+	lock lock
+
+	proto *Protocol
+	v6    bool // made for IPv6; speaks IPv4 too unless IPV6_V6ONLY is set
+
+	// All that follows, up to the atomics, is under the lock.
+	phase   phase
+	running bool // the machine runs: the connection is neither unopened nor over
+	entered bool // id is in the demux
+	opened  bool // the machine was initialised
+	closed  bool // by the user
+	orphan  bool // counted among the closed that still send
+	gone    bool // has left the stack
+	noRead  bool // ShutdownRead
+
+	err     tcpip.Error // pending, for SO_ERROR and the next call
+	tcb     tcb.TCB
+	opts    *endpointOptions // never changed, but replaced
+	id      stack.FlowID
+	scope   tcpip.NICID // of a link-local peer or address
+	hash    uint32
+	route   *stack.Route
+	mtu     int  // of packets along route, bytes
+	df      bool // set Don't Fragment
+	binding *stack.Binding
+	reports []tcpip.ErrorReport // for IP_RECVERR
+
+	pathAt      tcpip.Time // when the path was last looked up
+	confirmedAt tcpip.Time // when the neighbour was last confirmed
+	retryAt     tcpip.Time // when to poll again after a refusal; zero: not
+	strays      stack.PacketList
+
+	timer tcpip.Timer
+	armed tcpip.Time // when the timer fires; zero: it is not set
+	done  chan struct{}
+
+	// Read and written without the lock.
+	below        atomic.Int64 // bytes in transmit queues
+	waitBelow    atomic.Bool  // a completion is waited for
+	backlogLimit atomic.Int32 // slab bytes
+	ready        atomic.Uint32
+	listener     atomic.Pointer[listener]
+	waiters      waiter.Queue
+}
+
+// phase is how far a socket has come, as connect(2) sees it.
+type phase uint8
+
+const (
+	phaseUnconnected phase = iota
+	phaseListening
+	phaseConnecting // Connect was called; its outcome was not told yet
+	phaseConnected
+)
+
+func newEndpoint(t *Protocol, v6 bool) *Endpoint {
+	e := &Endpoint{proto: t, v6: v6}
+	t.stack.Register(e)
+	return e
+}
+
+// Stack returns the stack that the endpoint belongs to.
+func (e *Endpoint) Stack() *stack.Stack { return e.proto.stack }
+
+// Waiters is the queue that is told when Readiness may have grown.
+func (e *Endpoint) Waiters() *waiter.Queue { return &e.waiters }
+
+// Bind sets the local address, as bind(2). Port 0 is an ephemeral port.
+//
+// Errors: ErrInvalid if e is bound already, ErrAddressFamily for an address of the other family,
+// ErrAddrNotAvailable for one that is not ours (unless IP_FREEBIND or IP_TRANSPARENT), ErrAddrInUse.
+func (e *Endpoint) Bind(local tcpip.FullAddress) error {
+	w := e.begin()
+	err := e.bind(local)
+	e.end(w)
+	return err.Err()
+}
+
+func (e *Endpoint) bind(local tcpip.FullAddress) tcpip.Error {
+	if e.closed {
+		return tcpip.ErrClosed
+	}
+	if e.binding != nil || e.phase != phaseUnconnected {
+		return tcpip.ErrInvalid
+	}
+	a := local.Addr.Unmap()
+	v4, v6 := !e.v6 || !e.opts.sock.V6Only, e.v6
+	switch {
+	case !a.IsValid():
+	case a.Is4() && e.v6 && e.opts.sock.V6Only:
+		return tcpip.ErrInvalid
+	case a.Is6() && !e.v6:
+		return tcpip.ErrAddressFamily
+	case a.Is4():
+		v6 = false
+	case !a.IsUnspecified():
+		v4 = false
+	}
+	if a.IsValid() && a.IsUnspecified() {
+		a = netip.Addr{}
+	}
+	nic := e.opts.sock.BoundNIC
+	if a.IsValid() {
+		if a.IsLinkLocalUnicast() && a.Is6() {
+			if nic == 0 {
+				nic = local.NIC
+			}
+			if nic == 0 {
+				return tcpip.ErrInvalid
+			}
+		}
+		if _, _, ours := e.proto.stack.LocalAddress(a); !ours && !e.anySource() {
+			return tcpip.ErrAddrNotAvailable
+		}
+	}
+	b := &stack.Binding{
+		Proto: header.ProtocolTCP, V4: v4, V6: v6, Local: a, Port: local.Port, NIC: nic,
+		ReuseAddr: e.opts.sock.ReuseAddr, ReusePort: e.opts.sock.ReusePort, Receiver: e,
+	}
+	if err := e.proto.stack.Demux.Bind(b); err != tcpip.OK {
+		return err
+	}
+	e.binding, e.scope = b, nic
+	e.id.Proto = header.ProtocolTCP
+	e.id.Local = netip.AddrPortFrom(a, b.Port)
+	return tcpip.OK
+}
+
+// anySource reports whether e may have an address that the stack lacks.
+func (e *Endpoint) anySource() bool { return e.opts.sock.FreeBind || e.opts.sock.Transparent }
+
+// Shutdown ends one direction or both, as shutdown(2): ShutdownWrite sends FIN behind the queued data;
+// of ShutdownRead the peer does not notice. A listener that is shut down for reading listens no more.
+//
+// Errors: ErrNotConnected.
+func (e *Endpoint) Shutdown(d tcpip.Shutdown) error {
+	w := e.begin()
+	if l := e.listener.Load(); l != nil && d&tcpip.ShutdownRead != 0 {
+		queue := e.unlisten()
+		e.unlock(w)
+		abandonAll(w, queue)
+		w.End()
+		return nil
+	}
+	err := e.shutdown(d)
+	e.end(w)
+	return err.Err()
+}
+
+func (e *Endpoint) shutdown(d tcpip.Shutdown) tcpip.Error {
+	if e.phase == phaseListening {
+		return tcpip.OK
+	}
+	if !e.running {
+		return tcpip.ErrNotConnected
+	}
+	if d&tcpip.ShutdownRead != 0 {
+		e.noRead = true
+	}
+	return e.tcb.Shutdown(e.lock.now, d)
+}
+
+// Close gives the endpoint up and returns at once. What is queued is still sent, and then FIN; unread
+// data or SO_LINGER with zero make it a reset, as on Linux. A listener resets the connections that nobody
+// has accepted and forgets those that are half open.
+func (e *Endpoint) Close() {
+	w := e.begin()
+	if e.closed {
+		e.end(w)
+		return
+	}
+	queue := e.close(w)
+	e.unlock(w)
+	abandonAll(w, queue)
+	w.End()
+}
+
+// close is Close with the lock held; it returns what a listener had not accepted.
+func (e *Endpoint) close(w *stack.Work) []*Endpoint {
+	e.closed = true
+	var queue []*Endpoint
+	if e.listener.Load() != nil {
+		queue = e.unlisten()
+	}
+	if e.running {
+		if n := e.proto.orphans.Add(1); n > e.proto.config.orphanMax {
+			e.proto.counters.TcpExt.TCPAbortOnMemory.Inc()
+			e.tcb.Abort(e.lock.now)
+		}
+		e.orphan = true
+	}
+	if e.opened {
+		e.tcb.Close(e.lock.now)
+	}
+	e.reports = nil
+	w.Wake(e.proto.stack, &e.waiters, waiter.All)
+	return queue
+}
+
+// Abort is Close with a RST (RFC 9293 §3.10.5).
+func (e *Endpoint) Abort() {
+	w := e.begin()
+	e.abandon(w)
+	w.End()
+}
+
+// abandon closes e with a RST and gives up the lock, which is held.
+func (e *Endpoint) abandon(w *stack.Work) {
+	if e.opened {
+		e.tcb.Abort(e.lock.now)
+	}
+	var queue []*Endpoint
+	if !e.closed {
+		queue = e.close(w)
+	}
+	e.unlock(w)
+	abandonAll(w, queue)
+}
+
+// abandonAll resets the connections that a listener leaves. No lock is held.
+func abandonAll(w *stack.Work, queue []*Endpoint) {
+	for _, c := range queue {
+		c.lock.enter(c.proto.clock)
+		c.abandon(w)
+	}
+}
+
+// Wait returns when the closed endpoint has left the stack, or with ctx's error.
+func (e *Endpoint) Wait(ctx context.Context) error {
+	w := e.begin()
+	gone := e.gone
+	if !gone && e.done == nil {
+		e.done = make(chan struct{})
+	}
+	done := e.done
+	e.end(w)
+	if gone {
+		return nil
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// LocalAddress returns the local end, zero where it is not set.
+func (e *Endpoint) LocalAddress() tcpip.FullAddress {
+	w := e.begin()
+	a := tcpip.FullAddress{NIC: e.scope, Addr: e.id.Local.Addr(), Port: e.id.Local.Port()}
+	e.end(w)
+	return a
+}
+
+// RemoteAddress returns the peer, zero while there is none.
+func (e *Endpoint) RemoteAddress() tcpip.FullAddress {
+	w := e.begin()
+	a := tcpip.FullAddress{Addr: e.id.Remote.Addr(), Port: e.id.Remote.Port()}
+	if a.Addr.IsValid() {
+		a.NIC = e.scope
+	}
+	e.end(w)
+	return a
+}
+
+// LastError returns the pending error and clears it (SO_ERROR).
+func (e *Endpoint) LastError() error {
+	w := e.begin()
+	err := e.takeError()
+	e.end(w)
+	return err.Err()
+}
+
+func (e *Endpoint) takeError() tcpip.Error {
+	err := e.err
+	e.err = tcpip.OK
+	return err
+}

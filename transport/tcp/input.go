@@ -1,0 +1,251 @@
+package tcp
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/internal/seq"
+	"github.com/seed963a8790/netstack/internal/slab"
+	"github.com/seed963a8790/netstack/internal/tcb"
+	"github.com/seed963a8790/netstack/stack"
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// Receive validates a segment and hands it to its endpoint, or answers that there is none.
+func (t *Protocol) Receive(w *stack.Work, p *stack.Packet) {
+	t.counters.Tcp.InSegs.Add(uint64(max(p.Segs, 1)))
+	if d := t.validate(p); d != tcpip.DropNone {
+		t.counters.Tcp.InErrs.Inc()
+		if d == tcpip.DropBadChecksum {
+			t.counters.Tcp.InCsumErrors.Inc()
+		}
+		p.Drop(d)
+		return
+	}
+	t.dispatch(w, p)
+}
+
+// validate checks the header's form and the checksum, and leaves the header alone in the front.
+func (t *Protocol) validate(p *stack.Packet) tcpip.Drop {
+	before := len(p.Front()) - len(p.Transport())
+	if len(p.Transport()) < header.TCPSize && !p.Pull(before+header.TCPSize) {
+		return tcpip.DropShort
+	}
+	n := header.TCP(p.Transport()).HeaderLen()
+	if len(p.Transport()) < n && !p.Pull(before+n) {
+		return tcpip.DropShort
+	}
+	if _, d := header.ParseTCP(p.Transport()); d != tcpip.DropNone {
+		return d
+	}
+	if p.Checksum == stack.ChecksumUnverified {
+		sum := header.PseudoHeader(header.ProtocolTCP, p.Src, p.Dst, p.TransportLen()).Add(p.Transport())
+		for _, d := range p.Data() {
+			sum = sum.Add(d.Bytes())
+		}
+		if sum.Checksum() != 0 {
+			return tcpip.DropBadChecksum
+		}
+		p.Checksum = stack.ChecksumVerified
+	}
+	if p.Dst.IsMulticast() || p.Src.IsMulticast() || p.Link.Type == stack.PacketBroadcast || p.Link.Type == stack.PacketMulticast {
+		return tcpip.DropMartianDestination // TCP speaks to one host only (RFC 9293 §3.9.2.3)
+	}
+	p.SplitFront(before + n)
+	return tcpip.DropNone
+}
+
+// dispatch gives a valid segment to its endpoint.
+func (t *Protocol) dispatch(w *stack.Work, p *stack.Packet) {
+	id := flowOf(p)
+	if r := t.stack.Demux.Find(id, p.NIC, t.stack.FlowHash(id)); r != nil {
+		r.Deliver(w, p)
+		return
+	}
+	t.answerReset(w, p, id, tcpip.DropNoPort)
+}
+
+// redeliver gives a segment whose endpoint was gone when it came to it to the demux again. No lock is
+// held.
+func (t *Protocol) redeliver(w *stack.Work, p *stack.Packet) {
+	if p.Redelivered++; p.Redelivered > redeliveries {
+		p.Drop(tcpip.DropEndpointClosed)
+		return
+	}
+	t.dispatch(w, p)
+}
+
+// flowOf returns the flow of a received segment, as we see it.
+func flowOf(p *stack.Packet) stack.FlowID {
+	h := header.TCP(p.Transport())
+	return stack.FlowID{
+		Proto:  header.ProtocolTCP,
+		Local:  netip.AddrPortFrom(p.Dst, h.DstPort()),
+		Remote: netip.AddrPortFrom(p.Src, h.SrcPort()),
+	}
+}
+
+// decode makes p a segment for the machine, which takes p's data. The segment aliases p, which must
+// not be released before it is done with.
+func decode(p *stack.Packet, s *tcb.Segment) {
+	h := header.TCP(p.Transport())
+	s.At = p.At
+	s.Seq, s.Ack, s.Flags, s.Window, s.Urgent = h.Seq(), h.Ack(), h.Flags(), h.Window(), h.Urgent()
+	header.DecodeTCPOptions(h.Options(), &s.Options)
+	s.Wire, s.CE = int(max(p.Segs, 1)), int(p.CE)
+	s.ECT = p.TOS&3 != 0
+	if p.TOS&3 == 3 && p.CE == 0 {
+		s.CE = s.Wire
+	}
+	s.TTL = p.TTL
+	s.Len = p.DataLen()
+	s.Data = p.TakeData(p.Data()[:0])
+}
+
+func releaseSegment(s *tcb.Segment) {
+	releasePieces(s.Data)
+	s.Data = s.Data[:0]
+}
+
+func releasePieces(pieces []slab.Piece) {
+	for i := range pieces {
+		pieces[i].Release()
+	}
+}
+
+// receive feeds a segment to the machine. The lock is held.
+func (e *Endpoint) receive(w *stack.Work, p *stack.Packet) {
+	if !e.running || !e.entered {
+		e.strays.Push(p)
+		return
+	}
+	if e.opts.sock.MinTTL > 0 && p.TTL < e.opts.sock.MinTTL {
+		p.Drop(tcpip.DropMinTTL)
+		return
+	}
+	var s tcb.Segment
+	decode(p, &s)
+	lacksTimestamp := !s.Options.HasTimestamp
+	d := e.tcb.Segment(e.lock.now, &s)
+	if d != tcpip.DropNone {
+		e.proto.countDrop(d)
+		p.Drop(d)
+		return
+	}
+	if lacksTimestamp && e.tcb.Timestamps() {
+		e.proto.counters.TcpExt.TCPNoTimestamp.Inc()
+	}
+	if e.lock.now.Sub(e.confirmedAt) > confirmInterval && e.route != nil {
+		e.confirmedAt = e.lock.now
+		e.route.Confirm()
+	}
+	p.Release()
+}
+
+// countDrop counts a drop under its MIB's name, too, where it has one.
+func (t *Protocol) countDrop(d tcpip.Drop) {
+	c := &t.counters.TcpExt
+	switch d {
+	case tcpip.DropPAWS:
+		c.PAWSEstab.Inc()
+	case tcpip.DropNoTimestamp:
+		c.TCPNoTimestamp.Inc()
+	case tcpip.DropSynInWindow:
+		c.TCPSYNChallenge.Inc()
+	case tcpip.DropReceiveQueue:
+		c.TCPRcvQDrop.Inc()
+	case tcpip.DropOutOfOrder:
+		c.TCPOFODrop.Inc()
+	case tcpip.DropZeroWindow:
+		c.TCPZeroWindowDrop.Inc()
+	case tcpip.DropAfterClose:
+		c.TCPAbortOnData.Inc()
+	}
+}
+
+// packetCost returns what p keeps in use, in slab bytes. A slab that other packets share, such as a
+// super-segment that was cut, is not charged whole to each of them.
+func packetCost(p *stack.Packet) int {
+	cost := slab.Small
+	for _, d := range p.Data() {
+		cost += min(d.Cost(), max(slab.Small, 2*d.Len()))
+	}
+	return cost
+}
+
+// ReceiveError tells the endpoint of the quoted segment of an ICMP error.
+func (t *Protocol) ReceiveError(w *stack.Work, e *stack.ICMPError) {
+	id := stack.FlowID{Proto: header.ProtocolTCP, Local: e.Local, Remote: e.Remote}
+	r := t.stack.Demux.Lookup(id)
+	if r == nil {
+		t.counters.Drops[tcpip.DropICMPNoFlow].Inc()
+		return
+	}
+	r.DeliverError(w, e)
+}
+
+// quotedSeq returns the sequence number of the segment that e quotes. Eight bytes of it are there.
+func quotedSeq(e *stack.ICMPError) seq.Number {
+	return seq.Number(binary.BigEndian.Uint32(e.Quoted[4:]))
+}
+
+// DeliverError takes an ICMP error about a segment of e's. No lock is held.
+func (e *Endpoint) DeliverError(w *stack.Work, i *stack.ICMPError) {
+	e.lock.enter(e.proto.clock)
+	d := tcpip.DropICMPNoFlow
+	if e.running && e.entered {
+		d = e.icmpError(i)
+	}
+	if d != tcpip.DropNone {
+		e.proto.counters.Drops[d].Inc()
+	}
+	e.unlock(w)
+}
+
+func (e *Endpoint) icmpError(i *stack.ICMPError) tcpip.Drop {
+	tooBig := i.Kind == stack.ICMPTooBig
+	if tooBig && !e.learnsMTU() {
+		return tcpip.DropNone
+	}
+	mtu, err := i.MTU, i.Err
+	if tooBig {
+		err = tcpip.ErrMessageSize
+		if e.id.Remote.Addr().Is4() {
+			mtu = max(mtu, minPathMTU4) // BEHAVIOUR B8
+		} else if mtu < minPathMTU6 {
+			return tcpip.DropICMPBadMTU
+		}
+	}
+	d := e.tcb.Unreachable(e.lock.now, err, mtu, quotedSeq(i))
+	if d != tcpip.DropNone {
+		return d
+	}
+	if tooBig {
+		e.proto.stack.LearnPathMTU(e.id.Remote.Addr(), i.MTU)
+		e.reroute()
+	}
+	if e.reportsErrors() {
+		if len(e.reports) == errorQueueMax {
+			e.reports = append(e.reports[:0], e.reports[1:]...)
+		}
+		e.reports = append(e.reports, tcpip.ErrorReport{
+			Err: err, Origin: i.Origin, Type: i.Type, Code: i.Code, Info: uint32(mtu), Offender: i.Offender,
+		})
+	}
+	return tcpip.DropNone
+}
+
+// learnsMTU reports whether e's mode of path-MTU discovery believes ICMP.
+func (e *Endpoint) learnsMTU() bool {
+	mode := pmtuMode(&e.opts.sock, e.id.Remote.Addr())
+	return mode != tcpip.PMTUInterface && mode != tcpip.PMTUOmit
+}
+
+// reportsErrors reports whether the user asked for IP_RECVERR.
+func (e *Endpoint) reportsErrors() bool {
+	if e.id.Remote.Addr().Is6() {
+		return e.opts.sock.ReceiveError6
+	}
+	return e.opts.sock.ReceiveError4
+}

@@ -1,0 +1,305 @@
+package tcp
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/internal/tcb"
+	"github.com/seed963a8790/netstack/stack"
+	"github.com/seed963a8790/netstack/tcpip"
+	"github.com/seed963a8790/netstack/waiter"
+)
+
+// listener is what SYNs find in the demux in place of the listening endpoint, whose lock they never
+// take: everything here is under a leaf lock, or is an immutable snapshot.
+type listener struct {
+	e     *Endpoint
+	proto *Protocol
+	opts  atomic.Pointer[endpointOptions]
+	ready atomic.Int32 // connections in queue, for Readiness
+
+	mu       sync.Mutex // a leaf
+	closed   bool
+	backlog  int
+	queue    []*Endpoint // to be accepted, oldest first
+	halfOpen int
+	first    *halfOpen
+	last     *halfOpen
+}
+
+// Listen makes the endpoint accept connections, binding it to an ephemeral port if it is not bound. backlog
+// bounds the connections that wait to be accepted and, separately, those that are half open; it is
+// brought into range. Listening again changes the backlog.
+//
+// Errors: ErrInvalid on an endpoint that was connected, ErrAddrInUse.
+func (e *Endpoint) Listen(backlog int) error {
+	w := e.begin()
+	err := e.listen(backlog)
+	e.end(w)
+	return err.Err()
+}
+
+func (e *Endpoint) listen(backlog int) tcpip.Error {
+	if backlog < 0 || backlog > maxBacklog {
+		backlog = maxBacklog
+	}
+	if e.closed {
+		return tcpip.ErrClosed
+	}
+	if l := e.listener.Load(); l != nil {
+		l.mu.Lock()
+		l.backlog = backlog
+		l.mu.Unlock()
+		return tcpip.OK
+	}
+	if e.phase != phaseUnconnected {
+		return tcpip.ErrInvalid
+	}
+	if e.binding == nil {
+		if err := e.bind(tcpip.FullAddress{}); err != tcpip.OK {
+			return err
+		}
+	}
+	l := &listener{e: e, proto: e.proto, backlog: backlog}
+	l.opts.Store(e.opts)
+	err := e.proto.stack.Demux.Rebind(e.binding, func(b *stack.Binding) { b.Listening, b.Receiver = true, l })
+	if err != tcpip.OK {
+		return err
+	}
+	e.listener.Store(l)
+	e.phase = phaseListening
+	return tcpip.OK
+}
+
+// unlisten ends listening and returns the connections that nobody has accepted, which the caller
+// abandons once it has given up the lock. Half-open ones are forgotten without a word, as on Linux.
+func (e *Endpoint) unlisten() []*Endpoint {
+	l := e.listener.Load()
+	e.listener.Store(nil)
+	e.phase = phaseUnconnected
+	e.proto.stack.Demux.Rebind(e.binding, func(b *stack.Binding) { b.Listening, b.Receiver = false, e })
+	l.mu.Lock()
+	l.closed = true
+	queue := l.queue
+	l.queue = nil
+	l.ready.Store(0)
+	var pending []*halfOpen
+	for r := l.first; r != nil; r = r.next {
+		pending = append(pending, r)
+	}
+	l.mu.Unlock()
+	for _, r := range pending {
+		r.cancel()
+	}
+	return queue
+}
+
+// Accept returns the oldest connection that waits.
+//
+// Errors: ErrWouldBlock if there is none, ErrInvalid if the endpoint does not listen.
+func (e *Endpoint) Accept() (tcpip.Endpoint, error) {
+	l := e.listener.Load()
+	if l == nil {
+		return nil, tcpip.ErrInvalid
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.queue) == 0 {
+		return nil, tcpip.ErrWouldBlock
+	}
+	c := l.queue[0]
+	l.queue[0] = nil
+	if l.queue = l.queue[1:]; len(l.queue) == 0 {
+		l.queue = nil
+	}
+	l.ready.Add(-1)
+	return c, nil
+}
+
+// push adds a connection to the accept queue. It reports false if nobody listens any more.
+func (l *listener) push(c *Endpoint) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	l.queue = append(l.queue, c)
+	l.ready.Add(1)
+	return true
+}
+
+// full reports whether the accept queue takes no more: as on Linux, it takes one more than its backlog.
+func (l *listener) full() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.queue) > l.backlog
+}
+
+// admission is what a listener does with a SYN.
+type admission uint8
+
+const (
+	admit         admission = iota
+	admitCookie             // answer without keeping anything
+	admitNoAccept           // drop: the accept queue is full
+	admitNoSyn              // drop: too many are half open
+	admitClosed             // nobody listens any more
+)
+
+// admission decides about a new SYN.
+func (l *listener) admission() admission {
+	c := &l.proto.config
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.closed:
+		return admitClosed
+	case len(l.queue) > l.backlog:
+		return admitNoAccept
+	case c.cookies == CookiesAlways:
+		return admitCookie
+	case l.halfOpen < min(max(l.backlog, minSynQueue), c.synBacklog):
+		return admit
+	case c.cookies == CookiesOff:
+		return admitNoSyn
+	}
+	return admitCookie
+}
+
+// Deliver takes a segment that belongs to no connection. No lock is held, and none but leaves is taken.
+func (l *listener) Deliver(w *stack.Work, p *stack.Packet) { l.deliver(w, p, tcpip.Opt[uint32]{}) }
+
+// deliver is Deliver; iss is the sequence number to begin with where the connection follows one in
+// TIME-WAIT.
+func (l *listener) deliver(w *stack.Work, p *stack.Packet, iss tcpip.Opt[uint32]) {
+	o := l.opts.Load()
+	if o.sock.MinTTL > 0 && p.TTL < o.sock.MinTTL {
+		p.Drop(tcpip.DropMinTTL)
+		return
+	}
+	switch f := header.TCP(p.Transport()).Flags(); {
+	case f&header.RST != 0:
+		p.Drop(tcpip.DropBadReset)
+	case f&header.ACK != 0:
+		l.lateAck(w, p, o)
+	case f&header.SYN == 0:
+		p.Drop(tcpip.DropNoAck)
+	case f&header.FIN != 0:
+		p.Drop(tcpip.DropBadFlags)
+	case p.NIC.Classify(p.Dst) == stack.DestinationBroadcast:
+		p.Drop(tcpip.DropMartianDestination)
+	default:
+		l.syn(w, p, o, iss)
+	}
+}
+
+// syn begins a connection.
+func (l *listener) syn(w *stack.Work, p *stack.Packet, o *endpointOptions, iss tcpip.Opt[uint32]) {
+	t := l.proto
+	c := &t.counters.TcpExt
+	what := l.admission()
+	if what == admitCookie && iss.IsSet() {
+		what = admit // it replaces a record
+	}
+	switch what {
+	case admitClosed:
+		t.redeliver(w, p)
+		return
+	case admitNoAccept:
+		c.ListenOverflows.Inc()
+		c.ListenDrops.Inc()
+		p.Drop(tcpip.DropAcceptQueue)
+		return
+	case admitNoSyn:
+		c.TCPReqQFullDrop.Inc()
+		c.ListenDrops.Inc()
+		p.Drop(tcpip.DropSynQueue)
+		return
+	}
+	id := flowOf(p)
+	route, err := t.routeBack(p, id, o.sock.BoundNIC)
+	if err != tcpip.OK {
+		p.Drop(tcpip.DropNoRoute)
+		return
+	}
+	sc := t.getScratch()
+	defer t.putScratch(sc)
+	var s tcb.Segment
+	decode(p, &s)
+	releaseSegment(&s) // data in a SYN is not kept: it will come again (RFC 9293 §3.10.7.2 permits it)
+	if what == admitCookie {
+		c.TCPReqQFullDoCookies.Inc()
+		l.sendCookie(w, p, &s, o, route, id, sc)
+		p.Release()
+		return
+	}
+	r := &halfOpen{listener: l, opts: o, id: id, route: route, nic: p.NIC.ID()}
+	identity := t.identity(id, p.At, o.conf.Timestamps)
+	identity.ISS = iss.Or(identity.ISS)
+	_, mtu := route.PMTUPolicy(pmtuMode(&o.sock, route.Remote))
+	r.mu.Lock()
+	r.request.Init(p.At, &s, &r.opts.conf.Conf, pathOf(route, mtu), identity)
+	r.request.SynAck(p.At, &sc.out)
+	if !r.enter() {
+		r.mu.Unlock()
+		t.redeliver(w, p)
+		return
+	}
+	r.mu.Unlock()
+	t.reply(w, route, id, sc, &o.sock)
+	p.Release()
+}
+
+// DeliverError ignores errors: a listener has sent nothing.
+func (l *listener) DeliverError(*stack.Work, *stack.ICMPError) {
+	l.proto.counters.Drops[tcpip.DropICMPNoFlow].Inc()
+}
+
+// establish makes an endpoint, locked, of the half-open connection q, which s completes, and queues it to
+// be accepted. enter puts it into the demux. alive is false if that failed or nobody listens any more; the
+// caller then abandons the endpoint, and otherwise unlocks it.
+func (l *listener) establish(w *stack.Work, q *tcb.Request, s *tcb.Segment, b *birth) (e *Endpoint, alive bool, d tcpip.Drop) {
+	t := l.proto
+	e = newEndpoint(t, l.e.v6)
+	e.lock.enter(t.clock)
+	e.opts = b.opts
+	e.id, e.hash, e.phase = b.id, t.stack.FlowHash(b.id), phaseConnected
+	if a := b.id.Remote.Addr(); a.Is6() && a.IsLinkLocalUnicast() {
+		e.scope = b.nic
+	}
+	e.setRoute(b.route)
+	d = q.Establish(e.lock.now, s, &e.tcb, &e.opts.conf.Conf)
+	e.opened, e.running = true, true
+	e.setBacklogLimit()
+	if b.replaces != nil {
+		b.replaces.leave()
+		e.entered = t.stack.Demux.Replace(b.id, b.replaces, e)
+	} else {
+		e.entered = t.stack.Demux.Insert(b.id, e) == tcpip.OK
+	}
+	if !e.entered || !l.push(e) {
+		return e, false, d
+	}
+	t.counters.Tcp.PassiveOpens.Inc()
+	w.Wake(t.stack, &l.e.waiters, waiter.Readable)
+	return e, true, d
+}
+
+// birth is where a child comes from.
+type birth struct {
+	opts     *endpointOptions
+	id       stack.FlowID
+	route    *stack.Route
+	nic      tcpip.NICID
+	replaces *halfOpen // nil: made from a cookie
+}
+
+// finish unlocks or abandons what establish returned. No other lock is held.
+func (e *Endpoint) finish(w *stack.Work, alive bool) {
+	if alive {
+		e.unlock(w)
+		return
+	}
+	e.abandon(w)
+}

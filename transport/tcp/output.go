@@ -1,0 +1,189 @@
+package tcp
+
+import (
+	"net/netip"
+
+	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/internal/tcb"
+	"github.com/seed963a8790/netstack/stack"
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// send puts the segment sc.out on its way and reports false if it was refused for the moment. A segment
+// that finds no route is sent as far as the machine is concerned: it will be sent again.
+func (e *Endpoint) send(w *stack.Work, sc *scratch) bool {
+	out := &sc.out
+	t := e.proto
+	if out.Challenge && !t.challenges.allow(e.lock.now) {
+		releaseData(out)
+		return true
+	}
+	if (!e.route.Valid() || e.lock.now.Sub(e.pathAt) > pathRefresh) && !e.reroute() {
+		releaseData(out)
+		t.counters.Ip.OutNoRoutes.Inc()
+		return true
+	}
+	p := t.build(out, e.id)
+	p.Hash = e.hash
+	if out.Len > 0 {
+		charge := p.Len()
+		e.below.Add(int64(charge))
+		p.SetOwner(e, charge)
+	}
+	o := &sc.send
+	*o = stack.SendOptions{Proto: header.ProtocolTCP, DF: e.df, MTU: e.mtu}
+	o.TOS, o.TTL = trafficOf(&e.opts.sock, e.route, t.stack)
+	if out.Probe {
+		o.DF, o.MTU = true, e.route.MTU()
+	}
+	if out.ECT {
+		o.TOS = o.TOS&^3 | 2 // ECT(0), RFC 3168 §5
+	}
+	t.count(out)
+	switch err := e.route.Net.Send(w, e.route, p, o); err {
+	case tcpip.ErrNoBuffers, tcpip.ErrNoMemory:
+		return false
+	case tcpip.ErrMessageSize: // the path has become narrower since it was looked up
+		e.reroute()
+	}
+	return true
+}
+
+// trafficOf returns the TOS, or traffic class, and the TTL, or hop limit, that c asks for along r. The ECN
+// bits are the connection's.
+func trafficOf(c *tcpip.SocketConf, r *stack.Route, s *stack.Stack) (tos, ttl uint8) {
+	class, hops := c.TOS, c.TTL
+	if r.Remote.Is6() {
+		class, hops = c.TrafficClass, c.Hops
+	}
+	if hops < 0 {
+		return uint8(class) &^ 3, s.DefaultTTL()
+	}
+	return uint8(class) &^ 3, uint8(hops)
+}
+
+// pmtuMode returns c's mode of path-MTU discovery towards remote.
+func pmtuMode(c *tcpip.SocketConf, remote netip.Addr) tcpip.PMTUMode {
+	if remote.Is6() {
+		return c.PMTU6
+	}
+	return c.PMTU4
+}
+
+// build makes the packet of out, taking its data: the transport header in front, the checksum left to
+// whoever puts the packet on a wire.
+func (t *Protocol) build(out *tcb.Out, id stack.FlowID) *stack.Packet {
+	p := t.stack.NewPacket()
+	for i := range out.Data {
+		p.AppendData(out.Data[i])
+	}
+	out.Data = out.Data[:0]
+	n := header.TCPSize + out.Options.Size()
+	f := header.TCPFields{
+		SrcPort: id.Local.Port(), DstPort: id.Remote.Port(),
+		Seq: out.Seq, Ack: out.Ack, Flags: out.Flags, Window: out.Window, Urgent: out.Urgent,
+	}
+	f.Checksum = header.PseudoHeader(header.ProtocolTCP, id.Local.Addr(), id.Remote.Addr(), n+out.Len).Fold()
+	f.Encode(p.Prepend(n), &out.Options)
+	p.SetTransport()
+	p.Checksum = stack.ChecksumPartial
+	if out.Len > out.SegSize && out.SegSize > 0 {
+		p.SegSize = uint16(out.SegSize)
+	}
+	return p
+}
+
+// count counts a segment that is sent.
+func (t *Protocol) count(out *tcb.Out) {
+	segs := uint64(1)
+	if out.SegSize > 0 && out.Len > out.SegSize {
+		segs = uint64((out.Len + out.SegSize - 1) / out.SegSize)
+	}
+	c := t.counters
+	c.Tcp.OutSegs.Add(segs)
+	switch {
+	case out.Flags&header.RST != 0:
+		c.Tcp.OutRsts.Inc()
+	case out.Retransmit:
+		c.Tcp.RetransSegs.Add(segs)
+	case out.Challenge:
+		c.TcpExt.TCPChallengeACK.Inc()
+	}
+}
+
+func releaseData(out *tcb.Out) {
+	for i := range out.Data {
+		out.Data[i].Release()
+	}
+	out.Data = out.Data[:0]
+}
+
+// reroute looks the way to the peer up afresh.
+func (e *Endpoint) reroute() bool {
+	r, err := e.proto.stack.FindRoute(stack.RouteQuery{
+		Destination: e.id.Remote.Addr(), Source: e.id.Local.Addr(), NIC: e.routeNIC(),
+		AnySource: true, // a connection keeps its address, and may even have begun with a foreign one
+	})
+	if err != tcpip.OK {
+		return false
+	}
+	e.setRoute(r)
+	if p := e.path(); p != e.tcb.Path() {
+		e.tcb.SetPath(e.lock.now, p)
+	}
+	return true
+}
+
+// setRoute makes r the way to the peer.
+func (e *Endpoint) setRoute(r *stack.Route) {
+	e.route, e.pathAt = r, e.lock.now
+	e.df, e.mtu = r.PMTUPolicy(pmtuMode(&e.opts.sock, r.Remote))
+}
+
+// path describes the way to the peer to the machine.
+func (e *Endpoint) path() tcb.Path { return pathOf(e.route, e.mtu) }
+
+// routeNIC returns the NIC that routes must leave through, 0 for any.
+func (e *Endpoint) routeNIC() tcpip.NICID {
+	if e.opts.sock.BoundNIC != 0 {
+		return e.opts.sock.BoundNIC
+	}
+	if a := e.id.Remote.Addr(); a.Is6() && a.IsLinkLocalUnicast() {
+		return e.scope
+	}
+	return 0
+}
+
+// pathOf describes the way along r, with packets of at most mtu bytes, to a machine.
+func pathOf(r *stack.Route, mtu int) tcb.Path {
+	gso, limit := stack.OffloadTSO4, header.MaxPacket // an IPv4 packet's length counts its header
+	h := r.Net.HeaderLen()
+	if r.Remote.Is6() {
+		gso, limit = stack.OffloadTSO6, limit+h
+	}
+	size := softwareGSO
+	if info := r.NIC.Info(); info.Offload&gso != 0 && info.GSOMax > 0 {
+		size = info.GSOMax
+	}
+	return tcb.Path{
+		MTU: min(mtu, limit), NetHeader: h, AdvMSS: min(r.MTU(), limit) - h - header.TCPSize,
+		MaxSegment: max(min(size, limit)-h-header.TCPMaxSize, 0), SameHost: r.Loopback,
+	}
+}
+
+// softwareGSO is the largest super-segment, in bytes, for a NIC that has to cut it: what passes through
+// locks, demux and queues as one packet is cheaper than what passes as many.
+const softwareGSO = 65535
+
+// reply sends a segment that belongs to no endpoint's machine: a RST to nobody's segment, or what a
+// record answers. There is nobody to tell if it is refused.
+func (t *Protocol) reply(w *stack.Work, r *stack.Route, id stack.FlowID, sc *scratch, c *tcpip.SocketConf) {
+	p := t.build(&sc.out, id)
+	p.Hash = t.stack.FlowHash(id)
+	o := &sc.send
+	*o = stack.SendOptions{Proto: header.ProtocolTCP}
+	o.TOS, o.TTL = trafficOf(c, r, t.stack)
+	o.DF, o.MTU = r.PMTUPolicy(pmtuMode(c, r.Remote))
+	t.count(&sc.out)
+	r.Net.Send(w, r, p, o)
+}

@@ -1,0 +1,57 @@
+package tcp
+
+import (
+	"github.com/seed963a8790/netstack/internal/tcb"
+	"github.com/seed963a8790/netstack/tcpip"
+	"github.com/seed963a8790/netstack/waiter"
+)
+
+// Readiness returns those conditions of mask, and of waiter.Always, that hold now, as poll(2) shows them
+// for a TCP socket. It takes no lock.
+func (e *Endpoint) Readiness(mask waiter.Events) waiter.Events {
+	if l := e.listener.Load(); l != nil {
+		if l.ready.Load() > 0 {
+			return waiter.Readable & mask
+		}
+		return 0
+	}
+	return waiter.Events(e.ready.Load()) & (mask | waiter.Always)
+}
+
+// readiness computes what Readiness shows. The lock is held.
+func (e *Endpoint) readiness() (ev waiter.Events) {
+	if e.err != tcpip.OK || len(e.reports) > 0 {
+		ev |= waiter.Error
+	}
+	if !e.opened {
+		return ev | waiter.Writable | waiter.HangUp
+	}
+	t := &e.tcb
+	switch t.State() {
+	case tcb.StateSynSent, tcb.StateSynRcvd:
+		return ev
+	}
+	if !e.running {
+		ev |= waiter.HangUp | waiter.Writable
+	} else if t.Writable() {
+		ev |= waiter.Writable
+	}
+	if n := t.ReadableLen(); n > 0 && n >= e.lowWater() {
+		ev |= waiter.Readable
+	}
+	if e.noRead || !e.running || t.PeerDone() {
+		ev |= waiter.Readable | waiter.ReadHangUp
+		if t.WriteDone() {
+			ev |= waiter.HangUp
+		}
+	}
+	if t.UrgentReady() {
+		ev |= waiter.Priority
+	}
+	return ev
+}
+
+// lowWater returns SO_RCVLOWAT, as far as the receive buffer can hold it.
+func (e *Endpoint) lowWater() int {
+	return min(e.opts.sock.ReceiveLowWater, e.opts.sock.ReceiveBuffer/2)
+}

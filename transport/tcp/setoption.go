@@ -1,0 +1,222 @@
+package tcp
+
+import (
+	"github.com/seed963a8790/netstack/internal/tcb"
+	"github.com/seed963a8790/netstack/stack"
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// SetOption sets the option with the given Linux level and number.
+//
+// Errors: ErrNoProtocolOption for an option that TCP endpoints lack, or of IPv6 on an endpoint for
+// IPv4; ErrInvalid for a value out of range, or one that cannot be changed any more.
+func (e *Endpoint) SetOption(id tcpip.OptionID, v int) error {
+	w := e.begin()
+	err := e.setOption(id, v)
+	e.end(w)
+	return err.Err()
+}
+
+func (e *Endpoint) setOption(id tcpip.OptionID, v int) tcpip.Error {
+	if e.closed {
+		return tcpip.ErrClosed
+	}
+	if id.Level() == tcpip.IPPROTO_IPV6 && !e.v6 {
+		return tcpip.ErrNoProtocolOption
+	}
+	switch id {
+	case TCP_MAXSEG:
+		if v > 0 && v < minMaxSegment {
+			return tcpip.ErrInvalid
+		}
+	case TCP_WINDOW_CLAMP:
+		if v <= 0 && e.opened {
+			return tcpip.ErrInvalid
+		}
+	case tcpip.IPV6_V6ONLY:
+		if e.binding != nil || e.opened {
+			return tcpip.ErrInvalid
+		}
+	}
+	before := e.opts
+	o := *before
+	if row := tcpip.FindOption(EndpointOptions, id, tcpip.KindTCP); row != nil {
+		if err := row.Put(&o.conf, v); err != tcpip.OK {
+			return err
+		}
+		o.conf.Timestamps = o.conf.mode.Or(e.proto.config.timestamps)
+		e.configure(&o)
+		return tcpip.OK
+	}
+	row := tcpip.FindOption(tcpip.SocketOptions, id, tcpip.KindTCP)
+	if row == nil {
+		return tcpip.ErrNoProtocolOption
+	}
+	if err := row.Put(&o.sock, v); err != tcpip.OK {
+		return err
+	}
+	switch id {
+	case tcpip.SO_SNDBUF:
+		o.conf.SendBuffer = tcpip.Set(o.sock.SendBuffer)
+	case tcpip.SO_RCVBUF:
+		o.conf.ReceiveBuffer = tcpip.Set(o.sock.ReceiveBuffer)
+	}
+	e.configure(&o)
+	if err := e.rebind(id); err != tcpip.OK {
+		e.configure(before)
+		return err
+	}
+	return tcpip.OK
+}
+
+// configure makes o the options of e, of its machine and of what its listener accepts from now on.
+func (e *Endpoint) configure(o *endpointOptions) {
+	e.opts = o
+	if e.running {
+		e.tcb.SetConf(e.lock.now, &o.conf.Conf)
+	}
+	if l := e.listener.Load(); l != nil {
+		l.opts.Store(o)
+	}
+}
+
+// rebind brings a changed option to the demux or the route, where it acts there.
+func (e *Endpoint) rebind(id tcpip.OptionID) tcpip.Error {
+	sock := &e.opts.sock
+	switch id {
+	case tcpip.SO_REUSEADDR, tcpip.SO_REUSEPORT, tcpip.SO_BINDTOIFINDEX:
+		if id == tcpip.SO_BINDTOIFINDEX && sock.BoundNIC != 0 && e.proto.stack.NIC(sock.BoundNIC) == nil {
+			return tcpip.ErrNoDevice
+		}
+		if e.running && id == tcpip.SO_BINDTOIFINDEX {
+			e.reroute()
+		}
+		if e.binding != nil {
+			return e.proto.stack.Demux.Rebind(e.binding, func(b *stack.Binding) {
+				b.ReuseAddr, b.ReusePort, b.NIC = sock.ReuseAddr, sock.ReusePort, sock.BoundNIC
+			})
+		}
+	case tcpip.IP_MTU_DISCOVER, tcpip.IPV6_MTU_DISCOVER:
+		if e.running {
+			e.reroute()
+		}
+	}
+	return tcpip.OK
+}
+
+// Option returns the value of the option with the given Linux level and number.
+//
+// Errors: ErrNoProtocolOption for an option that TCP endpoints lack; ErrNotConnected for IP_MTU without
+// a peer.
+func (e *Endpoint) Option(id tcpip.OptionID) (int, error) {
+	w := e.begin()
+	v, err := e.option(id)
+	e.end(w)
+	return v, err.Err()
+}
+
+func (e *Endpoint) option(id tcpip.OptionID) (int, tcpip.Error) {
+	if id.Level() == tcpip.IPPROTO_IPV6 && !e.v6 {
+		return 0, tcpip.ErrNoProtocolOption
+	}
+	switch id {
+	case tcpip.IP_MTU, tcpip.IPV6_MTU:
+		if e.route == nil {
+			return 0, tcpip.ErrNotConnected
+		}
+		mtu, _ := e.route.PathMTU()
+		return mtu, tcpip.OK
+	case TCP_MAXSEG:
+		return e.maxSegment(), tcpip.OK
+	}
+	if row := tcpip.FindOption(EndpointOptions, id, tcpip.KindTCP); row != nil {
+		return row.Get(&e.opts.conf), tcpip.OK
+	}
+	if row := tcpip.FindOption(tcpip.SocketOptions, id, tcpip.KindTCP); row != nil {
+		return row.Get(&e.opts.sock), tcpip.OK
+	}
+	return 0, tcpip.ErrNoProtocolOption
+}
+
+// maxSegment is what TCP_MAXSEG shows: the MSS in use, and where there is none, what was set or 536.
+func (e *Endpoint) maxSegment() int {
+	switch {
+	case e.running && e.tcb.State() != tcb.StateSynSent:
+		return e.tcb.MSS()
+	case e.opts.conf.MaxSegment != 0:
+		return e.opts.conf.MaxSegment
+	}
+	return defaultMSS
+}
+
+// defaultMSS is what a peer is taken to accept that does not say (RFC 9293 §3.7.1), bytes.
+const defaultMSS = 536
+
+// SetCongestion chooses the congestion control algorithm by its name in Linux (TCP_CONGESTION).
+//
+// Errors: ErrNotFound for a name that is not known.
+func (e *Endpoint) SetCongestion(name string) error {
+	for i, n := range congestions {
+		if n == name {
+			w := e.begin()
+			o := *e.opts
+			o.conf.Congestion = Congestion(i)
+			e.configure(&o)
+			e.end(w)
+			return nil
+		}
+	}
+	return tcpip.ErrNotFound
+}
+
+// Congestion returns the name of the congestion control algorithm.
+func (e *Endpoint) Congestion() string {
+	w := e.begin()
+	c := e.opts.conf.Congestion
+	e.end(w)
+	return congestions[c]
+}
+
+var congestions = [...]string{Cubic: "cubic", Reno: "reno"}
+
+// Info is what TCP_INFO says of a connection.
+type Info = tcb.Info
+
+// Info describes the connection; of an endpoint without one it says the state only.
+func (e *Endpoint) Info() Info {
+	w := e.begin()
+	i := Info{}
+	if e.opened {
+		i = e.tcb.Info(e.lock.now)
+	}
+	i.State = e.state()
+	e.end(w)
+	return i
+}
+
+// setBacklogLimit follows the receive buffer with the bound of the backlog.
+func (e *Endpoint) setBacklogLimit() {
+	if limit := int32(e.tcb.ReceiveLimit() + backlogSlack); limit != e.backlogLimit.Load() {
+		e.backlogLimit.Store(limit)
+	}
+}
+
+// countConnection adds what the machine has counted of a connection that is over to the stack's counters.
+func (e *Endpoint) countConnection() {
+	i := e.tcb.Info(e.lock.now)
+	c := &e.proto.counters.TcpExt
+	c.TCPTimeouts.Add(uint64(i.Timeouts))
+	c.TCPSackRecovery.Add(uint64(i.FastRecoveries))
+	c.TCPDSACKRecv.Add(uint64(i.DuplicateSACKs))
+	c.TCPSACKReneging.Add(uint64(i.Reneged))
+	c.TCPOFOQueue.Add(uint64(i.OutOfOrder))
+	c.TCPWinProbe.Add(uint64(i.ProbesSent))
+}
+
+// What Info.Options says was negotiated.
+const (
+	InfoTimestamps = tcb.InfoTimestamps
+	InfoSACK       = tcb.InfoSACK
+	InfoScaling    = tcb.InfoScaling
+	InfoECN        = tcb.InfoECN
+)

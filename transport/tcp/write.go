@@ -1,0 +1,83 @@
+package tcp
+
+import (
+	"github.com/seed963a8790/netstack/internal/slab"
+	"github.com/seed963a8790/netstack/internal/tcb"
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// Write queues b, or as much of it as the send buffer takes, and returns how much that was. It copies: b
+// is the caller's again when Write returns. It never blocks.
+//
+// Errors: ErrWouldBlock if the send buffer is full (a Writable event follows), ErrPipe after
+// ShutdownWrite and after the connection has ended, ErrClosed after Close, the connection's error,
+// once, if it failed, and ErrNoMemory if the stack's byte budget is spent.
+//
+// Small writes wait while a segment that was not full is unacknowledged (Nagle's algorithm with
+// Minshall's change, RFC 9293 §3.7.4) unless TCP_NODELAY is set.
+func (e *Endpoint) Write(b []byte, o tcpip.WriteOptions) (int, error) {
+	w := e.begin()
+	n, err := e.write(b, o.Flags)
+	e.end(w)
+	return n, err.Err()
+}
+
+func (e *Endpoint) write(b []byte, flags tcpip.WriteFlags) (n int, err tcpip.Error) {
+	switch {
+	case e.closed:
+		return 0, tcpip.ErrClosed
+	case e.err != tcpip.OK:
+		return 0, e.takeError()
+	case !e.running:
+		return 0, tcpip.ErrPipe
+	}
+	if err = e.mayWrite(); err != tcpip.OK {
+		return 0, err
+	}
+	now := e.lock.now
+	n = e.tcb.Append(now, b)
+	for n < len(b) && e.tcb.Room() > 0 {
+		size := slab.Large
+		if e.tcb.Room() < slab.Large/2 { // a large slab would exceed the limit by too much
+			size = slab.Medium
+		}
+		p, ok := e.proto.stack.Slabs.Get(min(len(b)-n, size))
+		if !ok {
+			err = tcpip.ErrNoMemory
+			break
+		}
+		k := p.Append(b[n:])
+		if err = e.tcb.Write(now, p); err != tcpip.OK {
+			break
+		}
+		n += k
+	}
+	e.tcb.SetMore(now, flags&tcpip.WriteMore != 0)
+	switch {
+	case n > 0 || len(b) == 0:
+		if n == len(b) && n > 0 && flags&tcpip.WriteUrgent != 0 {
+			e.tcb.MarkUrgent(now)
+		}
+		return n, tcpip.OK
+	case err != tcpip.OK:
+		return 0, err
+	}
+	return 0, tcpip.ErrWouldBlock
+}
+
+// mayWrite reports why nothing can be written, however much room there is.
+func (e *Endpoint) mayWrite() tcpip.Error {
+	switch e.tcb.State() {
+	case tcb.StateEstablished, tcb.StateCloseWait:
+		return tcpip.OK
+	case tcb.StateSynSent, tcb.StateSynRcvd: // sendmsg waits for the connection
+		return tcpip.ErrWouldBlock
+	}
+	return tcpip.ErrPipe
+}
+
+// Unsent returns the bytes that were written and not acknowledged (SIOCOUTQ).
+func (e *Endpoint) Unsent() int {
+	i := e.Info()
+	return i.Unacked + i.NotSent
+}

@@ -1,0 +1,337 @@
+package transport
+
+import (
+	"net/netip"
+
+	"github.com/seed963a8790/netstack/internal/slab"
+	"github.com/seed963a8790/netstack/stack"
+	"github.com/seed963a8790/netstack/tcpip"
+	"github.com/seed963a8790/netstack/waiter"
+)
+
+// Write sends b as one datagram to o.To, or to the peer. It copies. An endpoint that is not bound is
+// bound to an ephemeral port. o.Control overrides, for this datagram, the NIC and the source (PacketInfo),
+// the hop limit and the traffic class.
+//
+// A datagram larger than the path MTU is fragmented or refused as IP_MTU_DISCOVER says. One that a full
+// transmit queue refuses is lost and counted, and reported as ErrNoBuffers only with IP_RECVERR, as on Linux.
+//
+// Errors: a pending error, once; ErrWouldBlock while the send buffer is full (a Writable event follows),
+// ErrMessageSize, ErrDestinationRequired, ErrNetUnreachable and others if there is no route or the source
+// is not ours, ErrAccess for a broadcast without SO_BROADCAST, ErrNoDevice for a NIC that is not there,
+// ErrAddressFamily, ErrInvalid for port 0 and what the protocol may not send, ErrPipe after Shutdown,
+// ErrNoBuffers if memory is short, ErrNotSupported for urgent data and for WriteMore, ErrClosed.
+func (d *Datagram) Write(b []byte, o tcpip.WriteOptions) (int, error) {
+	w := d.proto.stack.Begin()
+	d.mu.Lock()
+	err := d.write(w, b, &o)
+	d.mu.Unlock()
+	w.End()
+	if err != tcpip.OK {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+func (d *Datagram) write(w *stack.Work, b []byte, o *tcpip.WriteOptions) tcpip.Error {
+	switch {
+	case d.closed:
+		return tcpip.ErrClosed
+	case len(b) > maxWrite:
+		return tcpip.ErrMessageSize
+	case o.Flags&(tcpip.WriteUrgent|tcpip.WriteMore) != 0 || o.Control.Has&tcpip.HasSegmentBy != 0:
+		return tcpip.ErrNotSupported
+	}
+	to, err := d.destination(&o.To)
+	if err != tcpip.OK {
+		return err
+	}
+	if d.proto.shape.Check != nil {
+		if err := d.proto.shape.Check(b, to.Addr.Is6()); err != tcpip.OK {
+			return err
+		}
+	}
+	if err := d.autobind(); err != tcpip.OK {
+		return err
+	}
+	q, err := d.query(to)
+	if err != tcpip.OK {
+		return err
+	}
+	if o.Control.Has&tcpip.HasPacketInfo != 0 {
+		if err := d.override(&q, &o.Control.PacketInfo); err != tcpip.OK {
+			return err
+		}
+	}
+	r, err := d.route(q, to)
+	if err != tcpip.OK {
+		return err
+	}
+	if r.Broadcast && !d.conf.Broadcast {
+		return tcpip.ErrAccess
+	}
+	if err := d.plan(w, r, to, d.wire(len(b))); err != tcpip.OK {
+		return err
+	}
+	if d.shut&tcpip.ShutdownWrite != 0 {
+		return tcpip.ErrPipe
+	}
+	if err := d.takeError(); err != tcpip.OK {
+		return err
+	}
+	if d.sent.Load() >= int64(d.conf.SendBuffer) {
+		return tcpip.ErrWouldBlock
+	}
+	d.mark(r, &o.Control)
+	return d.send(w, r, to, b)
+}
+
+// wire returns the length of the transport header and the payload for n bytes written.
+func (d *Datagram) wire(n int) int {
+	if d.proto.shape.UserHeader {
+		return n
+	}
+	return n + d.proto.shape.HeaderSize
+}
+
+// destination returns where a write to `to` goes.
+func (d *Datagram) destination(to *tcpip.FullAddress) (tcpip.FullAddress, tcpip.Error) {
+	if *to == (tcpip.FullAddress{}) {
+		if d.peer == (tcpip.FullAddress{}) {
+			return d.peer, tcpip.ErrDestinationRequired
+		}
+		return d.peer, tcpip.OK
+	}
+	if to.Port == 0 && d.proto.shape.RemotePort {
+		return *to, tcpip.ErrInvalid
+	}
+	return d.target(*to)
+}
+
+// target brings an address given as destination into the form of the stack: unmapped, and with the
+// unspecified address taken for this host, as on Linux.
+func (d *Datagram) target(to tcpip.FullAddress) (tcpip.FullAddress, tcpip.Error) {
+	to.Addr = plain(to.Addr)
+	if !to.Addr.IsValid() {
+		to.Addr = any4
+		if d.v6 {
+			to.Addr = any6
+		}
+	}
+	if err := d.speaks(to.Addr); err != tcpip.OK {
+		return to, err
+	}
+	if to.Addr.IsUnspecified() {
+		local := loopback4
+		if to.Addr.Is6() {
+			local = loopback6
+		}
+		if s := d.claim.source; s.IsValid() && s.Is4() == to.Addr.Is4() {
+			local = s
+		}
+		to.Addr = local
+	}
+	if b := &d.claim.base; d.claim.bound && d.v6 && !d.claim.fixed && !b.V6 && to.Addr.Is6() {
+		return to, tcpip.ErrAddressFamily // bound to 0.0.0.0
+	}
+	return to, tcpip.OK
+}
+
+// query asks for the way to a destination, with what binding and options say of source and NIC.
+func (d *Datagram) query(to tcpip.FullAddress) (stack.RouteQuery, tcpip.Error) {
+	v6 := to.Addr.Is6()
+	q := stack.RouteQuery{
+		Destination: to.Addr,
+		NIC:         d.conf.BoundNIC,
+		AnySource:   d.conf.Transparent || v6 && d.conf.FreeBind,
+	}
+	if s := d.claim.source; s.IsValid() {
+		switch {
+		case s.Is6() == v6:
+			q.Source = s
+		case !d.claim.fixed: // chosen by an earlier Connect, for the other family
+		case v6:
+			return q, tcpip.ErrAddressFamily
+		default:
+			return q, tcpip.ErrNetUnreachable
+		}
+	}
+	if q.NIC == 0 {
+		q.NIC = d.claim.binding.NIC
+	}
+	if zone := zoneOf(to); zone != 0 {
+		if q.NIC != 0 && q.NIC != zone {
+			return q, tcpip.ErrInvalid
+		}
+		q.NIC = zone
+	}
+	if q.NIC == 0 && to.Addr.IsMulticast() {
+		q.NIC = d.conf.MulticastNIC4
+		if v6 {
+			q.NIC = d.conf.MulticastNIC6
+		}
+	}
+	return q, tcpip.OK
+}
+
+// override puts what the user said of one datagram into its query.
+func (d *Datagram) override(q *stack.RouteQuery, info *tcpip.PacketInfo) tcpip.Error {
+	v6 := q.Destination.Is6()
+	if info.NIC != 0 {
+		if d.proto.stack.NIC(info.NIC) == nil {
+			return tcpip.ErrNoDevice
+		}
+		if v6 && d.conf.BoundNIC != 0 && d.conf.BoundNIC != info.NIC {
+			return tcpip.ErrInvalid
+		}
+		q.NIC = info.NIC
+	}
+	source := plain(info.Local)
+	switch {
+	case !source.IsValid() || source.IsUnspecified():
+		return tcpip.OK
+	case source.Is6() != v6 || source.IsMulticast() || source == broadcast:
+		return tcpip.ErrInvalid
+	}
+	if v6 && !q.AnySource {
+		if _, _, ours := d.proto.stack.LocalAddress(source); !ours {
+			return tcpip.ErrInvalid
+		}
+	}
+	q.Source = source
+	return tcpip.OK
+}
+
+// cache is the last route that was used. A connected endpoint has no other, and others mostly talk to
+// one peer for a while.
+type cache struct {
+	query stack.RouteQuery
+	port  uint16 // remote
+	route *stack.Route
+	hash  uint32 // of the flow
+}
+
+// route returns the way that q asks for.
+func (d *Datagram) route(q stack.RouteQuery, to tcpip.FullAddress) (*stack.Route, tcpip.Error) {
+	c := &d.cache
+	if c.route != nil && c.port == to.Port && c.query == q && c.route.Valid() {
+		return c.route, tcpip.OK
+	}
+	r, err := d.proto.stack.FindRoute(q)
+	if err != tcpip.OK {
+		c.route = nil
+		if q.Source.IsValid() && err == tcpip.ErrAddrNotAvailable {
+			err = tcpip.ErrNetUnreachable // a source that is not ours, as measured on Linux (BEHAVIOUR C4)
+		}
+		return nil, err
+	}
+	*c = cache{query: q, port: to.Port, route: r, hash: d.proto.stack.FlowHash(d.flow(r, to))}
+	return r, tcpip.OK
+}
+
+// flow names the flow of a datagram along r.
+func (d *Datagram) flow(r *stack.Route, to tcpip.FullAddress) stack.FlowID {
+	id := stack.FlowID{
+		Proto:  d.proto.number(to.Addr.Is6()),
+		Local:  netip.AddrPortFrom(r.Local, d.claim.binding.Port),
+		Remote: netip.AddrPortFrom(to.Addr, to.Port),
+	}
+	if !d.proto.shape.RemotePort {
+		id.Remote = netip.AddrPortFrom(to.Addr, 0)
+	}
+	return id
+}
+
+// mark decides on the fields of the network header that the user has a say in.
+func (d *Datagram) mark(r *stack.Route, c *tcpip.Control) {
+	o, conf := &d.sendConf, &d.conf
+	v6 := r.Remote.Is6()
+	hops, class := conf.TTL, conf.TOS
+	if v6 {
+		hops, class = conf.Hops, conf.TrafficClass
+	}
+	if r.Multicast {
+		hops = conf.MulticastTTL
+		if v6 {
+			hops = conf.MulticastHops
+		}
+	}
+	o.TTL, o.TOS = uint8(hops), uint8(class)
+	if hops < 0 {
+		o.TTL = d.proto.stack.DefaultTTL()
+	}
+	if c.Has&tcpip.HasHopLimit != 0 {
+		o.TTL = c.HopLimit
+	}
+	if c.Has&tcpip.HasClass != 0 {
+		o.TOS = c.Class
+	}
+	o.Proto = d.proto.number(v6)
+	o.NoLoop = r.Multicast && (v6 && !conf.MulticastLoop6 || !v6 && !conf.MulticastLoop4)
+}
+
+// send builds the packet and hands it to the network protocol.
+func (d *Datagram) send(w *stack.Work, r *stack.Route, to tcpip.FullAddress, b []byte) tcpip.Error {
+	s, shape := d.proto.stack, d.proto.shape
+	v6 := to.Addr.Is6()
+	p := s.NewPacket()
+	h := p.Prepend(shape.HeaderSize)
+	p.SetTransport()
+	if shape.UserHeader {
+		b = b[copy(h, b):]
+	}
+	charge, ok := fill(&s.Slabs, p.AppendData, b)
+	if !ok {
+		p.Release()
+		d.proto.counters(v6).SndbufErrors.Inc()
+		return tcpip.ErrNoBuffers
+	}
+	p.Hash = d.cache.hash
+	shape.Encode(p, d.flow(r, to), d.conf.NoChecksum)
+
+	charge += packetCost
+	d.sent.Add(int64(charge))
+	p.SetOwner(d, charge)
+	err := r.Net.Send(w, r, p, &d.sendConf)
+	switch {
+	case err == tcpip.OK:
+		d.proto.counters(v6).OutDatagrams.Inc()
+	case err == tcpip.ErrNoBuffers:
+		d.proto.counters(v6).SndbufErrors.Inc()
+		if !d.reportsErrors(to.Addr) {
+			return tcpip.OK
+		}
+	}
+	return err
+}
+
+// fill copies b into slabs that it fills well, hands them to add and returns what they cost. ok is false
+// if memory is short; what was added by then belongs to add's owner.
+func fill(pool *slab.Pool, add func(slab.Piece), b []byte) (cost int, ok bool) {
+	for len(b) > 0 {
+		n := len(b)
+		if n <= mediumUpTo {
+			n = min(n, slab.Medium)
+		}
+		piece, ok := pool.Copy(b[:n])
+		if !ok {
+			return cost, false
+		}
+		add(piece)
+		cost += piece.Cost()
+		b = b[n:]
+	}
+	return cost, true
+}
+
+// Completed gives the room of packets back that have left. It is called by the frame that sent them.
+func (d *Datagram) Completed(w *stack.Work, charge int) {
+	left := d.sent.Add(-int64(charge))
+	limit := d.sendLimit.Load()
+	if 2*left < limit && 2*(left+int64(charge)) >= limit {
+		w.Wake(d.proto.stack, &d.waiters, waiter.Writable)
+	}
+	if left == 0 && d.closing.Load() {
+		d.finish()
+	}
+}
