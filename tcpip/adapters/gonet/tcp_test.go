@@ -251,7 +251,7 @@ func TestDialGivesUp(t *testing.T) {
 
 func TestDialFromLocalAddress(t *testing.T) {
 	left, right := newPair(t, nil)
-	require.NoError(t, left.NIC(2).AddAddress(netip.MustParsePrefix("192.0.2.10/24")))
+	require.NoError(t, left.Stack.NIC(2).AddAddress(netip.MustParsePrefix("192.0.2.10/24")))
 	l, err := right.ListenTCP(context.Background(), "tcp", right4+":0")
 	require.NoError(t, err)
 	defer l.Close()
