@@ -50,10 +50,7 @@ func (t *TCB) acknowledge(now tcpip.Time, s *Segment) tcpip.Drop {
 	t.takeSACK(s, &a)
 	if advanced {
 		t.measure(s.At, a.sample(), s)
-		t.rec.dupAcks = max(0, t.rec.dupAcks-a.segs)
-		if t.rec.phase != phaseRecovery {
-			t.rec.dupAcks = 0
-		}
+		t.settleDupAcks(&a)
 	} else if a.sacked > 0 && !a.retrans {
 		t.measure(s.At, a.sample(), s)
 	}

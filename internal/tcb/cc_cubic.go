@@ -54,7 +54,8 @@ func cubicAvoid(c *cc, now tcpip.Time, acked int, srtt time.Duration) {
 	// Aim at where the function is one round trip ahead, at most half as much again (§4.2).
 	target := min(max(at(elapsed+srtt.Seconds()), w), 1.5*w)
 	if grow := target - w; grow > 0 {
-		c.additive(acked, max(int(float64(c.cwnd)/grow), 1))
+		per := min(float64(c.cwnd)/grow, 1<<30) // bounded before it becomes an int
+		c.additive(acked, max(int(per), 1))
 	}
 }
 

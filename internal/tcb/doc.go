@@ -16,6 +16,7 @@
 //	          Refused(now)                       the last Out was not taken: not a loss, not an RTT sample
 //	Time:     Advance(now)                       runs every deadline <= now
 //	Output:   Poll(now, *Out) bool               call until false, after any of the above
+//	          PollAck(now, *Out) bool            what is no data, while enough data waits below
 //	          Deadline() Time                    when Advance is next needed; 0 is never. May be early, never late
 //	          TakeEvents() Events
 //	Getters:  State, Info, Err, SoftError, Path, Check

@@ -170,6 +170,7 @@ func (t *TCB) sendRange(now tcpip.Time, out *Out, n int) {
 	t.deadline[timerPersist] = 0
 	t.deadline[timerCork] = 0
 	t.due.uncork = false
+	t.due.probe = probeNone
 	t.rec.prrOut += want
 	t.noteUse(t.pipe()+t.cc.mss > t.cc.cwnd)
 	if out.Len > 0 {
@@ -296,7 +297,6 @@ func (t *TCB) sendProbe(now tcpip.Time, out *Out) bool {
 	t.header(now, out)
 	if n := min(t.unsent(), t.windowRoom(), out.SegSize); kind == probeWindow && n > 0 {
 		t.sendRange(now, out, n)
-		t.due.probe = probeNone
 		t.snd.small = t.snd.nxt
 		return true
 	}

@@ -12,7 +12,8 @@ import (
 // receive is the seventh and eighth step of RFC 9293 §3.10.7.4: data and FIN.
 func (t *TCB) receive(now tcpip.Time, s *Segment) tcpip.Drop {
 	if !mayReceive.has(t.state) && t.state != StateSynRcvd {
-		return tcpip.DropOldData // after the peer's FIN there is nothing more
+		t.ackNow() // after the peer's FIN there is nothing new: our answer to it was lost
+		return tcpip.DropOldData
 	}
 	if t.closed && s.Len > 0 && t.rcv.nxt.Less(s.Seq.Add(s.Len)) { // nobody will read it
 		t.reset(now)

@@ -49,6 +49,17 @@ func (t *TCB) newDupAcks(n int) {
 	t.rec.dupAcks = min(t.rec.dupAcks+n, max(0, (t.flight()-1)/t.cc.mss))
 }
 
+// settleDupAcks takes off what an acknowledgement covers of the segments that duplicates have stood
+// for: all but the one that was missing. They were counted as delivered then.
+func (t *TCB) settleDupAcks(a *acked) {
+	covered := min(t.rec.dupAcks, max(a.segs-1, 0))
+	a.delivered = max(a.delivered-covered*t.cc.mss, 0)
+	t.rec.dupAcks -= covered
+	if t.rec.phase != phaseRecovery {
+		t.rec.dupAcks = 0
+	}
+}
+
 // recover moves loss recovery on after an acknowledgement: advanced says that snd.una moved.
 func (t *TCB) recover(now tcpip.Time, a *acked, advanced bool) {
 	r := &t.rec
@@ -148,9 +159,12 @@ func (t *TCB) reduce(delivered int) {
 	pipe := t.pipe()
 	var send int
 	if pipe > c.ssthresh {
-		send = (r.prrDelivered*c.ssthresh+r.prrFlight-1)/max(r.prrFlight, 1) - r.prrOut
+		send = scaled(r.prrDelivered, c.ssthresh, max(r.prrFlight, 1)) - r.prrOut
 	} else {
 		send = min(c.ssthresh-pipe, max(r.prrDelivered-r.prrOut, delivered)+c.mss)
 	}
 	c.cwnd = pipe + max(send, 0)
 }
+
+// scaled returns n*by/of, rounded up; the product may exceed an int of 32 bits.
+func scaled(n, by, of int) int { return int((int64(n)*int64(by) + int64(of) - 1) / int64(of)) }

@@ -120,8 +120,8 @@ func (t *TCB) admit(s *Segment) bool {
 // §3.8.6.2.2). It does not look at what was announced before, except that an unscaled window only
 // moves by whole segments.
 func (t *TCB) chooseWindow() int {
-	full := t.tun.receiveLimit * t.tun.ratio / 256
-	free := max(t.tun.receiveLimit-t.held(), 0) * t.tun.ratio / 256
+	full := scaled(t.tun.receiveLimit, t.tun.ratio, 256)
+	free := scaled(max(t.tun.receiveLimit-t.held(), 0), t.tun.ratio, 256)
 	if clamp := t.conf.WindowClamp; clamp > 0 {
 		full, free = min(full, clamp), min(free, clamp)
 	}
@@ -187,10 +187,10 @@ func (t *TCB) resizeReceive(now tcpip.Time, n int) {
 		return
 	}
 	if u.taken > u.space {
-		want := 2*u.taken + 16*t.rcv.mss
-		want += 2 * want * (u.taken - u.space) / u.space
 		limit := u.max(t, t.conf.ReceiveBufferMax)
-		u.receiveLimit = max(u.receiveLimit, min(want*256/u.ratio, limit))
+		want := min(2*u.taken+16*t.rcv.mss, limit)
+		want = min(want+2*scaled(want, u.taken-u.space, u.space), limit)
+		u.receiveLimit = max(u.receiveLimit, min(scaled(want, 256, u.ratio), limit))
 		u.space = u.taken
 	}
 	u.taken, u.measuredAt = 0, now

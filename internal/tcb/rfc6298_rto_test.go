@@ -1,0 +1,152 @@
+package tcb
+
+import (
+	"testing"
+	"time"
+
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+func TestRTOBackoffAndGiveUp(t *testing.T) {
+	x := established(t, func(c *Conf) { c.Retries = 5 })
+	x.write(10)
+	x.want("PSH|ACK seq=100 len=10")
+	for wait := 201 * time.Millisecond; wait < 5*time.Second; wait *= 2 {
+		x.sleep(wait)
+		x.want("PSH|ACK seq=100 len=10 again")
+	}
+	x.sleep(time.Minute)
+	x.want(StateClosed)
+	x.failed(tcpip.ErrTimedOut)
+}
+
+// The floor is on the variance: 100 ms of round trip give 100 + 200 at least (Linux).
+func TestRTOEstimate(t *testing.T) {
+	var r rtt
+	c := DefaultConf()
+	r.init()
+	r.sample(100*time.Millisecond, &c)
+	if r.srtt != 100*time.Millisecond || r.rttvar != 50*time.Millisecond || r.rto != 300*time.Millisecond {
+		t.Error(r)
+	}
+	for range 100 {
+		r.sample(100*time.Millisecond, &c)
+	}
+	if r.rto != 300*time.Millisecond {
+		t.Error(r)
+	}
+	for range 30 {
+		r.backoff(&c)
+	}
+	if r.rto != c.RTOMax {
+		t.Error(r)
+	}
+}
+
+// A timeout takes everything for lost: slow start from one segment.
+func TestTimeoutRecovery(t *testing.T) {
+	x := established(t)
+	x.write(5000)
+	x.want("ACK", "ACK", "ACK", "ACK", "PSH|ACK")
+	x.sleep(201 * time.Millisecond)
+	x.want("ACK seq=100 len=1000 again")
+	x.recv("ACK seq=300 ack=1100")
+	x.want("ACK seq=1100 len=1000 again", "ACK seq=2100 len=1000 again")
+	x.recv("ACK seq=300 ack=5100")
+	x.want()
+	if x.tcb.rec.phase != phaseOpen {
+		t.Error(x.tcb.rec.phase)
+	}
+	if i := x.tcb.Info(x.now); i.Timeouts != 1 || i.TotalRetransmits != 3 || i.Ssthresh != 7000 {
+		t.Errorf("%+v", i)
+	}
+}
+
+// What was sacked before the timeout is not sent again.
+func TestTimeoutKeepsSACK(t *testing.T) {
+	x := established(t)
+	x.write(4000)
+	x.recv("ACK seq=300 ack=100 sack=1100-2100")
+	x.sent = nil
+	x.sleep(201 * time.Millisecond)
+	x.want("ACK seq=100 again")
+	x.recv("ACK seq=300 ack=2100")
+	x.want("ACK seq=2100 len=1000 again", "PSH|ACK seq=3100 len=1000 again")
+}
+
+// RFC 2018 §8: the peer may throw sacked data away; after a timeout we believe only acknowledgements.
+func TestReneging(t *testing.T) {
+	x := established(t)
+	x.write(3000)
+	x.recv("ACK seq=300 ack=100 sack=1100-3100")
+	x.recv("ACK seq=300 ack=1100") // and now it has only the first
+	x.sent = nil
+	x.sleep(201 * time.Millisecond)
+	x.want("ACK seq=1100 len=1000 again")
+	x.recv("ACK seq=300 ack=2100")
+	x.want("PSH|ACK seq=2100 len=1000 again")
+	x.recv("ACK seq=300 ack=3100")
+	if n := x.tcb.Info(x.now).Reneged; n != 1 {
+		t.Error(n)
+	}
+}
+
+// Karn: a segment that was sent twice gives no sample, and the timeout stays backed off.
+func TestKarn(t *testing.T) {
+	x := established(t)
+	x.write(10)
+	x.sleep(201 * time.Millisecond)
+	rto := x.tcb.rtt.rto
+	x.recv("ACK seq=300 ack=110")
+	if x.tcb.rtt.rto != rto {
+		t.Errorf("timeout %v, was %v", x.tcb.rtt.rto, rto)
+	}
+	x.write(10)
+	x.recv("ACK seq=300 ack=120")
+	if x.tcb.rtt.rto >= rto {
+		t.Errorf("timeout %v, was %v", x.tcb.rtt.rto, rto)
+	}
+}
+
+// The SYN was sent again: without timestamps the timeout falls back to 3 s (RFC 6298 §5.7).
+func TestFallbackRTO(t *testing.T) {
+	x := newTrace(t)
+	x.connect()
+	x.sleep(time.Second)
+	x.want("SYN again")
+	x.recv("SYN|ACK seq=299 ack=100 mss=1000")
+	if x.tcb.rtt.rto != fallbackRTO {
+		t.Error(x.tcb.rtt.rto)
+	}
+}
+
+// TCP_USER_TIMEOUT replaces the number of retries.
+func TestUserTimeout(t *testing.T) {
+	x := established(t, func(c *Conf) { c.UserTimeout = 3 * time.Second })
+	x.write(10)
+	x.sleep(2900 * time.Millisecond)
+	if x.tcb.State() != StateEstablished {
+		t.Fatal("gave up too early")
+	}
+	x.sleep(4 * time.Second)
+	x.failed(tcpip.ErrTimedOut)
+}
+
+// After a pause the window starts small again (RFC 5681 §4.1).
+func TestIdleRestart(t *testing.T) {
+	x := established(t)
+	for range 20 {
+		n := x.tcb.cc.cwnd
+		x.write(min(n, 16000))
+		x.recv("ACK seq=300 ack=" + itoa(x.tcb.snd.nxt))
+	}
+	grown := x.tcb.cc.cwnd
+	if grown <= 10000 {
+		t.Fatalf("did not grow: %d", grown)
+	}
+	x.sleep(time.Minute)
+	x.write(10)
+	if got := x.tcb.cc.cwnd; got != 10000 {
+		t.Errorf("cwnd %d after a pause, was %d", got, grown)
+	}
+}
