@@ -202,7 +202,7 @@ func TestSameHostIsModest(t *testing.T) {
 		d.pump()
 	}
 	for i := range d.tcb {
-		if u := d.tcb[i].tun; u.sendLimit > sameHostMax || u.receiveLimit > sameHostMax {
+		if u := d.tcb[i].tun; u.sendLimit > nearMax || u.receiveLimit > nearMax {
 			t.Errorf("limits %d, %d", u.sendLimit, u.receiveLimit)
 		}
 	}
