@@ -81,10 +81,17 @@ func (u *tuning) opened(t *TCB, now tcpip.Time) {
 }
 
 func (u *tuning) max(t *TCB, limit int) int {
-	if t.path.SameHost || t.rtt.min != 0 && t.rtt.min < nearRTT {
+	if t.near() {
 		return min(limit, nearMax)
 	}
 	return limit
+}
+
+// near reports whether the peer is so near that a small window fills the path: on this host, or as the round
+// trips say. The shortest alone may be of a path that is no longer, and the receiver's is known in milliseconds.
+func (t *TCB) near() bool {
+	r := &t.rtt
+	return t.path.SameHost || r.min != 0 && r.min < nearRTT && r.srtt < 10*nearRTT && t.tun.rtt <= time.Millisecond
 }
 
 // growSend makes room for two congestion windows, one in flight and one to follow it.
