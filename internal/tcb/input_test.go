@@ -182,7 +182,7 @@ func TestReceiveTuning(t *testing.T) {
 	for range 20 {
 		wnd := x.tcb.rcv.adv.Sub(x.tcb.rcv.nxt)
 		for n := 0; n+1448 <= wnd; n += 1448 {
-			x.recv("ACK seq=" + itoa(x.tcb.rcv.nxt) + " ack=100 len=1448 ts=" + itoa(seq.Number(ts)) + "/" + itoa(seq.Number(1000+50*(ts-8))))
+			x.recv("ACK seq=" + itoa(x.tcb.rcv.nxt) + " ack=100 len=1448 ts=" + itoa(seq.Number(ts)) + "/" + itoa(seq.Number(1000+50*max(ts-9, 0))))
 			x.read(1448)
 		}
 		ts++
