@@ -128,6 +128,23 @@ func TestClassify(t *testing.T) {
 	require.Equal(t, "172.16.13.13", docker0.LocalFor(addr("172.16.13.13"), addr("172.17.0.3")).String())
 }
 
+func TestPrimaryAddress(t *testing.T) {
+	f := newFixture(t)
+	n, _ := f.nic(LinkEthernet, "10.0.0.1/24", "10.0.0.2/24", "2001:db8::1/64", "fe80::1/64")
+	n.SetAddressState(addr("10.0.0.1"), AddressDeprecated)
+	require.Equal(t, "10.0.0.2", n.PrimaryAddress(false, false).String())
+	n.SetAddressState(addr("10.0.0.2"), AddressDuplicated)
+	require.Equal(t, "10.0.0.1", n.PrimaryAddress(false, false).String())
+	require.Equal(t, "2001:db8::1", n.PrimaryAddress(true, false).String())
+	require.Equal(t, "fe80::1", n.PrimaryAddress(true, true).String())
+	require.False(t, n.PrimaryAddress(false, true).IsValid())
+	st, ok := n.AddressState(addr("10.0.0.2"))
+	require.True(t, ok)
+	require.Equal(t, AddressDuplicated, st)
+	_, ok = n.AddressState(addr("10.0.0.3"))
+	require.False(t, ok)
+}
+
 func TestGroups(t *testing.T) {
 	f := newFixture(t)
 	n, _ := f.nic(LinkEthernet, "2001:db8::1:2:3/64", "2001:db8:1::1:2:3/64") // one solicited-node group

@@ -86,11 +86,8 @@ func (c *claim) score(a *arrival) int {
 	return int(c.shape)
 }
 
-// conflicts reports whether c may not be claimed while o stands (socket(7), inet_csk_get_port's rules): they
-// overlap in family, NIC and address, and neither have both SO_REUSEADDR, with o not listening, nor both
-// SO_REUSEPORT.
-func (c *claim) conflicts(o *claim) bool { return c.overlaps(o) && !c.tolerates(o.class()) }
-
+// overlaps reports whether c and o could get the same packet: they share a family, a NIC and an address. Then
+// one may not be claimed while the other stands, unless it tolerates that.
 func (c *claim) overlaps(o *claim) bool {
 	return (c.V4 && o.V4 || c.V6 && o.V6) &&
 		(c.NIC == 0 || o.NIC == 0 || c.NIC == o.NIC) &&
@@ -110,6 +107,8 @@ func (c *claim) class() claimClass {
 	return claimClass(one(c.ReuseAddr && !c.Listening)) | claimClass(one(c.ReusePort))<<1
 }
 
+// tolerates reports whether c may be claimed beside an overlapping claim of a class, as socket(7) has it: both
+// have SO_REUSEADDR and the one that is there does not listen, or both have SO_REUSEPORT.
 func (c *claim) tolerates(o claimClass) bool {
 	return c.ReuseAddr && o&sharesAddr != 0 || c.ReusePort && o&sharesPort != 0
 }

@@ -83,8 +83,8 @@ func (r *receiver) Dropped(p *Packet, d tcpip.Drop) {
 	}
 }
 
-// transmit gives a batch to the link, after cutting what it cannot carry and finishing checksums, and
-// returns what has to wait. Owners hear of what was taken once the link has returned.
+// transmit gives a batch to the link and returns what has to wait. What the link cannot carry is cut
+// first, about a batch's worth of wire packets at a time, so that few are under way at once.
 func (n *NIC) transmit(w *Work, queue int, batch []*Packet) (rest []*Packet) {
 	if taps := n.taps.Load(); taps != nil {
 		for _, p := range batch {
@@ -94,13 +94,34 @@ func (n *NIC) transmit(w *Work, queue int, batch []*Packet) (rest []*Packet) {
 			}
 		}
 	}
-	batch = n.fit(w, batch)
+	for len(batch) > 0 {
+		ready, behind := n.fit(w, batch)
+		taken := n.give(w, queue, ready)
+		if taken == len(ready) {
+			batch = behind
+			continue
+		}
+		if len(behind) == 0 {
+			return ready[taken:]
+		}
+		w.cut = append(append(w.cut[:0], ready[taken:]...), behind...)
+		return w.cut
+	}
+	return nil
+}
+
+// give hands packets to the link and returns how many it has taken. Owners hear of those once the link
+// has returned; the others have theirs still.
+func (n *NIC) give(w *Work, queue int, batch []*Packet) (taken int) {
+	if len(batch) == 0 {
+		return 0
+	}
 	w.sent = w.sent[:0]
 	for _, p := range batch {
 		w.sent = append(w.sent, sent{completion{p.owner, p.charge}, p.Len()})
 		p.owner, p.charge = nil, 0
 	}
-	taken := n.link.Transmit(w, queue, batch)
+	taken = n.link.Transmit(w, queue, batch)
 	bytes := 0
 	for _, s := range w.sent[:taken] {
 		bytes += s.bytes
@@ -112,7 +133,7 @@ func (n *NIC) transmit(w *Work, queue int, batch []*Packet) (rest []*Packet) {
 		p.owner, p.charge = w.sent[taken+i].owner, w.sent[taken+i].charge
 	}
 	clear(w.sent)
-	return batch[taken:]
+	return taken
 }
 
 // DeliverTransport hands p, addressed to us and with its network header validated, to its transport

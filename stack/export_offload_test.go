@@ -4,7 +4,7 @@ package stack
 func Merge(batch []*Packet) []*Packet { return new(NIC).merge(batch) }
 
 // Fit is what a NIC does with a batch before the link has it.
-func Fit(n *NIC, w *Work, batch []*Packet) []*Packet { return n.fit(w, batch) }
+func Fit(n *NIC, w *Work, batch []*Packet) (ready, behind []*Packet) { return n.fit(w, batch) }
 
 // The bounds of merging.
 const (

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"runtime/debug"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -78,11 +79,12 @@ type testIP struct {
 	e    header.EtherType
 	log  []string
 	deaf bool // does not log solicitations
+	// receive takes packets in place of the transports.
+	receive func(w *Work, n *NIC, p *Packet)
 }
 
 func (t *testIP) EtherType() header.EtherType                           { return t.e }
 func (t *testIP) Resolves() header.EtherType                            { return t.e }
-func (t *testIP) Receive(w *Work, n *NIC, p *Packet)                    { t.s.DeliverTransport(w, p) }
 func (t *testIP) Close()                                                {}
 func (t *testIP) Send(*Work, *Route, *Packet, *SendOptions) tcpip.Error { panic("not here") }
 func (t *testIP) HeaderLen() int                                        { return 20 }
@@ -94,6 +96,16 @@ func (t *testIP) SendError(_ *Work, p *Packet, k ICMPErrorKind, mtu int) {
 	t.note("error %d %s", k, p.Front())
 }
 func (t *testIP) take() []string { l := t.log; t.log = nil; return l }
+func (t *testIP) Receive(w *Work, n *NIC, p *Packet) {
+	if t.receive != nil {
+		t.receive(w, n, p)
+		return
+	}
+	if !t.s.DeliverTransport(w, p) {
+		p.Drop(tcpip.DropUnknownType)
+	}
+}
+
 func (t *testIP) Solicit(_ *Work, n *NIC, target, source netip.Addr, to tcpip.LinkAddr) {
 	if t.deaf {
 		return
@@ -118,7 +130,7 @@ func (t *testTransport) NewEndpoint(header.EtherType) (Endpoint, error) {
 func (t *testTransport) Close(*Work)                {}
 func (t *testTransport) Receive(_ *Work, p *Packet) { t.got++; p.Release() }
 func (t *testTransport) ReceiveError(_ *Work, e *ICMPError) {
-	t.errors = append(t.errors, fmt.Sprintf("%s %s>%s", e.Err, e.Local, e.Remote))
+	t.errors = append(t.errors, fmt.Sprintf("%s %d:%d/%d %s>%s by %s", e.Err, e.Origin, e.Type, e.Code, e.Local, e.Remote, e.Offender))
 }
 
 // fixture is a stack under the manual clock with both families and test protocols.
@@ -193,4 +205,17 @@ func (f *fixture) message(b string) *Packet {
 	p := f.NewPacketCopy([]byte(b))
 	p.SetNetwork(0)
 	return p
+}
+
+// noAllocations fails the test if f, with its pools filled, allocates.
+func noAllocations(t *testing.T, f func()) {
+	t.Helper()
+	if raceEnabled {
+		t.Skip("the race detector empties pools at random")
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection empties the pools
+	for range 100 {
+		f()
+	}
+	require.Zero(t, testing.AllocsPerRun(200, f))
 }

@@ -11,32 +11,24 @@ import (
 // offloadGSO is the ability to carry every kind of super-segment.
 const offloadGSO = OffloadTSO4 | OffloadTSO6 | OffloadUSO
 
-// fit makes a batch into one that the link can carry: super-segments that it cannot are cut, and
-// checksums that it does not finish are finished. Order is kept. The result is batch itself or the
-// Work's scratch, valid until the next call; what has been cut stays cut.
-func (n *NIC) fit(w *Work, batch []*Packet) []*Packet {
+// fit returns the next packets of a batch as the link can carry them, and what is behind them:
+// super-segments that it cannot carry are cut, and checksums that it does not finish are finished. Order
+// is kept. What needs no work comes as a part of the batch, what does in the Work's scratch, which is
+// valid until the next call; it holds about txBatch packets. What has been cut stays cut.
+func (n *NIC) fit(w *Work, batch []*Packet) (ready, behind []*Packet) {
 	info := n.info.Load()
-	for i, p := range batch {
-		if !info.carries(p) {
-			return n.refit(w, info, batch, i)
-		}
+	asItIs := 0
+	for asItIs < len(batch) && info.carries(batch[asItIs]) {
+		asItIs++
 	}
-	return batch
-}
-
-// carries reports whether the link surely takes p as it is.
-func (info *LinkInfo) carries(p *Packet) bool {
-	if p.SegSize == 0 {
-		return p.Checksum != ChecksumPartial || info.Offload&OffloadChecksum != 0
+	if asItIs > 0 {
+		return batch[:asItIs], batch[asItIs:]
 	}
-	return info.Offload&offloadGSO == offloadGSO && p.Checksum == ChecksumPartial && p.Len() <= info.GSOMax
-}
-
-// refit is fit from the first packet that needs work.
-func (n *NIC) refit(w *Work, info *LinkInfo, batch []*Packet, first int) []*Packet {
-	clear(w.cut)
-	out := append(w.cut[:0], batch[:first]...)
-	for _, p := range batch[first:] {
+	out := w.cut[:0]
+	i := 0
+	for i < len(batch) && len(out) < txBatch {
+		p := batch[i]
+		i++
 		if info.carries(p) {
 			out = append(out, p)
 			continue
@@ -46,8 +38,19 @@ func (n *NIC) refit(w *Work, info *LinkInfo, batch []*Packet, first int) []*Pack
 			w.Drop(p, d)
 		}
 	}
+	if len(out) < len(w.cut) {
+		clear(w.cut[len(out):]) // of an earlier call
+	}
 	w.cut = out
-	return out
+	return out, batch[i:]
+}
+
+// carries reports whether the link surely takes p as it is.
+func (info *LinkInfo) carries(p *Packet) bool {
+	if p.SegSize == 0 {
+		return p.Checksum != ChecksumPartial || info.Offload&OffloadChecksum != 0
+	}
+	return info.Offload&offloadGSO == offloadGSO && p.Checksum == ChecksumPartial && p.Len() <= info.GSOMax
 }
 
 // Cut appends to dst what p is on a wire without offloads: the packets that a super-segment stands for,

@@ -20,8 +20,6 @@ func addr128From(a netip.Addr) addr128 {
 	return addr128{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
 }
 
-func (a addr128) less(b addr128) bool { return a.hi < b.hi || a.hi == b.hi && a.lo < b.lo }
-
 // flowKey is a FlowID in the same manner.
 type flowKey struct {
 	local, remote addr128

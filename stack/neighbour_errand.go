@@ -41,7 +41,8 @@ func (t *neighbourTable) solicit(w *Work, target, source netip.Addr, to tcpip.Li
 	}
 }
 
-// report tells the sender of p that its neighbour did not answer (BEHAVIOUR E5). It borrows p.
+// report tells the sender of p that its neighbour did not answer (BEHAVIOUR E5). As on Linux, our own
+// senders hear of it as if we had sent ourselves an ICMP error. It borrows p.
 func (t *neighbourTable) report(w *Work, p *Packet) {
 	s := t.nic.stack
 	if p.Forwarded {
@@ -50,17 +51,20 @@ func (t *neighbourTable) report(w *Work, p *Packet) {
 		}
 		return
 	}
+	e := ICMPError{
+		Kind: ICMPHostUnreachable, Err: tcpip.ErrHostUnreachable, NIC: t.nic,
+		Origin: tcpip.OriginICMP, Type: uint8(header.ICMPv4Unreachable), Code: uint8(header.ICMPv4HostUnreachable),
+	}
 	parse := header.ParseQuotedIPv4
 	if t.etherType == header.EtherTypeIPv6 {
 		parse = header.ParseQuotedIPv6
+		e.Origin, e.Type, e.Code = tcpip.OriginICMP6, uint8(header.ICMPv6Unreachable), uint8(header.ICMPv6AddressUnreachable)
 	}
 	q, drop := parse(p.Front())
 	if drop != tcpip.DropNone {
 		return // a later fragment, or the like: nobody is waiting to hear of it
 	}
-	s.DeliverError(w, &ICMPError{
-		Kind: ICMPHostUnreachable, Err: tcpip.ErrHostUnreachable, Origin: tcpip.OriginLocal,
-		Offender: q.Src, NIC: t.nic, Proto: q.Protocol,
-		Local: netip.AddrPortFrom(q.Src, q.SrcPort), Remote: netip.AddrPortFrom(q.Dst, q.DstPort), Quoted: q.Transport,
-	})
+	e.Proto, e.Quoted, e.Offender = q.Protocol, q.Transport, q.Src
+	e.Local, e.Remote = netip.AddrPortFrom(q.Src, q.SrcPort), netip.AddrPortFrom(q.Dst, q.DstPort)
+	s.DeliverError(w, &e)
 }

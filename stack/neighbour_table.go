@@ -76,7 +76,7 @@ func (t *neighbourTable) output(w *Work, b *neighbour, addr netip.Addr, p *Packe
 		if b = t.index[addr]; b == nil {
 			if b = t.create(now, addr, &evicted); b == nil {
 				t.mu.Unlock()
-				p.Drop(tcpip.DropNeighbourQueue)
+				w.Drop(p, tcpip.DropNeighbourQueue)
 				return nil, tcpip.ErrNoBuffers
 			}
 		}

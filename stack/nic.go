@@ -209,7 +209,10 @@ func (n *NIC) SetPromiscuous(on bool) { n.promiscuous.Store(on) }
 func (n *NIC) Spoofing() bool { return n.spoofing.Load() }
 
 // SetSpoofing sets it.
-func (n *NIC) SetSpoofing(on bool) { n.spoofing.Store(on) }
+func (n *NIC) SetSpoofing(on bool) {
+	n.spoofing.Store(on)
+	n.stack.invalidate()
+}
 
 // Forwarding reports whether packets that arrive here for others are forwarded.
 func (n *NIC) Forwarding() bool { return n.forwarding.Load() }

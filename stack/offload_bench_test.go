@@ -6,6 +6,7 @@ import (
 	"github.com/seed963a8790/netstack/header"
 	"github.com/seed963a8790/netstack/internal/linktest"
 	"github.com/seed963a8790/netstack/link/channel"
+	"github.com/seed963a8790/netstack/link/pipe"
 	"github.com/seed963a8790/netstack/stack"
 )
 
@@ -51,7 +52,8 @@ func (g *superSegments) roundTrip() {
 
 func (g *superSegments) fit(n *stack.NIC, w *stack.Work) {
 	g.batch = append(g.batch[:0], g.next())
-	for _, p := range stack.Fit(n, w, g.batch) {
+	ready, _ := stack.Fit(n, w, g.batch)
+	for _, p := range ready {
 		p.Release()
 	}
 }
@@ -86,5 +88,23 @@ func BenchmarkCutMerge(b *testing.B) {
 	b.SetBytes(45 * 1448)
 	for b.Loop() {
 		g.roundTrip()
+	}
+}
+
+// A batch of super-segments crosses a pipe that carries real packets, and is merged again.
+func BenchmarkWirePipe(b *testing.B) {
+	la, lb := pipe.New(pipe.Options{NoChecksum: true})
+	x, y := linktest.NewHost(b, nil, la), linktest.NewHost(b, nil, lb)
+	y.CountOnly()
+	g := newSuperSegments(x.Stack)
+	defer g.model.Release()
+	const batch = 15
+	b.SetBytes(batch * 45 * 1448)
+	for b.Loop() {
+		w := x.Stack.Begin()
+		for range batch {
+			x.NIC.Enqueue(w, g.next())
+		}
+		w.End()
 	}
 }

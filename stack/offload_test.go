@@ -242,6 +242,38 @@ func TestFitThenRefused(t *testing.T) {
 	require.EqualValues(t, 20, h.NIC.Counters().TxPackets.Value())
 }
 
+// batches is a channel that notes the longest batch.
+type batches struct {
+	*channel.Channel
+	longest int
+}
+
+func (b *batches) Transmit(w *stack.Work, queue int, batch []*stack.Packet) int {
+	b.longest = max(b.longest, len(batch))
+	return b.Channel.Transmit(w, queue, batch)
+}
+
+// However many segments a batch stands for, few are under way at once, and none is lost or moved.
+func TestFitIsBounded(t *testing.T) {
+	var h *linktest.Host
+	linktest.NoLeaks(t, func() []*linktest.Host { return []*linktest.Host{h} })
+	l := &batches{Channel: channel.New(channel.Options{Capacity: 10000})}
+	h = linktest.NewHost(t, tcpip.NewManualClock(), l)
+	var all []*stack.Packet
+	for i := range 8 {
+		c := linktest.Spec{Flags: header.ACK, Seq: uint32(i * 48000), Payload: linktest.Pattern(48000, i), SegSize: 48}
+		all = append(all, c.Packet(h.Stack))
+	}
+	h.Send(all...)
+	require.Less(t, l.longest, 1000+64)
+	require.Equal(t, 8000, l.Len())
+	for i := range 8000 {
+		p := l.TryNext()
+		require.EqualValues(t, i*48, header.TCP(p.Transport()).Seq())
+		p.Release()
+	}
+}
+
 // stream returns n packets of 100 bytes that follow each other.
 func stream(s *stack.Stack, n int, change func(i int, c *linktest.Spec)) []*stack.Packet {
 	var out []*stack.Packet

@@ -175,14 +175,13 @@ func (r *Route) PathMTU() (mtu int, locked bool) {
 	generation := uint64(c.generation.Load())
 	kept := r.cached.pmtu.Load() // the generation, the lock and the MTU
 	if kept>>32 != generation || kept&(lockBit-1) == 0 {
-		mtu = r.mtu
-		if learnt, locked, ok := c.get(r.Remote); ok && learnt <= mtu {
-			mtu = learnt
+		kept = generation<<32 | uint64(r.mtu)
+		if learnt, locked, ok := c.get(r.Remote); ok && learnt <= r.mtu {
+			kept = generation<<32 | uint64(learnt)
 			if locked {
-				mtu |= lockBit
+				kept |= lockBit
 			}
 		}
-		kept = generation<<32 | uint64(mtu)
 		r.cached.pmtu.Store(kept)
 	}
 	return int(kept & (lockBit - 1)), kept&lockBit != 0

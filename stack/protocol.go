@@ -73,6 +73,7 @@ type SendOptions struct {
 	Options   []byte // IPv4 options, padded to 4 bytes; borrowed
 	FlowLabel uint32 // IPv6; 0: made from the flow's hash
 	NoLoop    bool   // do not give a multicast or broadcast packet to this stack's own members
+	HostOnly  bool   // a multicast or broadcast packet goes to this stack's own members alone (hop limit 0, RFC 1112 §6.1)
 }
 
 // TransportProtocol is what the network protocols deliver to, by IP protocol number.

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"net/netip"
+	"slices"
 	"sync/atomic"
 
 	"github.com/seed963a8790/netstack/header"
@@ -47,7 +48,7 @@ type routeCached struct {
 //
 //   - Our own addresses, and the unspecified one, lead to the first loopback NIC.
 //   - Multicast and limited broadcast leave through q.NIC, else the NIC of q.Source, else that of a
-//     matching route, else the first NIC that is up.
+//     matching route. For IPv6 that is, without an explicit one, the first NIC with IPv6.
 //   - With q.NIC an IPv4 destination that no route matches counts as on the link, as on Linux.
 //
 // Errors: ErrNetUnreachable without a way, ErrNoDevice if there is no NIC q.NIC, ErrAddrNotAvailable for a
@@ -199,34 +200,32 @@ func (c *config) loopbackNIC() *NIC {
 	return nil
 }
 
-// groupNIC returns the NIC for multicast and broadcast of somebody who named none.
+// groupNIC returns the NIC for multicast and broadcast of somebody who named none, nil if there is none: that
+// of the source, else a route's. IPv6 has a route to ff00::/8 on every NIC, as on Linux, which wins over
+// shorter ones; IPv4 needs one, be it the default route.
 func (c *config) groupNIC(dst, source netip.Addr) (n *NIC, preferred netip.Addr) {
 	if source.IsValid() && !source.IsUnspecified() {
 		if l := c.addresses.find(source, nil); l != nil && l.nic.Up() {
 			return l.nic, netip.Addr{}
 		}
 	}
-	if row := c.routes.family(dst).lookup(dst, nil); row != nil {
-		return row.nic, row.Source
-	}
-	var second *NIC
-	for _, n := range c.nics {
-		if !n.Up() || n.Info().Kind == LinkLoopback {
-			continue
-		}
-		for _, l := range c.addresses.byNIC[n] {
-			if l.addr.Is4() == dst.Is4() && l.state.usable() {
+	row := c.routes.family(dst).lookup(dst, nil)
+	if dst.Is6() && (row == nil || row.Destination.Bits() < 8) {
+		for _, n := range c.nics {
+			if n.Up() && n.Info().Kind != LinkLoopback && c.addresses.hasFamily(n, dst) {
 				return n, netip.Addr{}
 			}
 		}
-		if second == nil {
-			second = n
-		}
 	}
-	if second == nil {
-		second = c.loopbackNIC()
+	if row == nil {
+		return nil, netip.Addr{}
 	}
-	return second, netip.Addr{}
+	return row.nic, row.Source
+}
+
+// hasFamily reports whether n has a usable address of a's family.
+func (t *addressTable) hasFamily(n *NIC, a netip.Addr) bool {
+	return slices.ContainsFunc(t.byNIC[n], func(l *localAddress) bool { return l.addr.Is4() == a.Is4() && l.state.usable() })
 }
 
 // setSource fills in r.Local: the source asked for, else the preferred one, else the choice of RFC 6724.

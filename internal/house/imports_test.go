@@ -11,11 +11,11 @@ import (
 // The rooms of internal. A new package has to be put into one of them.
 var (
 	// leaves know nothing of networks, at most header formats.
-	leaves = []string{"internal/checksum", "internal/seq", "internal/slab", "internal/siphash", "internal/gate"}
+	leaves = []string{"internal/checksum", "internal/seq", "internal/slab", "internal/siphash", "internal/gate", "internal/pcapng", "internal/ratelimit"}
 	// machines are protocols without locks, clocks or packets.
 	machines = []string{"internal/tcb", "internal/nud", "internal/slaac", "internal/mcast", "internal/frag", "internal/dad", "internal/ratelimit"}
 	// support serves tests; the library never imports it.
-	support = []string{"internal/house", "internal/simnet", "internal/packetdrill", "internal/oracle", "internal/linktest", "internal/testnet", "internal/netns"}
+	support = []string{"internal/house", "internal/simnet", "internal/packetdrill", "internal/oracle", "internal/interop", "internal/linktest", "internal/testnet", "internal/netns"}
 	// programs are the commands.
 	programs = []string{"internal/cmd"}
 )

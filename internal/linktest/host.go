@@ -4,6 +4,7 @@ package linktest
 
 import (
 	"context"
+	"math"
 	"net/netip"
 	"sync"
 	"testing"
@@ -26,6 +27,7 @@ type Arrival struct {
 	Segs     int
 	CE       int
 	At       tcpip.Time
+	Cost     int // bytes of the slabs behind the front
 }
 
 // Host is a stack with one NIC over a link.
@@ -113,7 +115,7 @@ func (h *Host) Await(n int) {
 	stop := time.AfterFunc(10*time.Second, func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		h.n = -1 << 60
+		h.n = math.MinInt32
 		h.cond.Broadcast()
 	})
 	defer stop.Stop()
@@ -153,9 +155,13 @@ func (r *recorder) Receive(_ *stack.Work, _ *stack.NIC, p *stack.Packet) {
 	if !h.count {
 		b := make([]byte, p.Len())
 		p.CopyTo(b)
+		cost := 0
+		for _, d := range p.Data() {
+			cost += d.Cost()
+		}
 		h.got = append(h.got, Arrival{
 			Bytes: b, Type: p.EtherType, Link: p.Link, Checksum: p.Checksum,
-			SegSize: int(p.SegSize), Segs: int(p.Segs), CE: int(p.CE), At: p.At,
+			SegSize: int(p.SegSize), Segs: int(p.Segs), CE: int(p.CE), At: p.At, Cost: cost,
 		})
 	}
 	h.mu.Unlock()

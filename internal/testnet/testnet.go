@@ -173,7 +173,11 @@ func Capture(n *stack.NIC) func() [][]byte {
 
 // Inject makes the host's NIC receive a packet of bare IP, as if it had come from the link.
 func (h *Host) Inject(b []byte) {
-	p := h.NewPacketCopy(b)
-	p.EtherType = stack.EtherTypeOf(b)
+	h.InjectPacket(h.NewPacketCopy(b))
+}
+
+// InjectPacket is Inject for a packet, which it takes.
+func (h *Host) InjectPacket(p *stack.Packet) {
+	p.EtherType = stack.EtherTypeOf(p.Front())
 	h.wire.up.Deliver(nil, []*stack.Packet{p})
 }

@@ -35,6 +35,9 @@ func (ip *Protocol) forward(w *stack.Work, nic *stack.NIC, p *stack.Packet, h he
 		p.Drop(tcpip.DropNotForUs)
 		return
 	}
+	if p.SegSize > 0 && p.Pull(min(p.Len(), h.HeaderLen()+header.TCPMaxSize)) {
+		h = header.IPv4(p.Front())
+	}
 	mtu := r.MTU()
 	cut := p.WireLen(shared.TransportHeaderLen(p.Proto, p.Transport())) > mtu
 	if cut && h.Flags()&header.IPv4DontFragment != 0 {

@@ -75,10 +75,25 @@ func (ip *Protocol) fragment(w *stack.Work, r *stack.Route, p *stack.Packet, mtu
 	return tcpip.OK
 }
 
-// keepCopied takes out of a header the options that stand in the first fragment only.
+// keepCopied takes out of a header the options that stand in the first fragment only. (The header is on
+// the caller's stack, where IPv4Options.KeepCopied would not leave it.)
 func keepCopied(h header.IPv4) {
-	if options, _, drop := header.ParseIPv4Options(h.Options()); drop == tcpip.DropNone {
-		options.KeepCopied()
+	b := h.Options()
+	for at := 0; at+1 < len(b); {
+		kind, n := header.IPv4OptionType(b[at]), 1
+		if kind == header.IPv4OptEnd {
+			return
+		}
+		if kind != header.IPv4OptNop {
+			n = int(b[at+1])
+		}
+		if n < 1 || at+n > len(b) {
+			return
+		}
+		for i := at; i < at+n && !kind.Copied(); i++ {
+			b[i] = uint8(header.IPv4OptNop)
+		}
+		at += n
 	}
 }
 

@@ -104,9 +104,8 @@ func (ip *Protocol) reply(w *stack.Work, p *stack.Packet, counter *stack.Counter
 	}
 	mtu, _ := r.PathMTU()
 	o := stack.SendOptions{Proto: header.ProtocolICMPv4, TOS: p.TOS, MTU: mtu}
-	var options [header.IPv4MaxSize - header.IPv4Size]byte
 	if p.NetworkLen() > header.IPv4Size {
-		o.Options = echoOptions(header.IPv4(p.Network()), &options)
+		o.Options = echoOptions(header.IPv4(p.Network()))
 	}
 	shared.Turn(p)
 	n.Icmp.OutMsgs.Inc()

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/network/internal/shared"
 	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
 )
@@ -41,17 +42,18 @@ func (ip *Protocol) SendError(w *stack.Work, p *stack.Packet, e stack.ICMPErrorK
 	if int(e) >= len(sentAs) || !ip.mayAnswer(p) {
 		return
 	}
+	c := &ip.stack.Counters().Icmp
+	// Linux limits everything but what path MTU discovery needs, and nothing inside the host.
+	if e != stack.ICMPTooBig && p.NIC.Info().Kind != stack.LinkLoopback &&
+		!ip.limiter.Allow(p.Src, &c.OutRateLimitGlobal, &c.OutRateLimitHost) {
+		return
+	}
 	q := stack.RouteQuery{Destination: p.Src}
 	if p.Local.IsValid() && p.Local == p.Dst {
 		q.Source, q.AnySource = p.Local, true
 	}
 	r, err := ip.stack.FindRoute(q)
 	if err != tcpip.OK || r.Broadcast || r.Multicast {
-		return
-	}
-	c := &ip.stack.Counters().Icmp
-	// Linux limits everything but what path MTU discovery needs, and nothing inside the host.
-	if e != stack.ICMPTooBig && !r.Loopback && !ip.limiter.Allow(p.Src, &c.OutRateLimitGlobal, &c.OutRateLimitHost) {
 		return
 	}
 	m := ip.quote(p, min(maxError, r.MTU())-header.IPv4Size-header.ICMPv4Size)
@@ -97,7 +99,7 @@ func (ip *Protocol) quote(p *stack.Packet, n int) *stack.Packet {
 // mayAnswer reports whether an error about p may be sent at all: not about an error, not about what was
 // sent to many, not about a later fragment, not to a source that is no host (RFC 1122 §3.2.2; BEHAVIOUR F4).
 func (ip *Protocol) mayAnswer(p *stack.Packet) bool {
-	if !p.HasTransport() || p.Looped || p.Link.Type != stack.PacketHost {
+	if !p.HasTransport() || p.Looped || p.Link.Type != stack.PacketHost && !p.Forwarded {
 		return false
 	}
 	h := header.IPv4(p.Network())
@@ -107,11 +109,13 @@ func (ip *Protocol) mayAnswer(p *stack.Packet) bool {
 	if p.NIC.Classify(p.Dst) == stack.DestinationBroadcast {
 		return false
 	}
-	if h.Protocol() == header.ProtocolICMPv4 {
-		t := p.Transport()
-		return len(t) > 0 && isQuery(header.ICMPv4Type(t[0]))
+	if h.Protocol() != header.ProtocolICMPv4 {
+		return true
 	}
-	return true
+	var b [header.IPv4MaxSize + 1]byte
+	at := p.NetworkLen()
+	m := shared.Peek(p, b[:])
+	return len(m) > at && isQuery(header.ICMPv4Type(m[at]))
 }
 
 // isQuery reports whether a message is surely no error: what is unknown may be one.

@@ -46,11 +46,13 @@ func (ip *Protocol) martian(nic *stack.NIC, p *stack.Packet, h header.IPv4) tcpi
 	case src == anyAddr:
 		return tcpip.DropNone
 	}
-	if _, _, own := ip.stack.LocalAddress(p.Src); own {
-		return tcpip.DropOwnSource
-	}
-	if nic.Classify(p.Src) == stack.DestinationBroadcast {
+	switch as := nic.Classify(p.Src); {
+	case as == stack.DestinationBroadcast:
 		return tcpip.DropMartianSource
+	case as != stack.DestinationOther || nic.StrictHost(): // perhaps ours; most are not, and cost no second look
+		if _, _, own := ip.stack.LocalAddress(p.Src); own {
+			return tcpip.DropOwnSource
+		}
 	}
 	return ip.reversePath(nic, p)
 }
@@ -61,7 +63,7 @@ func (ip *Protocol) reversePath(nic *stack.NIC, p *stack.Packet) tcpip.Drop {
 	if mode == stack.ReversePathOff {
 		return tcpip.DropNone
 	}
-	r, err := ip.stack.FindRoute(stack.RouteQuery{Destination: p.Src})
+	r, err := ip.stack.FindRoute(stack.RouteQuery{Destination: p.Src, AnySource: true})
 	if err != tcpip.OK || mode == stack.ReversePathStrict && r.NIC != nic {
 		return tcpip.DropReversePath
 	}

@@ -1,6 +1,7 @@
 package ipv4
 
 import (
+	"bytes"
 	"net/netip"
 	"time"
 
@@ -54,10 +55,10 @@ func (ip *Protocol) milliseconds() uint32 {
 }
 
 // echoOptions returns the options that the answer to a request with h's options has: those in which the
-// way is recorded (RFC 1122 §3.2.2.6), with the others taken out. They are copied into b.
-func echoOptions(h header.IPv4, b *[header.IPv4MaxSize - header.IPv4Size]byte) []byte {
-	n := copy(b[:], h.Options())
-	options, _, drop := header.ParseIPv4Options(b[:n])
+// way is recorded (RFC 1122 §3.2.2.6), with the others taken out. It copies.
+func echoOptions(h header.IPv4) []byte {
+	b := bytes.Clone(h.Options())
+	options, _, drop := header.ParseIPv4Options(b)
 	if drop != tcpip.DropNone {
 		return nil
 	}
@@ -75,5 +76,5 @@ func echoOptions(h header.IPv4, b *[header.IPv4MaxSize - header.IPv4Size]byte) [
 	if !kept {
 		return nil
 	}
-	return b[:n]
+	return b
 }

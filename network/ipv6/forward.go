@@ -46,6 +46,9 @@ func (ip *Protocol) forward(w *stack.Work, nic *stack.NIC, p *stack.Packet, h he
 		p.Drop(tcpip.DropNotForUs)
 		return
 	}
+	if p.SegSize > 0 && p.Pull(min(p.Len(), p.NetworkLen()+header.TCPMaxSize)) {
+		h = header.IPv6(p.Front())
+	}
 	if mtu := max(r.MTU(), header.IPv6MinMTU); p.WireLen(shared.TransportHeaderLen(p.Proto, p.Transport())) > mtu {
 		c.FragFails.Inc()
 		ip.SendError(w, p, stack.ICMPTooBig, mtu)

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/network/internal/shared"
 	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
 )
@@ -51,6 +52,12 @@ func (ip *Protocol) sendError(w *stack.Work, p *stack.Packet, t header.ICMPv6Typ
 	if !mayAnswer(p, toGroups) {
 		return
 	}
+	c := &ip.stack.Counters().Icmp6
+	// Linux limits everything but what path MTU discovery needs, and nothing inside the host.
+	if t != header.ICMPv6PacketTooBig && p.NIC.Info().Kind != stack.LinkLoopback &&
+		!ip.limiter.Allow(p.Src, &c.OutRateLimitHost, &c.OutRateLimitHost) {
+		return
+	}
 	q := stack.RouteQuery{Destination: p.Src}
 	if p.Local.IsValid() && p.Local == p.Dst {
 		q.Source, q.AnySource = p.Local, true
@@ -60,11 +67,6 @@ func (ip *Protocol) sendError(w *stack.Work, p *stack.Packet, t header.ICMPv6Typ
 	}
 	r, err := ip.stack.FindRoute(q)
 	if err != tcpip.OK || r.Multicast {
-		return
-	}
-	c := &ip.stack.Counters().Icmp6
-	// Linux limits everything but what path MTU discovery needs, and nothing inside the host.
-	if t != header.ICMPv6PacketTooBig && !r.Loopback && !ip.limiter.Allow(p.Src, &c.OutRateLimitHost, &c.OutRateLimitHost) {
 		return
 	}
 	m := ip.quote(p, header.IPv6MinMTU-header.IPv6Size-header.ICMPv6Size)
@@ -117,10 +119,14 @@ func mayAnswer(p *stack.Packet, toGroups bool) bool {
 	if !answerable(p.Src, p.NIC) {
 		return false
 	}
-	q, drop := header.ParseQuotedIPv6(p.Network())
+	var b [maxPeek]byte
+	peek := shared.Peek(p, b[:])
+	q, drop := header.ParseQuotedIPv6(peek)
 	switch {
 	case drop == tcpip.DropICMPNoFlow: // a later fragment
 		return false
+	case drop == tcpip.DropShort: // an error may be hidden behind more headers than we look at
+		return len(peek) == p.NetworkLen()+p.TransportLen()
 	case drop != tcpip.DropNone: // nothing behind the headers that could be an error
 		return true
 	case q.Protocol == header.ProtocolICMPv6:

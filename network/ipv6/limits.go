@@ -4,4 +4,7 @@ const (
 	// maxHeaders is how many bytes of a packet may be extension headers; a chain that ends behind them
 	// is dropped. A first fragment has to hold the whole chain (RFC 7112), so none is longer than an MTU.
 	maxHeaders = 2048
+	// maxPeek is how many bytes of a packet in pieces are searched for an ICMPv6 error that must not be
+	// answered.
+	maxPeek = 512
 )

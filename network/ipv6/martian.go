@@ -28,8 +28,11 @@ func (ip *Protocol) martian(nic *stack.NIC, p *stack.Packet) tcpip.Drop {
 	case src.IsUnspecified():
 		return tcpip.DropNone
 	}
-	if on, _, own := ip.stack.LocalAddress(src); own && (on == nic || !src.IsLinkLocalUnicast()) {
-		return tcpip.DropOwnSource
+	if nic.Classify(src) != stack.DestinationOther || nic.StrictHost() { // perhaps ours
+		_, onNIC := nic.AddressState(src)
+		if _, _, own := ip.stack.LocalAddress(src); onNIC || own && !src.IsLinkLocalUnicast() {
+			return tcpip.DropOwnSource
+		}
 	}
 	return ip.reversePath(nic, src)
 }
@@ -49,7 +52,7 @@ func (ip *Protocol) reversePath(nic *stack.NIC, src netip.Addr) tcpip.Drop {
 	if mode == stack.ReversePathOff || src.IsLinkLocalUnicast() {
 		return tcpip.DropNone
 	}
-	r, err := ip.stack.FindRoute(stack.RouteQuery{Destination: src})
+	r, err := ip.stack.FindRoute(stack.RouteQuery{Destination: src, AnySource: true})
 	if err != tcpip.OK || mode == stack.ReversePathStrict && r.NIC != nic {
 		return tcpip.DropReversePath
 	}

@@ -17,8 +17,10 @@ func (ip *Protocol) receiveNDP(w *stack.Work, p *stack.Packet, c *header.IPv6Cha
 	switch drop := ip.ndp(w, p, c); drop {
 	case tcpip.DropNone:
 		p.Release()
-	default:
+	case tcpip.DropNDPInvalid, tcpip.DropBadHopLimit, tcpip.DropShort:
 		ip.stack.Counters().Icmp6.InErrors.Inc()
+		p.Drop(drop)
+	default:
 		p.Drop(drop)
 	}
 }

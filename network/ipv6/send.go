@@ -14,7 +14,7 @@ func (ip *Protocol) Send(w *stack.Work, r *stack.Route, p *stack.Packet, o *stac
 	c.OutRequests.Inc()
 	p.NIC, p.EtherType = r.NIC, header.EtherTypeIPv6
 	p.Src, p.Dst, p.Proto, p.TOS = r.Local, r.Remote, o.Proto, o.TOS
-	if p.TTL = o.TTL; p.TTL == 0 {
+	if p.TTL = o.TTL; p.TTL == 0 && !o.HostOnly {
 		p.TTL = ip.stack.DefaultTTL()
 	}
 	if p.Hash == 0 {
@@ -55,6 +55,10 @@ func (ip *Protocol) Send(w *stack.Work, r *stack.Route, p *stack.Packet, o *stac
 		if q := p.Clone(ip.stack); q != nil {
 			w.Loop(r.NIC, q)
 		}
+	}
+	if o.HostOnly {
+		w.Drop(p, tcpip.DropHopLimit)
+		return tcpip.OK
 	}
 	if cut {
 		return ip.fragment(w, r, p, mtu)

@@ -46,3 +46,17 @@ func Turn(p *stack.Packet) {
 	p.Checksum = stack.ChecksumUnverified
 	p.SegSize, p.Segs, p.CE = 0, 0, 0
 }
+
+// Peek returns the first bytes of p from its network header on, contiguous: as many as are at hand, or else
+// as fit into b.
+func Peek(p *stack.Packet, b []byte) []byte {
+	front := p.Network()
+	if len(front) >= len(b) || p.DataLen() == 0 {
+		return front
+	}
+	n := copy(b, front)
+	for _, d := range p.Data() {
+		n += copy(b[n:], d.Bytes())
+	}
+	return b[:n]
+}
