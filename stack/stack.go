@@ -8,7 +8,6 @@ import (
 	"encoding/binary"
 	"github.com/seed963a8790/netstack/header"
 	"io"
-	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -161,14 +160,6 @@ func (s *Stack) NewEndpoint(number header.Protocol, netProto header.EtherType) (
 		return nil, tcpip.ErrClosed
 	}
 	return t.NewEndpoint(netProto)
-}
-
-// queues returns how many transmit queues a NIC over an in-memory link has.
-func (s *Stack) queues() int {
-	if s.manual {
-		return 1
-	}
-	return runtime.GOMAXPROCS(0)
 }
 
 // LivePackets returns the number of packets that are not released. With all links closed it comes

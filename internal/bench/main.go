@@ -139,7 +139,7 @@ func compare(s scenario, a, b []float64) (vs, beats *float64) {
 		if s.lower {
 			x, y = y, x
 		}
-		q := math.Round(100*x/max(y, 0.001)) / 100
+		q := math.Round(100*max(x, 0.001)/max(y, 0.001)) / 100 // what is next to nothing counts as equal
 		return &q
 	}
 	last := func(f []float64) float64 { return f[len(f)-1] }
