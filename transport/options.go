@@ -97,7 +97,6 @@ func (d *Datagram) reclaim(was *tcpip.SocketConf) tcpip.Error {
 	if c.ReuseAddr == was.ReuseAddr && c.ReusePort == was.ReusePort && c.BoundNIC == was.BoundNIC {
 		return tcpip.OK
 	}
-	d.cache = cache{}
 	if !d.claim.bound {
 		return tcpip.OK
 	}

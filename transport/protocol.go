@@ -77,14 +77,14 @@ func (p *Protocol) Stack() *stack.Stack { return p.stack }
 
 // Close closes every endpoint that is open and keeps new ones from coming.
 func (p *Protocol) Close(w *stack.Work) {
-	for {
-		p.mu.Lock()
-		p.closed = true
-		d := p.first
-		p.mu.Unlock()
-		if d == nil {
-			return
-		}
+	p.mu.Lock()
+	p.closed = true
+	var open []*Datagram
+	for d := p.first; d != nil; d = d.next {
+		open = append(open, d)
+	}
+	p.mu.Unlock()
+	for _, d := range open {
 		d.close(w)
 	}
 }

@@ -75,6 +75,7 @@ func (d *Datagram) refuse(p *stack.Packet, n int, drop tcpip.Drop) {
 // compact copies e's bytes into smaller slabs where those that it has are mostly empty, and returns what
 // its slabs cost.
 func compact(pool *slab.Pool, e *datagram) (cost int) {
+	e.join()
 	for i := range e.pieces {
 		cost += e.pieces[i].Cost()
 	}
@@ -113,6 +114,20 @@ func compact(pool *slab.Pool, e *datagram) (cost int) {
 		cost += e.pieces[i].Cost()
 	}
 	return cost
+}
+
+// join makes one piece of neighbours that lie one behind the other in a slab, as the fragments of a datagram
+// do that has not left the process.
+func (e *datagram) join() {
+	n := 0
+	for i := 1; i < len(e.pieces); i++ {
+		if e.pieces[n].Join(&e.pieces[i]) {
+			continue
+		}
+		n++
+		e.pieces[n] = e.pieces[i]
+	}
+	e.pieces = e.pieces[:min(n+1, len(e.pieces))]
 }
 
 // chunk returns how large a slab to take for the next of n bytes.

@@ -9,7 +9,8 @@ import (
 	"github.com/seed963a8790/netstack/waiter"
 )
 
-// Write sends b as one datagram to o.To, or to the peer. It copies. An endpoint that is not bound is
+// Write sends b as one datagram to o.To, or to the peer. It copies. The NIC of an address counts only where
+// the address is link-local, so that Received.From can be answered as it is. An endpoint that is not bound is
 // bound to an ephemeral port. o.Control overrides, for this datagram, the NIC and the source (PacketInfo),
 // the hop limit and the traffic class.
 //
@@ -45,6 +46,9 @@ func (d *Datagram) write(w *stack.Work, b []byte, o *tcpip.WriteOptions) tcpip.E
 	to, err := d.destination(&o.To)
 	if err != tcpip.OK {
 		return err
+	}
+	if o.Control.Has&tcpip.HasHopLimit != 0 && o.Control.HopLimit == 0 && to.Addr.Is4() {
+		return tcpip.ErrInvalid
 	}
 	if d.proto.shape.Check != nil {
 		if err := d.proto.shape.Check(b, to.Addr.Is6()); err != tcpip.OK {
@@ -266,6 +270,7 @@ func (d *Datagram) mark(r *stack.Route, c *tcpip.Control) {
 	if c.Has&tcpip.HasClass != 0 {
 		o.TOS = c.Class
 	}
+	o.HostOnly = r.Multicast && o.TTL == 0
 	o.Proto = d.proto.number(v6)
 	o.NoLoop = r.Multicast && (v6 && !conf.MulticastLoop6 || !v6 && !conf.MulticastLoop4)
 }

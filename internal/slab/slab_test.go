@@ -305,3 +305,21 @@ func Example() {
 	// world, 2048 bytes live
 	// 0 bytes live
 }
+
+func TestJoin(t *testing.T) {
+	var pool Pool
+	p, ok := pool.Copy([]byte("abcdef"))
+	require.True(t, ok)
+	a, b, c := p.Slice(0, 2), p.Slice(2, 4), p.Slice(4, 6)
+	require.False(t, a.Join(&c), "not adjoining")
+	require.True(t, a.Join(&b))
+	require.True(t, b.IsZero())
+	require.True(t, a.Join(&c))
+	require.Equal(t, "abcdef", string(a.Bytes()))
+	var zero Piece
+	require.False(t, a.Join(&zero))
+	require.False(t, zero.Join(&a))
+	a.Release()
+	p.Release()
+	require.Zero(t, pool.Live())
+}

@@ -152,12 +152,9 @@ func (e *Endpoint) Deliver(w *stack.Work, p *stack.Packet) {
 	e.Queue(w, p, netip.AddrPortFrom(p.Src, 0), len(p.Front())-len(p.Transport()))
 }
 
-// ReceiveError tells the endpoint that sent the quoted echo request (RFC 5927).
+// ReceiveError tells the endpoint that sent the quoted echo request (RFC 5927). Another message than that has
+// no identifier, and so no endpoint.
 func (c *protocol) ReceiveError(w *stack.Work, e *stack.ICMPError) {
-	if len(e.Quoted) < header.ICMPv4Size || e.Quoted[0] != c.family.echo {
-		c.stack.Counters().Drops[tcpip.DropICMPNoFlow].Inc()
-		return
-	}
 	id := stack.FlowID{Proto: c.family.proto, Local: e.Local, Remote: netip.AddrPortFrom(e.Remote.Addr(), 0)}
 	r := c.stack.Demux.Find(id, e.NIC, 0)
 	if r == nil {

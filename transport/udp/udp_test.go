@@ -1,6 +1,7 @@
 package udp_test
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 	"syscall"
@@ -269,6 +270,8 @@ func TestConnect(t *testing.T) {
 	require.Equal(t, at(n.A.V4, 7777), e.LocalAddress())
 	disconnect(e)
 	require.Equal(t, tcpip.FullAddress{Port: 7777}, e.LocalAddress())
+	require.NoError(t, e.Connect(at(addr("127.0.0.1"), 9)))
+	require.Equal(t, at(addr("127.0.0.1"), 7777), e.LocalAddress(), "the first source is forgotten")
 
 	e = open(t, n.A, header.EtherTypeIPv4)
 	require.NoError(t, e.Bind(at(n.A.V4, 7778)))
@@ -413,4 +416,20 @@ func requireSignal(t testing.TB, w *waiter.Waiter) {
 	default:
 		require.Fail(t, "the waiter was not told")
 	}
+}
+
+// contextDone returns a context that is over.
+func contextDone(t testing.TB) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return ctx, cancel
+}
+
+// packet returns an IP packet with a datagram.
+func packet(from, to netip.AddrPort, payload []byte) []byte {
+	b := testnet.UDP(from, to, payload)
+	if from.Addr().Is6() {
+		return testnet.IPv6(header.IPv6Fields{NextHeader: header.ProtocolUDP, Src: from.Addr(), Dst: to.Addr()}, b)
+	}
+	return testnet.IPv4(header.IPv4Fields{Protocol: header.ProtocolUDP, Src: from.Addr(), Dst: to.Addr()}, b)
 }
