@@ -360,7 +360,7 @@ func (d *dissection) addrs(l AddrList) {
 func (d *dissection) virtio(b []byte) {
 	if v, drop := ParseVirtioNet(b, VirtioNetLongSize); drop == tcpip.DropNone {
 		d.add("virtio", b[:VirtioNetLongSize])
-		v.GSO.Kind()
+		_ = v.GSO.Kind()
 	}
 }
 

@@ -23,7 +23,6 @@ type trace struct {
 	e   Entry
 	c   Conf
 	now tcpip.Time
-	did string
 }
 
 func begin(t *testing.T) *trace {

@@ -67,6 +67,17 @@ func TestOffloadsOff(t *testing.T) {
 	}
 }
 
+// Over a wire TCP's segments are real ones, and the receiver puts them together again.
+func TestMergedOnReceipt(t *testing.T) {
+	a, b := hosts(t, pipe.Options{NoChecksum: true})
+	c := linktest.Spec{Flags: header.ACK | header.PSH, Payload: linktest.Pattern(40*1400, 1), SegSize: 1400, ID: 1}
+	a.Send(c.Packet(a.Stack))
+	got := b.Take()
+	require.Len(t, got, 1)
+	require.Equal(t, 40, got[0].Segs)
+	require.Equal(t, c.Bytes(), got[0].Bytes)
+}
+
 func TestTooBig(t *testing.T) {
 	a, b := hosts(t, pipe.Options{MTU: 1000})
 	c := linktest.Spec{Payload: linktest.Pattern(961, 1)}

@@ -19,6 +19,7 @@ import (
 	"github.com/seed963a8790/netstack/internal/pcapng"
 	"github.com/seed963a8790/netstack/link/channel"
 	"github.com/seed963a8790/netstack/link/ethernet"
+	"github.com/seed963a8790/netstack/link/fault"
 	"github.com/seed963a8790/netstack/link/loopback"
 	"github.com/seed963a8790/netstack/link/pipe"
 	"github.com/seed963a8790/netstack/link/sniffer"
@@ -101,6 +102,28 @@ func TestDropComments(t *testing.T) {
 	}
 	require.Equal(t, []string{"", "dropped: no-port", "", "dropped: window", "", "dropped: too-big"}, comments)
 	require.Equal(t, 2040, got[5].Len)
+}
+
+// What a link beneath loses shows too, with the reason: what was sent at its packet, what was received as
+// a packet that never came up.
+func TestFaultsBeneath(t *testing.T) {
+	var out bytes.Buffer
+	la, lb := pipe.New(pipe.Options{})
+	clock := tcpip.NewManualClock()
+	lossy := fault.New(la, fault.Options{Tx: fault.Faults{Loss: 1}, Rx: fault.Faults{Loss: 1}})
+	a := linktest.NewHost(t, clock, sniffer.New(lossy, &out, sniffer.Options{}))
+	b := linktest.NewHost(t, clock, lb)
+	c := linktest.Spec{Payload: []byte("lost")}
+	a.Send(c.Packet(a.Stack))
+	b.Send(c.Packet(b.Stack))
+	require.Equal(t, 2, a.Drops(tcpip.DropFault))
+	got, _ := read(t, out.Bytes())
+	require.Len(t, got, 2)
+	for i, p := range got {
+		require.Equal(t, []pcapng.Direction{pcapng.Outbound, pcapng.Inbound}[i], p.Direction)
+		require.Equal(t, "dropped: fault", p.Comment)
+		require.Equal(t, c.Bytes(), p.Data)
+	}
 }
 
 // Only what the lower link takes is on the wire.
