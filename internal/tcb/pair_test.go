@@ -57,11 +57,10 @@ type user struct {
 
 // flying is a segment on the wire.
 type flying struct {
-	at   tcpip.Time
-	n    int
-	to   int
-	seg  Segment
-	from int
+	at  tcpip.Time
+	n   int
+	to  int
+	seg Segment
 }
 
 type wire struct {

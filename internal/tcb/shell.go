@@ -1,6 +1,9 @@
 package tcb
 
-import "github.com/seed963a8790/netstack/tcpip"
+import (
+	"github.com/seed963a8790/netstack/internal/seq"
+	"github.com/seed963a8790/netstack/tcpip"
+)
 
 // PollAck is Poll for a shell that takes no data for the time being, because enough of it waits below:
 // it builds what is no data and owes its time to the peer, a reset or an acknowledgement.
@@ -44,6 +47,12 @@ func (t *TCB) WriteDone() bool { return t.snd.fin || !mayWrite.has(t.state) }
 func (t *TCB) UrgentReady() bool {
 	return t.rcv.urgent.state == urgentAwaited || t.rcv.urgent.state == urgentThere
 }
+
+// Una returns snd.una: that it moves is the proof that what we send arrives.
+func (t *TCB) Una() seq.Number { return t.snd.una }
+
+// Retries returns how many retransmission timeouts have passed in a row.
+func (t *TCB) Retries() int { return t.snd.retries }
 
 // MSS returns the payload bytes of a full segment.
 func (t *TCB) MSS() int { return t.mss() }

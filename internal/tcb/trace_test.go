@@ -29,7 +29,6 @@ type trace struct {
 	all  Events // since the last look
 
 	win    int // what recv announces if the text does not say
-	auto   bool
 	refuse bool
 }
 

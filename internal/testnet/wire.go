@@ -32,11 +32,14 @@ type Port struct {
 	batch [1]*stack.Packet
 }
 
-// Wire makes a stack with a loopback NIC and the given transports. When the test ends it is closed, and the
-// test fails if it has kept a packet or a slab.
+// Wire makes a stack with a loopback NIC and the given transports; without a Random in o, its randomness is
+// always the same. When the test ends it is closed, and the test fails if it has kept a packet or a slab.
 func Wire(t testing.TB, o stack.Options, transports ...stack.NewTransport) *Wired {
 	w := &Wired{Clock: tcpip.NewManualClock(), t: t}
-	o.Clock, o.Random = w.Clock, rand.NewChaCha8([32]byte{1})
+	o.Clock = w.Clock
+	if o.Random == nil {
+		o.Random = rand.NewChaCha8([32]byte{1})
+	}
 	if o.Networks == nil {
 		o.Networks = []stack.NewNetwork{arp.New, ipv4.New, ipv6.New}
 	}

@@ -49,14 +49,14 @@ func BenchmarkBulk(b *testing.B) {
 			go func() {
 				buf := make([]byte, chunk)
 				total := 0
-				for total < chunk*b.N {
+				for {
 					n, err := s.Read(buf)
 					if err != nil || n == 0 {
-						break
+						done <- total
+						return
 					}
 					total += n
 				}
-				done <- total
 			}()
 			buf := make([]byte, chunk)
 			for b.Loop() {

@@ -60,7 +60,11 @@ func (e *Endpoint) open(remote tcpip.FullAddress) tcpip.Error {
 	case to.Is6() && !e.v6:
 		return tcpip.ErrAddressFamily
 	}
-	local := e.id.Local.Addr()
+	var bound netip.AddrPort
+	if e.binding != nil {
+		bound = netip.AddrPortFrom(e.binding.Local, e.binding.Port)
+	}
+	local := bound.Addr()
 	if to.IsUnspecified() { // as everywhere in BSD's family: this host
 		if to = loopbackOf(to); local.IsValid() {
 			to = local
@@ -89,7 +93,7 @@ func (e *Endpoint) open(remote tcpip.FullAddress) tcpip.Error {
 	if r.Broadcast || r.Multicast {
 		return tcpip.ErrNetUnreachable
 	}
-	return e.start(r, remote.Port)
+	return e.start(r, bound.Port(), remote.Port)
 }
 
 func loopbackOf(a netip.Addr) netip.Addr {
@@ -107,12 +111,12 @@ func refusedDestination(to netip.Addr, port uint16) tcpip.Error {
 	return tcpip.ErrConnRefused
 }
 
-// start enters the flow and sends the SYN.
-func (e *Endpoint) start(r *stack.Route, port uint16) tcpip.Error {
+// start enters the flow from a local port, to be chosen if it is 0, to a remote one and sends the SYN.
+func (e *Endpoint) start(r *stack.Route, from, to uint16) tcpip.Error {
 	id := stack.FlowID{
 		Proto:  header.ProtocolTCP,
-		Local:  netip.AddrPortFrom(r.Local, e.id.Local.Port()),
-		Remote: netip.AddrPortFrom(r.Remote, port),
+		Local:  netip.AddrPortFrom(r.Local, from),
+		Remote: netip.AddrPortFrom(r.Remote, to),
 	}
 	iss, err := e.enter(&id)
 	if err != tcpip.OK {
@@ -123,15 +127,12 @@ func (e *Endpoint) start(r *stack.Route, port uint16) tcpip.Error {
 	e.hash = e.proto.stack.FlowHash(id)
 	e.setRoute(r)
 	identity := e.proto.identity(id, now, e.opts.conf.Timestamps)
-	if ISS, ok := iss.Get(); ok {
-		identity.ISS = ISS
-	}
+	identity.ISS = iss.Or(identity.ISS)
 	e.err = tcpip.OK
-	e.noRead = false
+	e.noRead, e.established = false, false
 	e.tcb.Init(now, &e.opts.conf.Conf, e.path(), identity)
 	e.opened, e.running = true, true
 	e.phase = phaseConnecting
-	e.setBacklogLimit()
 	e.tcb.Connect(now)
 	e.proto.counters.Tcp.ActiveOpens.Inc()
 	return tcpip.ErrInProgress

@@ -13,7 +13,11 @@ import (
 func (e *Endpoint) settle(w *stack.Work) {
 	if e.running {
 		if d := e.tcb.Deadline(); d != 0 && d <= e.lock.now {
+			before := e.tcb.Retries()
 			e.tcb.Advance(e.lock.now)
+			if n := e.tcb.Retries(); n > before && n >= suspectRetries && e.route != nil {
+				e.route.Suspect(w) // the neighbour may have gone (BEHAVIOUR E4)
+			}
 		}
 		e.transmit(w)
 		if ev := e.tcb.TakeEvents(); ev != 0 {
@@ -65,6 +69,9 @@ func (e *Endpoint) react(w *stack.Work, ev tcb.Events) {
 		}
 		w.Wake(e.proto.stack, &e.waiters, wake)
 	}
+	if ev&tcb.EventConnected != 0 {
+		e.established = true
+	}
 	switch {
 	case ev&tcb.EventClosed != 0:
 		e.detach()
@@ -86,10 +93,25 @@ func (e *Endpoint) detach() {
 		e.proto.orphans.Add(-1)
 	}
 	e.retryAt = 0
-	if e.tcb.Err() != tcpip.OK && e.phase == phaseConnected {
+	e.stopTimer()
+	switch {
+	case e.tcb.Err() == tcpip.OK:
+	case e.established:
 		e.proto.counters.Tcp.EstabResets.Inc()
+	default:
+		e.proto.counters.Tcp.AttemptFails.Inc()
 	}
 	e.countConnection()
+}
+
+// stopTimer stops the timer, unless it is firing: then it will come by.
+func (e *Endpoint) stopTimer() {
+	if e.timer != nil && e.armed != 0 && e.timer.Stop() {
+		e.armed = 0
+	}
+	if e.armed == 0 {
+		e.timer = nil
+	}
 }
 
 // leaveStack takes a closed endpoint out of the stack once nothing of it is left below or in a timer.
@@ -101,13 +123,9 @@ func (e *Endpoint) leaveStack() {
 		e.proto.stack.Demux.Unbind(e.binding)
 		e.binding = nil
 	}
-	if e.timer != nil && e.armed != 0 && e.timer.Stop() {
-		e.armed = 0
+	if e.stopTimer(); e.armed != 0 {
+		return
 	}
-	if e.armed != 0 {
-		return // the timer is firing; it will come by
-	}
-	e.timer = nil
 	if e.below.Load() != 0 {
 		e.waitBelow.Store(true)
 		if e.below.Load() != 0 {
@@ -117,8 +135,8 @@ func (e *Endpoint) leaveStack() {
 	e.gone = true
 	e.route = nil
 	e.proto.stack.Unregister(e)
-	if e.done != nil {
-		close(e.done)
+	if e.seldom != nil && e.seldom.done != nil {
+		close(e.seldom.done)
 	}
 }
 
@@ -145,15 +163,18 @@ func (e *Endpoint) arm() {
 
 // transmit polls the machine until it is dry or enough is below.
 func (e *Endpoint) transmit(w *stack.Work) {
-	if e.retryAt != 0 {
-		if e.lock.now < e.retryAt && e.below.Load() != 0 {
-			return
-		}
-		e.retryAt = 0
+	if e.lock.now < e.retryAt {
+		return
 	}
+	e.retryAt = 0
+	if e.waitBelow.Load() {
+		e.waitBelow.Store(false)
+	}
+	// Before the first segment is built: what a new path changes must not come between it and Refused.
+	routed := e.route.Valid() && e.lock.now.Sub(e.pathAt) <= pathRefresh || e.reroute()
 	sc := e.proto.getScratch()
 	for e.poll(sc) {
-		if !e.send(w, sc) {
+		if !e.send(w, sc, routed) {
 			e.tcb.Refused(e.lock.now)
 			e.retryAt = e.lock.now.Add(refusedRetry)
 			e.waitBelow.Store(true)

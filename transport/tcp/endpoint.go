@@ -30,6 +30,8 @@ type Endpoint struct {
 	gone    bool // has left the stack
 	noRead  bool // ShutdownRead
 
+	established bool // the handshake was completed
+
 	err     tcpip.Error // pending, for SO_ERROR and the next call
 	tcb     tcb.TCB
 	opts    *endpointOptions // never changed, but replaced
@@ -40,24 +42,38 @@ type Endpoint struct {
 	mtu     int  // of packets along route, bytes
 	df      bool // set Don't Fragment
 	binding *stack.Binding
-	reports []tcpip.ErrorReport // for IP_RECVERR
 
 	pathAt      tcpip.Time // when the path was last looked up
 	confirmedAt tcpip.Time // when the neighbour was last confirmed
 	retryAt     tcpip.Time // when to poll again after a refusal; zero: not
-	strays      stack.PacketList
 
-	timer tcpip.Timer
-	armed tcpip.Time // when the timer fires; zero: it is not set
-	done  chan struct{}
+	timer  tcpip.Timer
+	armed  tcpip.Time // when the timer fires; zero: it is not set
+	seldom *seldom
 
 	// Read and written without the lock.
 	below        atomic.Int64 // bytes in transmit queues
+	refused      atomic.Int64 // bytes that were refused, whose completion is still to be reported
 	waitBelow    atomic.Bool  // a completion is waited for
 	backlogLimit atomic.Int32 // slab bytes
 	ready        atomic.Uint32
 	listener     atomic.Pointer[listener]
 	waiters      waiter.Queue
+}
+
+// seldom is what few endpoints need; the others do without its bytes.
+type seldom struct {
+	reports []tcpip.ErrorReport // for IP_RECVERR, oldest first
+	done    chan struct{}       // closed when the endpoint has left the stack; nil if nobody waits
+	strays  stack.PacketList    // for the demux, once the lock is given up
+}
+
+// rarely returns e.seldom, made on first use.
+func (e *Endpoint) rarely() *seldom {
+	if e.seldom == nil {
+		e.seldom = new(seldom)
+	}
+	return e.seldom
 }
 
 // phase is how far a socket has come, as connect(2) sees it.
@@ -171,6 +187,10 @@ func (e *Endpoint) shutdown(d tcpip.Shutdown) tcpip.Error {
 	if !e.running {
 		return tcpip.ErrNotConnected
 	}
+	if e.tcb.State() == tcb.StateSynSent { // either direction calls the attempt off
+		e.phase = phaseUnconnected
+		return e.tcb.Shutdown(e.lock.now, tcpip.ShutdownWrite)
+	}
 	if d&tcpip.ShutdownRead != 0 {
 		e.noRead = true
 	}
@@ -209,7 +229,9 @@ func (e *Endpoint) close(w *stack.Work) []*Endpoint {
 	if e.opened {
 		e.tcb.Close(e.lock.now)
 	}
-	e.reports = nil
+	if e.seldom != nil {
+		e.seldom.reports = nil
+	}
 	w.Wake(e.proto.stack, &e.waiters, waiter.All)
 	return queue
 }
@@ -246,10 +268,13 @@ func abandonAll(w *stack.Work, queue []*Endpoint) {
 func (e *Endpoint) Wait(ctx context.Context) error {
 	w := e.begin()
 	gone := e.gone
-	if !gone && e.done == nil {
-		e.done = make(chan struct{})
+	var done chan struct{}
+	if !gone {
+		if done = e.rarely().done; done == nil {
+			done = make(chan struct{})
+			e.seldom.done = done
+		}
 	}
-	done := e.done
 	e.end(w)
 	if gone {
 		return nil

@@ -178,8 +178,8 @@ func (r *halfOpen) reply(w *stack.Work, sc *scratch) {
 	t.reply(w, r.route, r.id, sc, &r.opts.sock)
 }
 
-// DeliverError takes an ICMP error about our SYN-ACK: if its sequence is right and it is no "too big",
-// the connection will not come about.
+// DeliverError takes an ICMP error about our SYN-ACK: if its sequence is right and the peer cannot be
+// reached, the connection will not come about.
 func (r *halfOpen) DeliverError(_ *stack.Work, e *stack.ICMPError) {
 	t := r.listener.proto
 	r.mu.Lock()
@@ -189,11 +189,24 @@ func (r *halfOpen) DeliverError(_ *stack.Work, e *stack.ICMPError) {
 		t.counters.Drops[tcpip.DropICMPNoFlow].Inc()
 	case uint32(quotedSeq(e)) != r.request.ISS():
 		t.counters.Drops[tcpip.DropICMPSequence].Inc()
-	case e.Kind != stack.ICMPTooBig && e.Hard:
+	case endsRequest(e):
 		t.counters.TcpExt.ListenDrops.Inc()
 		t.counters.Tcp.AttemptFails.Inc()
 		r.forget()
 	}
+}
+
+// endsRequest reports whether Linux forgets a half-open connection for such an error: on IPv4 where the way
+// ends, but not where the host itself refuses.
+func endsRequest(e *stack.ICMPError) bool {
+	if e.Remote.Addr().Is6() {
+		return e.Hard
+	}
+	switch e.Kind {
+	case stack.ICMPNetUnreachable, stack.ICMPHostUnreachable, stack.ICMPHopLimit, stack.ICMPParameter:
+		return true
+	}
+	return false
 }
 
 // expire runs r's deadline.

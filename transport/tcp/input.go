@@ -116,8 +116,8 @@ func releasePieces(pieces []slab.Piece) {
 
 // receive feeds a segment to the machine. The lock is held.
 func (e *Endpoint) receive(w *stack.Work, p *stack.Packet) {
-	if !e.running || !e.entered {
-		e.strays.Push(p)
+	if st := e.tcb.State(); !e.running || !e.entered || st == tcb.StateClosed || st == tcb.StateTimeWait {
+		e.rarely().strays.Push(p) // settle will have taken e out of the demux before they go back there
 		return
 	}
 	if e.opts.sock.MinTTL > 0 && p.TTL < e.opts.sock.MinTTL {
@@ -127,6 +127,7 @@ func (e *Endpoint) receive(w *stack.Work, p *stack.Packet) {
 	var s tcb.Segment
 	decode(p, &s)
 	lacksTimestamp := !s.Options.HasTimestamp
+	una := e.tcb.Una()
 	d := e.tcb.Segment(e.lock.now, &s)
 	if d != tcpip.DropNone {
 		e.proto.countDrop(d)
@@ -136,7 +137,8 @@ func (e *Endpoint) receive(w *stack.Work, p *stack.Packet) {
 	if lacksTimestamp && e.tcb.Timestamps() {
 		e.proto.counters.TcpExt.TCPNoTimestamp.Inc()
 	}
-	if e.lock.now.Sub(e.confirmedAt) > confirmInterval && e.route != nil {
+	// Only what is newly acknowledged proves that our segments arrive (RFC 4861 §7.3.1; BEHAVIOUR E4).
+	if e.tcb.Una() != una && e.lock.now.Sub(e.confirmedAt) > confirmInterval && e.route != nil {
 		e.confirmedAt = e.lock.now
 		e.route.Confirm()
 	}
@@ -226,10 +228,11 @@ func (e *Endpoint) icmpError(i *stack.ICMPError) tcpip.Drop {
 		e.reroute()
 	}
 	if e.reportsErrors() {
-		if len(e.reports) == errorQueueMax {
-			e.reports = append(e.reports[:0], e.reports[1:]...)
+		q := &e.rarely().reports
+		if len(*q) == errorQueueMax {
+			*q = append((*q)[:0], (*q)[1:]...)
 		}
-		e.reports = append(e.reports, tcpip.ErrorReport{
+		*q = append(*q, tcpip.ErrorReport{
 			Err: err, Origin: i.Origin, Type: i.Type, Code: i.Code, Info: uint32(mtu), Offender: i.Offender,
 		})
 	}

@@ -57,6 +57,9 @@ const (
 	// machine (RFC 4861 §7.3.1), whose own unit is seconds.
 	confirmInterval = time.Second
 
+	// suspectRetries is after how many timeouts in a row the neighbour is probed: one is an everyday loss.
+	suspectRetries = 2
+
 	// minPathMTU4 and minPathMTU6 are the least MTUs, bytes, that an ICMP error is believed to mean
 	// (net.ipv4.route.min_pmtu; RFC 8200 §5).
 	minPathMTU4 = 552

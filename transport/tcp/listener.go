@@ -97,11 +97,17 @@ func (e *Endpoint) unlisten() []*Endpoint {
 
 // Accept returns the oldest connection that waits.
 //
-// Errors: ErrWouldBlock if there is none, ErrInvalid if the endpoint does not listen.
+// Errors: ErrWouldBlock if there is none, ErrInvalid if the endpoint does not listen, ErrClosed after Close.
 func (e *Endpoint) Accept() (tcpip.Endpoint, error) {
 	l := e.listener.Load()
 	if l == nil {
-		return nil, tcpip.ErrInvalid
+		w := e.begin()
+		err := tcpip.ErrInvalid
+		if e.closed {
+			err = tcpip.ErrClosed
+		}
+		e.end(w)
+		return nil, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -271,7 +277,6 @@ func (l *listener) establish(w *stack.Work, q *tcb.Request, s *tcb.Segment, b *b
 	e.setRoute(b.route)
 	d = q.Establish(e.lock.now, s, &e.tcb, &e.opts.conf.Conf)
 	e.opened, e.running = true, true
-	e.setBacklogLimit()
 	if b.replaces != nil {
 		b.replaces.leave()
 		e.entered = t.stack.Demux.Replace(b.id, b.replaces, e)

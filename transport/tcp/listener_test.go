@@ -101,8 +101,9 @@ func TestBadCookie(t *testing.T) {
 	require.Equal(t, header.RST, x.only().h.Flags)
 	require.EqualValues(t, 1, x.s.Counters().Drops[tcpip.DropBadCookie].Value())
 	x.clock.Advance(5 * time.Minute)
-	x.send(1000, header.ACK, x.seq, x.ack, noOpt, "") // too late
+	x.send(1000, header.ACK, x.seq, x.ack, noOpt, "") // too late: none are in use any more
 	require.Equal(t, header.RST, x.only().h.Flags)
+	require.EqualValues(t, 2, x.s.Counters().Drops[tcpip.DropBadAck].Value())
 	_, err := l.Accept()
 	require.ErrorIs(t, err, tcpip.ErrWouldBlock)
 }

@@ -107,7 +107,17 @@ func (e *Endpoint) Deliver(w *stack.Work, p *stack.Packet) {
 
 // Completed takes note that packets of e have left their transmit queue. No lock is held.
 func (e *Endpoint) Completed(w *stack.Work, charge int) {
-	e.below.Add(int64(-charge))
+	left := int64(charge)
+	for refused := e.refused.Load(); refused != 0; refused = e.refused.Load() {
+		if n := min(refused, left); e.refused.CompareAndSwap(refused, refused-n) {
+			left -= n
+			break
+		}
+	}
+	if left == 0 {
+		return
+	}
+	e.below.Add(-left)
 	if e.waitBelow.Load() {
 		e.wakeUp(w, markPoll)
 	}
@@ -145,8 +155,10 @@ func (e *Endpoint) unlock(w *stack.Work) {
 	var strays stack.PacketList
 	for {
 		e.settle(w)
-		for p := e.strays.Pop(); p != nil; p = e.strays.Pop() {
-			strays.Push(p)
+		if e.seldom != nil {
+			for p := e.seldom.strays.Pop(); p != nil; p = e.seldom.strays.Pop() {
+				strays.Push(p)
+			}
 		}
 		backlog, m, left := e.lock.leave()
 		if left {
@@ -155,6 +167,9 @@ func (e *Endpoint) unlock(w *stack.Work) {
 		e.lock.now = max(e.lock.now, e.proto.stack.Now())
 		if m&markTimer != 0 {
 			e.armed = 0
+		}
+		if m&markPoll != 0 {
+			e.retryAt = 0
 		}
 		for p := backlog.Pop(); p != nil; p = backlog.Pop() {
 			e.receive(w, p)

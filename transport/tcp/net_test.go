@@ -1,24 +1,20 @@
 package tcp
 
 import (
-	"bytes"
 	"context"
 	"net/netip"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed963a8790/netstack/header"
 	"github.com/seed963a8790/netstack/internal/seq"
-	"github.com/seed963a8790/netstack/internal/tcb"
 	"github.com/seed963a8790/netstack/link/loopback"
 	"github.com/seed963a8790/netstack/link/pipe"
 	"github.com/seed963a8790/netstack/network/ipv4"
 	"github.com/seed963a8790/netstack/network/ipv6"
 	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
-	"github.com/seed963a8790/netstack/waiter"
 )
 
 // The addresses of the two hosts, by family.
@@ -324,10 +320,3 @@ func (x *wire) syn(sport uint16) traced {
 	x.ecr = v.o.TSVal
 	return v
 }
-
-var (
-	_ = bytes.Equal
-	_ = time.Second
-	_ tcb.State
-	_ = waiter.Readable
-)

@@ -9,24 +9,25 @@ import (
 	"github.com/seed963a8790/netstack/tcpip"
 )
 
-// send puts the segment sc.out on its way and reports false if it was refused for the moment. A segment
-// that finds no route is sent as far as the machine is concerned: it will be sent again.
-func (e *Endpoint) send(w *stack.Work, sc *scratch) bool {
+// send puts the segment sc.out on its way and reports false if it was refused for the moment. Without a
+// route it counts as sent: it will be sent again.
+func (e *Endpoint) send(w *stack.Work, sc *scratch, routed bool) bool {
 	out := &sc.out
 	t := e.proto
 	if out.Challenge && !t.challenges.allow(e.lock.now) {
 		releaseData(out)
 		return true
 	}
-	if (!e.route.Valid() || e.lock.now.Sub(e.pathAt) > pathRefresh) && !e.reroute() {
+	if !routed {
 		releaseData(out)
 		t.counters.Ip.OutNoRoutes.Inc()
 		return true
 	}
 	p := t.build(out, e.id)
 	p.Hash = e.hash
+	charge := 0
 	if out.Len > 0 {
-		charge := p.Len()
+		charge = p.Len()
 		e.below.Add(int64(charge))
 		p.SetOwner(e, charge)
 	}
@@ -42,6 +43,9 @@ func (e *Endpoint) send(w *stack.Work, sc *scratch) bool {
 	t.count(out)
 	switch err := e.route.Net.Send(w, e.route, p, o); err {
 	case tcpip.ErrNoBuffers, tcpip.ErrNoMemory:
+		// Its completion will be reported, too, but makes no room.
+		e.below.Add(int64(-charge))
+		e.refused.Add(int64(charge))
 		return false
 	case tcpip.ErrMessageSize: // the path has become narrower since it was looked up
 		e.reroute()
@@ -100,12 +104,14 @@ func (t *Protocol) count(out *tcb.Out) {
 		segs = uint64((out.Len + out.SegSize - 1) / out.SegSize)
 	}
 	c := t.counters
+	if out.Retransmit { // not among OutSegs, says RFC 4022
+		c.Tcp.RetransSegs.Add(segs)
+		return
+	}
 	c.Tcp.OutSegs.Add(segs)
 	switch {
 	case out.Flags&header.RST != 0:
 		c.Tcp.OutRsts.Inc()
-	case out.Retransmit:
-		c.Tcp.RetransSegs.Add(segs)
 	case out.Challenge:
 		c.TcpExt.TCPChallengeACK.Inc()
 	}

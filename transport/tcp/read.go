@@ -62,16 +62,19 @@ func (e *Endpoint) readUrgent(b []byte) (r tcpip.Received, err tcpip.Error) {
 
 // readReport takes the oldest entry of the error queue.
 func (e *Endpoint) readReport() (r tcpip.Received, err tcpip.Error) {
-	if len(e.reports) == 0 {
+	if !e.hasReports() {
 		return r, tcpip.ErrWouldBlock
 	}
+	q := &e.seldom.reports
 	r.Control.Has = tcpip.HasError
-	r.Control.Err = e.reports[0]
-	if e.reports = e.reports[1:]; len(e.reports) == 0 {
-		e.reports = nil
+	r.Control.Err = (*q)[0]
+	if *q = (*q)[1:]; len(*q) == 0 {
+		*q = nil
 	}
 	return r, tcpip.OK
 }
+
+func (e *Endpoint) hasReports() bool { return e.seldom != nil && len(e.seldom.reports) > 0 }
 
 // AtMark reports whether the next byte to read is the one at the urgent mark (SIOCATMARK).
 func (e *Endpoint) AtMark() bool {

@@ -20,7 +20,7 @@ func (e *Endpoint) Readiness(mask waiter.Events) waiter.Events {
 
 // readiness computes what Readiness shows. The lock is held.
 func (e *Endpoint) readiness() (ev waiter.Events) {
-	if e.err != tcpip.OK || len(e.reports) > 0 {
+	if e.err != tcpip.OK || e.hasReports() {
 		ev |= waiter.Error
 	}
 	if !e.opened {

@@ -51,6 +51,29 @@ func TestBacklog(t *testing.T) {
 	x.drain()
 }
 
+// What gathered for an endpoint that meanwhile ended goes back to the demux: here a SYN reaches the
+// listener, and after it an ACK to nobody gets its RST.
+func TestStrays(t *testing.T) {
+	x := newWire(t, Options{})
+	l := listenOn(t, x.s, 0, 80, 4)
+	x.syn(1000)
+	x.send(1000, header.ACK, x.seq, x.ack, x.tsOpt(), "")
+	e := accept(t, l)
+	w := e.begin()
+	x.send(1000, header.RST, x.seq, 0, noOpt, "")
+	x.send(1000, header.SYN, 9000, 0, x.synOpt(), "")
+	x.send(1000, header.ACK, 9001, 1, noOpt, "")
+	x.none()
+	e.end(w)
+	require.Equal(t, StateClosed, e.State())
+	sent := x.drain()
+	require.Len(t, sent, 2)
+	require.Equal(t, header.SYN|header.ACK, sent[0].h.Flags)
+	require.EqualValues(t, 9001, sent[0].h.Ack)
+	require.Equal(t, header.RST, sent[1].h.Flags)
+	require.Equal(t, 1, protocolOf(x.s).halfOpen.len())
+}
+
 // A timer that finds the lock held leaves a mark, which the holder honours.
 func TestTimerMark(t *testing.T) {
 	h := newHosts(t, Options{}, Options{})
@@ -183,6 +206,58 @@ func TestICMP(t *testing.T) {
 	x.drain()
 }
 
+// An error about a SYN-ACK ends the attempt if its sequence is right and the way ends there.
+func TestICMPHalfOpen(t *testing.T) {
+	x := newWire(t, Options{})
+	listenOn(t, x.s, 0, 80, 4)
+	x.syn(1000)
+	report := func(kind stack.ICMPErrorKind, at uint32) int {
+		quoted := make([]byte, 8)
+		binary.BigEndian.PutUint32(quoted[4:], at)
+		w := x.s.Begin()
+		x.s.DeliverError(w, &stack.ICMPError{
+			Kind: kind, Err: tcpip.ErrHostUnreachable, Proto: header.ProtocolTCP,
+			Local: netip.AddrPortFrom(addrA[0], 80), Remote: netip.AddrPortFrom(addrB[0], 1000), Quoted: quoted,
+		})
+		w.End()
+		return protocolOf(x.s).halfOpen.len()
+	}
+	require.Equal(t, 1, report(stack.ICMPHostUnreachable, uint32(x.ack)+1))
+	require.Equal(t, 1, report(stack.ICMPPortUnreachable, uint32(x.ack)-1))
+	require.Equal(t, 0, report(stack.ICMPHostUnreachable, uint32(x.ack)-1))
+}
+
+// IP_RECVERR: what ICMP says of a living connection is pending and in the error queue; without it the
+// connection goes on undisturbed.
+func TestReceiveError(t *testing.T) {
+	for on := range 2 {
+		h := newHosts(t, Options{}, Options{})
+		c, _, _ := h.connected(0)
+		require.NoError(t, c.SetOption(tcpip.IP_RECVERR, on))
+		h.lose = func(traced) bool { return true }
+		write(t, c, "x")
+		quoted := make([]byte, 8)
+		binary.BigEndian.PutUint32(quoted[4:], uint32(h.trace[len(h.trace)-1].h.Seq))
+		w := h.a.Begin()
+		h.a.DeliverError(w, &stack.ICMPError{
+			Kind: stack.ICMPHostUnreachable, Err: tcpip.ErrHostUnreachable, Origin: tcpip.OriginICMP, Type: 3, Code: 1,
+			Offender: addrB[0], Proto: header.ProtocolTCP, Local: c.LocalAddress().AddrPort(), Remote: c.RemoteAddress().AddrPort(), Quoted: quoted,
+		})
+		w.End()
+		require.Equal(t, on == 1, c.Readiness(0)&waiter.Error != 0)
+		r, err := c.Read(nil, tcpip.ReadOptions{Flags: tcpip.ReadError})
+		if on == 0 {
+			require.ErrorIs(t, err, tcpip.ErrWouldBlock)
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, tcpip.ErrorReport{Err: tcpip.ErrHostUnreachable, Origin: tcpip.OriginICMP, Type: 3, Code: 1, Offender: addrB[0]}, r.Control.Err)
+		require.ErrorIs(t, c.LastError(), tcpip.ErrHostUnreachable)
+		require.Zero(t, c.Readiness(0))
+		require.Equal(t, StateEstablished, c.State())
+	}
+}
+
 // IP_MTU_DISCOVER's modes that ignore ICMP do so, and only WANT, DO and PROBE set DF.
 func TestPathMTUModes(t *testing.T) {
 	for mode := tcpip.PMTUDont; mode <= tcpip.PMTUOmit; mode++ {
@@ -213,6 +288,10 @@ func TestChallengeBudget(t *testing.T) {
 	}
 	for i := range 100 {
 		x.send(uint16(1000+i), header.RST, x.seq+1, 0, x.tsOpt(), "")
+		x.send(uint16(2000+i), header.SYN, 5000, 0, x.synOpt(), "")
+		x.tap.sent[len(x.tap.sent)-1].Release()
+		x.tap.sent = x.tap.sent[:len(x.tap.sent)-1]
+		x.send(uint16(2000+i), header.FIN, 4000000, 0, x.tsOpt(), "") // far outside of the window
 	}
 	n := len(x.drain())
 	require.GreaterOrEqual(t, n, 5)
@@ -267,12 +346,13 @@ func TestBadSegments(t *testing.T) {
 
 // What a connection holds stays within twice its limits, however small the segments are.
 func TestMemoryBound(t *testing.T) {
+	const limit = 20000
 	for _, size := range []int{1, 10, 100, 500, 1448, 5000, 65000} {
 		h := newHosts(t, Options{}, Options{})
 		c, s, _ := h.connected(0)
 		require.NoError(t, c.SetOption(TCP_NODELAY, 1))
-		require.NoError(t, s.SetOption(tcpip.SO_RCVBUF, 50000))
-		require.NoError(t, c.SetOption(tcpip.SO_SNDBUF, 50000))
+		require.NoError(t, s.SetOption(tcpip.SO_RCVBUF, limit/2))
+		require.NoError(t, c.SetOption(tcpip.SO_SNDBUF, limit/2))
 		b := make([]byte, size)
 		for range 400000 / size {
 			if _, err := c.Write(b, tcpip.WriteOptions{}); err != nil {
@@ -280,9 +360,9 @@ func TestMemoryBound(t *testing.T) {
 			}
 		}
 		h.clock.Advance(2 * time.Second)
-		require.LessOrEqual(t, c.Info().SendBufferUsed, 2*100000, "sender, writes of %d", size)
-		require.LessOrEqual(t, s.Info().ReceiveBufferUsed, 2*100000, "receiver, writes of %d", size)
-		require.LessOrEqual(t, h.a.Slabs.Live()+h.b.Slabs.Live(), int64(4*100000), "both, writes of %d", size)
+		require.LessOrEqual(t, c.Info().SendBufferUsed, 2*limit, "sender, writes of %d", size)
+		require.LessOrEqual(t, s.Info().ReceiveBufferUsed, 2*limit, "receiver, writes of %d", size)
+		require.LessOrEqual(t, h.a.Slabs.Live()+h.b.Slabs.Live(), int64(4*limit), "both, writes of %d", size)
 		h.close()
 	}
 }

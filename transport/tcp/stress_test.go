@@ -10,7 +10,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/seed963a8790/netstack/internal/tcb"
 	"github.com/seed963a8790/netstack/link/pipe"
 	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
@@ -283,5 +282,3 @@ func TestLockStress(t *testing.T) {
 		require.Equal(t, each, n, "sender %d", i)
 	}
 }
-
-var _ tcb.State
