@@ -3,7 +3,6 @@ module github.com/seed963a8790/netstack
 go 1.26.0
 
 require (
-	github.com/google/btree v1.1.3
 	github.com/stretchr/testify v1.12.1
 	golang.org/x/sys v0.49.0
 )
