@@ -3,6 +3,7 @@ package simnet
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/netip"
 	"time"
@@ -25,6 +26,8 @@ type Scenario struct {
 	Conns   int
 	Orderly bool          // nobody closes midway: everything must arrive
 	Close   time.Duration // close the server's stack at this time; 0: not
+
+	Capture func(name string) io.Writer // see Net
 }
 
 // Draw makes a scenario from a seed.
@@ -95,6 +98,7 @@ var tuning = []struct {
 // Run plays a scenario and reports what broke.
 func (s Scenario) Run() (out Outcome, err error) {
 	n := New(s.Seed)
+	n.Capture = s.Capture
 	r := rand.New(rand.NewPCG(s.Seed, 0x72756e))
 	start := n.Clock.Now()
 	a, b := n.Host("a"), n.Host("b")

@@ -16,6 +16,7 @@ import (
 	"github.com/seed963a8790/netstack/link/fault"
 	"github.com/seed963a8790/netstack/link/loopback"
 	"github.com/seed963a8790/netstack/link/pipe"
+	"github.com/seed963a8790/netstack/link/sniffer"
 	"github.com/seed963a8790/netstack/network/arp"
 	"github.com/seed963a8790/netstack/network/ipv4"
 	"github.com/seed963a8790/netstack/network/ipv6"
@@ -30,8 +31,10 @@ import (
 type Net struct {
 	Clock *tcpip.ManualClock
 	Rand  *rand.Rand
-	hosts []*Host
-	wires int
+	// Capture, if set before Join, gives the writer of the capture of a NIC, by host and wire.
+	Capture func(name string) io.Writer
+	hosts   []*Host
+	wires   int
 }
 
 // New returns an empty network whose every draw comes from seed.
@@ -109,8 +112,11 @@ func (n *Net) Join(a, b *Host, w Wire) Joined {
 	for i, e := range ends {
 		four := netip.AddrFrom4([4]byte{10, byte(n.wires), 0, byte(i + 1)})
 		six := netip.AddrFrom16([16]byte{0xfd, 0, 0, byte(n.wires), 15: byte(i + 1)})
-		f := fault.New(e.link, fault.Options{Seed: n.Rand.Uint64(), Tx: w.Faults})
-		nic, err := e.host.AddNIC(f, stack.NICOptions{
+		var link stack.Link = fault.New(e.link, fault.Options{Seed: n.Rand.Uint64(), Tx: w.Faults})
+		if n.Capture != nil {
+			link = sniffer.New(link, n.Capture(fmt.Sprintf("%s-w%d", e.host.Name, n.wires)), sniffer.Options{})
+		}
+		nic, err := e.host.AddNIC(link, stack.NICOptions{
 			Name:      fmt.Sprintf("w%d", n.wires),
 			Addresses: []netip.Prefix{netip.PrefixFrom(four, 24), netip.PrefixFrom(six, 64)},
 		})
