@@ -55,16 +55,22 @@ func (q *reassembly) addPiece(from seq.Number, p slab.Piece) {
 		} else {
 			p = slab.Piece{}
 		}
-		cost := charge(front)
-		if front.Sole() { // nobody shares the slab: it is all ours to answer for
-			cost = front.Cost()
-		}
+		cost := chargeEarly(front)
 		q.cost += cost
 		q.parts.insert(i, chunk{front, from, int32(cost)})
 		from = gap
 		i++
 	}
 	p.Release()
+}
+
+// chargeEarly returns what a piece that waits behind a gap is charged: a slab that nobody shares is all ours to
+// answer for.
+func chargeEarly(p slab.Piece) int {
+	if p.Sole() {
+		return p.Cost()
+	}
+	return charge(p)
 }
 
 // find returns the index of the first part that ends after n.

@@ -65,7 +65,11 @@ func (t *TCB) receiveEarly(now tcpip.Time, s *Segment) tcpip.Drop {
 	if s.Len == 0 {
 		return tcpip.DropNone
 	}
-	if t.held()+chargeAll(s.Data) > t.tun.receiveLimit {
+	cost := 0
+	for _, p := range s.Data {
+		cost += chargeEarly(p)
+	}
+	if t.held()+cost > t.tun.receiveLimit {
 		return tcpip.DropOutOfOrder
 	}
 	t.ooo.add(s)
