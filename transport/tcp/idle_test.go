@@ -40,6 +40,6 @@ func TestIdleMemory(t *testing.T) {
 	per := (heap() - before) / (2 * n)
 	t.Logf("%d bytes per endpoint", per)
 	require.Less(t, per, int64(3000))
-	require.Equal(t, goroutines, runtime.NumGoroutine())
+	require.LessOrEqual(t, runtime.NumGoroutine(), goroutines) // one of an earlier test may have ended
 	require.Len(t, s.Endpoints(), 2*n+1)
 }
