@@ -55,6 +55,11 @@ func (n *NIC) Classify(dst netip.Addr) Destination {
 	return DestinationOther
 }
 
+// DirectedBroadcast reports whether a is the broadcast address of a network that one of the stack's NICs is in.
+func (s *Stack) DirectedBroadcast(a netip.Addr) bool {
+	return len(s.conf.Load().addresses.broadcasts[a]) > 0
+}
+
 // LocalFor returns the unicast address of ours that stands for dst, the destination of a packet that
 // arrived on n from src: dst itself if it is unicast, which on a promiscuous NIC need not be ours;
 // otherwise the address that n would answer src from. It is zero if the stack has no address of the family.

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"context"
 	"slices"
 	"sync/atomic"
 )
@@ -39,14 +40,26 @@ func (s *Stack) invalidate() {
 	_ = s.change(func(*config) error { return nil })
 }
 
-// forget takes the NIC, its addresses and its routes out of the configuration.
-func (n *NIC) forget() {
+// forget takes the NIC, its addresses and its routes out of the configuration. wait says that Wait is to
+// wait for its link. Of the links that were removed before, those that have ended are forgotten, too.
+func (n *NIC) forget(wait bool) {
 	s := n.stack
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	var ended []*NIC
+	for _, m := range s.removedNICs() {
+		if m.link.Wait(over) == nil {
+			ended = append(ended, m)
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_ = s.change(func(c *config) error {
 		c.nics = slices.DeleteFunc(c.nics, func(m *NIC) bool { return m == n })
-		c.removed = append(c.removed, n)
+		c.removed = slices.DeleteFunc(c.removed, func(m *NIC) bool { return slices.Contains(ended, m) })
+		if wait {
+			c.removed = append(c.removed, n)
+		}
 		c.addresses.forget(n)
 		c.routes.forget(n)
 		return nil

@@ -51,14 +51,15 @@ type Counters struct {
 		InSegs, OutSegs, RetransSegs, InErrs, OutRsts, InCsumErrors Counter
 	}
 	TcpExt struct {
-		SyncookiesSent, SyncookiesRecv, SyncookiesFailed, ListenOverflows, ListenDrops, EmbryonicRsts  Counter
-		TW, PAWSEstab, PAWSActive, DelayedACKs, TCPTimeouts, TCPChallengeACK, TCPSYNChallenge          Counter
-		TCPFastRetrans, TCPSlowStartRetrans, TCPSACKReneging, TCPSackRecovery, TCPRenoRecovery         Counter
-		TCPLossProbes, TCPKeepAlive, TCPBacklogDrop, TCPRcvQDrop, TCPOFODrop, TCPOFOQueue              Counter
-		TCPDSACKRecv, TCPDSACKOfoSent, TCPFullUndo, TCPAbortOnTimeout, TCPAbortOnClose, TCPAbortOnData Counter
-		TCPAbortOnLinger, TCPAbortOnMemory, TCPZeroWindowDrop, TCPReqQFullDoCookies, TCPReqQFullDrop   Counter
-		TCPFromZeroWindowAdv, TCPToZeroWindowAdv, TCPWantZeroWindowAdv, TCPWinProbe, TCPRcvCoalesce    Counter
-		TCPNoTimestamp                                                                                 Counter // segments that lacked a negotiated timestamp (not in Linux)
+		SyncookiesSent, SyncookiesRecv, SyncookiesFailed, ListenOverflows, ListenDrops, EmbryonicRsts Counter
+		TW, PAWSEstab, DelayedACKs, TCPTimeouts, TCPChallengeACK, TCPSYNChallenge                     Counter
+		TCPFastRetrans, TCPSlowStartRetrans, TCPSACKReneging, TCPSackRecovery, TCPRenoRecovery        Counter
+		TCPKeepAlive, TCPBacklogDrop, TCPRcvQDrop, TCPOFODrop, TCPOFOQueue                            Counter
+		TCPDSACKRecv, TCPDSACKOldSent, TCPDSACKOfoSent                                                Counter
+		TCPAbortOnTimeout, TCPAbortOnClose, TCPAbortOnData                                            Counter
+		TCPAbortOnLinger, TCPAbortOnMemory, TCPZeroWindowDrop, TCPReqQFullDoCookies, TCPReqQFullDrop  Counter
+		TCPFromZeroWindowAdv, TCPToZeroWindowAdv, TCPWinProbe                                         Counter
+		TCPNoTimestamp                                                                                Counter // segments that lacked a negotiated timestamp (not in Linux)
 	}
 	Udp struct {
 		InDatagrams, NoPorts, InErrors, OutDatagrams, RcvbufErrors, SndbufErrors, InCsumErrors Counter

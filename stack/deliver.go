@@ -72,8 +72,13 @@ func (r *receiver) LinkChanged(w *Work) {
 		w = r.stack.Begin()
 		defer w.End()
 	}
-	info := r.link.Info()
-	r.info.Store(&info)
+	for info := r.link.Info(); ; {
+		stored := info
+		r.info.Store(&stored)
+		if info = r.link.Info(); info == stored { // or a later call's might be overwritten
+			break
+		}
+	}
 	(*NIC)(r).changed(w)
 }
 

@@ -110,8 +110,7 @@ func (p *Packet) cut(s *Headers, checksums Offload, dst []*Packet) ([]*Packet, t
 		return dst, tcpip.DropHeaderChain
 	}
 	all := p.Len() - s.Payload
-	p.SplitFront(s.Payload)
-	if p.dataLen != all { // what was behind the headers could not be moved
+	if !p.SplitFront(s.Payload) {
 		return dst, tcpip.DropNoMemory
 	}
 	size := int(p.SegSize)

@@ -151,8 +151,7 @@ func (m *merger) add(p *Packet) bool {
 		return false
 	}
 	if g != nil {
-		if g.takes(p, &h) {
-			g.join(p, &h)
+		if g.takes(p, &h) && g.join(p, &h) {
 			return true
 		}
 		g.end()
@@ -232,12 +231,11 @@ func (g *merging) follows(h *segmentHeader) bool {
 	return id == g.id+1
 }
 
-// join appends p's payload, which g takes.
-func (g *merging) join(p *Packet, h *segmentHeader) {
-	if g.segs == 1 {
-		g.p.SplitFront(g.seg.hdr)
+// join appends p's payload, which g takes. It reports false, and takes nothing, if memory is short.
+func (g *merging) join(p *Packet, h *segmentHeader) bool {
+	if g.segs == 1 && !g.p.SplitFront(g.seg.hdr) || !p.SplitFront(h.hdr) {
+		return false
 	}
-	p.SplitFront(h.hdr)
 	for i := range p.data {
 		g.p.appendJoined(p.data[i])
 		p.data[i] = slab.Piece{}
@@ -251,6 +249,7 @@ func (g *merging) join(p *Packet, h *segmentHeader) {
 	if g.push || h.data < g.size {
 		g.end()
 	}
+	return true
 }
 
 // end makes what was joined into a super-segment and frees the place.

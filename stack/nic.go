@@ -92,6 +92,9 @@ func (s *Stack) AddNIC(link Link, o NICOptions) (*NIC, error) {
 
 	s.mu.Lock()
 	err := s.change(func(c *config) error {
+		if s.closed.Load() {
+			return tcpip.ErrClosed
+		}
 		n.id = o.ID
 		if n.id == 0 {
 			n.id = 1
@@ -122,8 +125,13 @@ func (s *Stack) AddNIC(link Link, o NICOptions) (*NIC, error) {
 		return nil, err
 	}
 	if err := link.Attach((*receiver)(n)); err != nil {
-		n.forget()
+		n.removed.Store(true)
+		n.forget(false)
 		return nil, err
+	}
+	if n.removed.Load() { // by Close, meanwhile
+		link.Close()
+		return nil, tcpip.ErrClosed
 	}
 	for _, a := range o.Addresses {
 		if err := n.AddAddress(a); err != nil {
@@ -270,8 +278,11 @@ func (n *NIC) remove(w *Work) {
 		return
 	}
 	n.up.Store(false)
-	n.forget()
+	n.forget(true)
 	n.changed(w)
+	for _, q := range n.queues {
+		q.close(w, tcpip.DropLinkDown)
+	}
 	n.link.Close()
 }
 

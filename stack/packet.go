@@ -237,7 +237,7 @@ func (p *Packet) refront(n int) {
 	}
 	net, trans := p.net-p.off, p.trans-p.off
 	from := p.buf[p.off : p.off+keep]
-	p.SplitFront(keep)
+	p.SplitFront(keep) // of a slab: takes no memory
 	p.off = frontRoom - keep
 	copy(p.inline[p.off:], from)
 	p.buf, p.end = p.inline[:], frontRoom
@@ -254,18 +254,22 @@ func (p *Packet) TrimFront(n int) {
 }
 
 // SplitFront leaves n bytes in the front, n <= len(Front), and makes the rest of it the beginning of
-// the payload.
-func (p *Packet) SplitFront(n int) {
+// the payload. It reports false, and changes nothing, if that takes memory and memory is short, which can
+// only be if the front was never in a slab.
+func (p *Packet) SplitFront(n int) bool {
 	rest := p.end - p.off - n
 	switch {
 	case rest < 0:
 		panic("stack: SplitFront beyond the front")
 	case rest == 0:
-		return
+		return true
 	}
 	var piece slab.Piece
 	if p.store.IsZero() { // inline: a few bytes behind a header that was pulled too far
-		piece, _ = p.stack.Slabs.Copy(p.buf[p.end-rest : p.end])
+		var ok bool
+		if piece, ok = p.stack.Slabs.Copy(p.buf[p.end-rest : p.end]); !ok {
+			return false
+		}
 	} else {
 		at := p.end - rest - p.store.Headroom()
 		piece = p.store.Slice(at, at+rest)
@@ -275,6 +279,7 @@ func (p *Packet) SplitFront(n int) {
 	copy(p.data[1:], p.data)
 	p.data[0] = piece
 	p.dataLen += piece.Len()
+	return true
 }
 
 // Pull makes the front at least n bytes long by moving payload into it. It reports false, and changes

@@ -169,7 +169,10 @@ func (s *Stack) LivePackets() int64 { return s.livePackets.Load() }
 // Close resets all connections, detaches and closes all links and frees everything. It does not wait
 // and may be called more than once; Wait waits.
 func (s *Stack) Close() {
-	if s.closed.Swap(true) {
+	s.mu.Lock() // a NIC that is being added is there by now, or will not be
+	before := s.closed.Swap(true)
+	s.mu.Unlock()
+	if before {
 		return
 	}
 	w := s.Begin()

@@ -15,6 +15,7 @@ type txQueue struct {
 	mu      sync.Mutex // a leaf; guards all below
 	state   txState
 	ready   bool // TxReady came while the queue was running
+	closed  bool // the NIC was removed; nothing will start a stopped queue any more
 	packets packetList
 	bytes   int
 	timer   tcpip.Timer // runs the continuation; made on first use
@@ -29,10 +30,16 @@ const (
 	txStopped                  // the link has to call TxReady first
 )
 
-// enqueue takes p if there is room and reports whether it did. What it does not take stays the caller's.
+// enqueue takes p if there is room and reports whether it did. What it does not take stays the caller's. A
+// closed queue drops p.
 func (q *txQueue) enqueue(w *Work, p *Packet) bool {
 	n := p.Len()
 	q.mu.Lock()
+	if q.closed {
+		q.mu.Unlock()
+		w.Drop(p, tcpip.DropLinkDown)
+		return true
+	}
 	if q.packets.n >= txQueuePackets || q.bytes+n > txQueueBytes {
 		q.mu.Unlock()
 		return false
@@ -72,6 +79,15 @@ func (q *txQueue) run(w *Work) (again bool) {
 	rest := q.nic.transmit(w, q.index, batch)
 
 	q.mu.Lock()
+	if q.closed {
+		q.state = txIdle
+		q.mu.Unlock()
+		for _, p := range rest {
+			w.Drop(p, tcpip.DropLinkDown)
+		}
+		clear(batch)
+		return false
+	}
 	for i := len(rest) - 1; i >= 0; i-- {
 		q.packets.pushFront(rest[i])
 		q.bytes += rest[i].Len()
@@ -129,11 +145,20 @@ func (q *txQueue) drain(w *Work, why tcpip.Drop) {
 	q.mu.Lock()
 	list := q.packets
 	q.packets, q.bytes = packetList{}, 0
-	if q.timer != nil {
+	if q.state == txScheduled {
 		q.timer.Stop()
+		q.state = txIdle // or schedule would rely on the continuation
 	}
 	q.mu.Unlock()
 	for p := list.pop(); p != nil; p = list.pop() {
 		w.Drop(p, why)
 	}
+}
+
+// close drops everything that is queued, and what comes.
+func (q *txQueue) close(w *Work, why tcpip.Drop) {
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+	q.drain(w, why)
 }

@@ -82,15 +82,22 @@ const (
 	KindAny      = KindIP | KindPacket
 )
 
+// Range is the numbers from Min to Max, both inclusive.
+type Range struct{ Min, Max int }
+
+// Has reports whether v is one of them.
+func (r Range) Has(v int) bool { return r.Min <= v && v <= r.Max }
+
 // OptionRow declares one option whose value is an int kept in a configuration C. Everything else that
 // is known of options (the typed API, the Linux ABI, the reference page, the round-trip tests) is
 // a loop over rows.
 type OptionRow[C any] struct {
 	ID       OptionID
 	Name     string
-	Unit     string // of the value: "bool", "bytes", "s", ...; empty for a plain number
-	Min, Max int    // inclusive; beyond them Set is refused with ErrInvalid
-	Default  int    // what Get returns on a new endpoint
+	Unit     string     // of the value: "bool", "bytes", "s", ...; empty for a plain number
+	Min, Max int        // inclusive; beyond them Set is refused with ErrInvalid
+	Except   Opt[Range] // numbers between them that are refused too
+	Default  int        // what Get returns on a new endpoint
 	On       EndpointKinds
 	Hint     bool // stored, and nothing more can be observed, on Linux as here
 	Get      func(*C) int
@@ -115,6 +122,8 @@ func (r *OptionRow[C]) Put(c *C, v int) Error {
 			v = 1
 		}
 	} else if v < r.Min || v > r.Max {
+		return ErrInvalid
+	} else if except, ok := r.Except.Get(); ok && except.Has(v) {
 		return ErrInvalid
 	}
 	r.Set(c, v)

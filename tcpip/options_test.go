@@ -30,8 +30,8 @@ func TestSocketOptionsTable(t *testing.T) {
 func TestSocketOptionsRoundTrip(t *testing.T) {
 	// Options whose value is brought into a range or given a meaning, as Linux does.
 	adjusted := map[OptionID]map[int]int{
-		SO_SNDBUF:           {-5: MinSendBuffer, 0: MinSendBuffer, 10000: 20000, 1 << 30: MaxBuffer},
-		SO_RCVBUF:           {-5: MinReceiveBuffer, 0: MinReceiveBuffer, 10000: 20000, 1 << 30: MaxBuffer},
+		SO_SNDBUF:           {-5: MaxBuffer, 0: MinSendBuffer, 10000: 20000, 1 << 30: MaxBuffer},
+		SO_RCVBUF:           {-5: MaxBuffer, 0: MinReceiveBuffer, 10000: 20000, 1 << 30: MaxBuffer},
 		SO_RCVLOWAT:         {-1: 1<<31 - 1, 0: 1, 7: 7},
 		IP_TOS:              {-2: 254, 255: 255, 256: 0, 0x10: 0x10},
 		IP_TTL:              {-1: -1, 1: 1, 255: 255},
@@ -57,6 +57,11 @@ func TestSocketOptionsRoundTrip(t *testing.T) {
 				return
 			}
 			before := c
+			if except, ok := r.Except.Get(); ok {
+				require.Equal(t, ErrInvalid, r.Put(&c, except.Min))
+				require.Equal(t, ErrInvalid, r.Put(&c, except.Max))
+				require.True(t, except.Min <= except.Max && except.Min >= r.Min && except.Max <= r.Max)
+			}
 			if r.Max < 1<<31-1 {
 				require.Equal(t, ErrInvalid, r.Put(&c, r.Max+1))
 			}
@@ -77,6 +82,8 @@ func TestSocketOptionsAreApart(t *testing.T) {
 			v = 1 - r.Get(&c)
 		} else if v > r.Max {
 			v = r.Get(&c) - 1
+		} else if except, ok := r.Except.Get(); ok && except.Has(v) {
+			v = except.Max + 1
 		}
 		require.Equal(t, OK, r.Put(&c, v), r.Name)
 		for _, other := range SocketOptions {

@@ -45,7 +45,13 @@ var defaultSocketConf = func() (c SocketConf) {
 	return c
 }()
 
-func doubled(v, low int) int { return max(min(max(v, 0), MaxBuffer/2)*2, low) }
+// doubled is what Linux makes of a size: it takes a negative one for a very large one.
+func doubled(v, low int) int {
+	if v < 0 {
+		return MaxBuffer
+	}
+	return max(min(v, MaxBuffer/2)*2, low)
+}
 
 // SocketOptions declares the options of SocketConf.
 var SocketOptions = []OptionRow[SocketConf]{
@@ -87,8 +93,9 @@ var SocketOptions = []OptionRow[SocketConf]{
 	{ID: IP_TOS, Name: "IP_TOS", Min: math.MinInt32, Max: math.MaxInt32, On: KindIP,
 		Get: func(c *SocketConf) int { return int(c.TOS) }, Set: func(c *SocketConf, v int) { c.TOS = int16(uint8(v)) },
 		Doc: "DSCP and ECN bits of sent IPv4 packets. As on Linux the low eight bits of any number count."},
-	ttl(IP_TTL, "IP_TTL", -1, KindIP, func(c *SocketConf) *int16 { return &c.TTL },
-		"TTL of sent unicast packets; -1 means the stack's default."),
+	{ID: IP_TTL, Name: "IP_TTL", Unit: "hops", Min: -1, Max: 255, Except: Set(Range{0, 0}), Default: -1, On: KindIP,
+		Get: func(c *SocketConf) int { return int(c.TTL) }, Set: func(c *SocketConf, v int) { c.TTL = int16(v) },
+		Doc: "TTL of sent unicast packets; -1 means the stack's default."},
 	ttl(IP_MULTICAST_TTL, "IP_MULTICAST_TTL", 1, KindDatagram, func(c *SocketConf) *int16 { return &c.MulticastTTL },
 		"TTL of sent multicast packets; -1 means 1."),
 	flag(IP_PKTINFO, "IP_PKTINFO", 0, KindDatagram, func(c *SocketConf) *bool { return &c.ReceivePacketInfo4 },

@@ -65,10 +65,11 @@ func (d *Datagram) Init(p *Protocol, outer Outer, netProto header.EtherType) tcp
 	d.conf.V6Only = d.v6 && p.shape.Proto4 == 0
 	d.done = make(chan struct{})
 	d.apply()
+	p.stack.Register(outer) // before Close can find it
 	if !p.enter(d) {
+		p.stack.Unregister(outer)
 		return tcpip.ErrClosed
 	}
-	p.stack.Register(outer)
 	return tcpip.OK
 }
 

@@ -70,12 +70,6 @@ var checks = map[tcpip.OptionID]func(*Datagram, int) tcpip.Error{
 		}
 		return tcpip.OK
 	},
-	tcpip.IP_TTL: func(_ *Datagram, v int) tcpip.Error {
-		if v == 0 {
-			return tcpip.ErrInvalid
-		}
-		return tcpip.OK
-	},
 	tcpip.IP_MULTICAST_IF:   func(d *Datagram, v int) tcpip.Error { return d.hasNIC(v, tcpip.ErrAddrNotAvailable) },
 	tcpip.IPV6_MULTICAST_IF: func(d *Datagram, v int) tcpip.Error { return d.hasNIC(v, tcpip.ErrNoDevice) },
 }

@@ -21,8 +21,7 @@ func Front(p *stack.Packet, n int) (before int, ok bool) {
 // than the slabs that it lies in. What has no room is dropped and counted.
 func (d *Datagram) Queue(w *stack.Work, p *stack.Packet, from netip.AddrPort, front int) {
 	size := p.Len() - front
-	p.SplitFront(front)
-	if p.DataLen() != size {
+	if !p.SplitFront(front) {
 		d.refuse(p, 1, tcpip.DropNoMemory)
 		return
 	}

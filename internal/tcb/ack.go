@@ -152,6 +152,7 @@ func (t *TCB) takeSACK(s *Segment, a *acked) {
 		case b.End.LessEq(seq.Max(s.Ack, t.snd.una)): // RFC 2883: a duplicate arrived
 			if i == 0 {
 				t.count.dsackIn++
+				t.tally(TallyDSACKRecv, 1)
 			}
 		default:
 			t.board.sack(seq.Max(b.Start, t.snd.una), b.End, t.cc.mss, a)

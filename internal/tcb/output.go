@@ -114,6 +114,12 @@ func (t *TCB) sendLost(now tcpip.Time, out *Out) bool {
 		n = room - room%mss
 	}
 	t.save(undoResent, *r)
+	switch {
+	case t.rec.phase == phaseRecovery:
+		out.Tallies.add(TallyFastRetrans)
+	case t.rec.phase == phaseLoss && !t.due.rexmit:
+		out.Tallies.add(TallySlowStartRetrans)
+	}
 	n = t.fill(out, r.seq, n)
 	if n < r.len() {
 		t.board.split(i, r.seq.Add(n))
@@ -295,6 +301,11 @@ func (t *TCB) sendProbe(now tcpip.Time, out *Out) bool {
 		return false
 	}
 	t.header(now, out)
+	if kind == probeWindow {
+		out.Tallies.add(TallyWinProbe)
+	} else {
+		out.Tallies.add(TallyKeepAlive)
+	}
 	if n := min(t.unsent(), t.windowRoom(), out.SegSize); kind == probeWindow && n > 0 {
 		t.sendRange(now, out, n)
 		t.snd.small = t.snd.nxt
@@ -389,7 +400,9 @@ func (t *TCB) timestamp(now tcpip.Time, o *header.TCPOptions) {
 // acknowledged completes a segment with the window, and notes that it acknowledges all that has been
 // received.
 func (t *TCB) acknowledged(out *Out) {
+	before := t.rcv.adv.Sub(t.rcv.acked)
 	out.Window = t.announce()
+	t.tallyAck(out, before)
 	t.rcv.acked = t.rcv.nxt
 	t.ooo.dup = header.SACKBlock{}
 	d := &t.due

@@ -57,6 +57,7 @@ func (t *TCB) receive(now tcpip.Time, s *Segment) tcpip.Drop {
 // receiveEarly keeps a segment that begins behind a gap, and says so at once (RFC 5681 §4.2).
 func (t *TCB) receiveEarly(now tcpip.Time, s *Segment) tcpip.Drop {
 	t.count.outOfOrder += uint32(s.Wire)
+	t.tally(TallyOFOQueue, s.Wire)
 	t.enterQuickAck(t.due.maxQuick)
 	t.dupAck(s.Wire)
 	if s.Flags&header.FIN != 0 {
@@ -289,6 +290,7 @@ func (t *TCB) delAckTimeout(tcpip.Time) {
 	} else {
 		t.due.ato = min(2*t.due.ato, t.rtt.rto)
 	}
+	t.tally(TallyDelayedACKs, 1)
 	t.ackNow()
 }
 

@@ -128,6 +128,11 @@ func (t *TCB) enterRecovery(now tcpip.Time) {
 	t.rec.prrFlight, t.rec.prrDelivered, t.rec.prrOut = t.flight(), 0, 0
 	t.cc.onCongestion(now)
 	t.count.fastRecoveries++
+	if t.opt.sack {
+		t.tally(TallySackRecovery, 1)
+	} else {
+		t.tally(TallyRenoRecovery, 1)
+	}
 	t.due.rexmit = true // the first goes out at once, whatever the window says
 }
 
@@ -136,6 +141,7 @@ func (t *TCB) enterLoss(now tcpip.Time) {
 	if b := &t.board; b.recs.len() > 0 && b.recs.first().flags&recSacked != 0 {
 		b.renege()
 		t.count.reneged++
+		t.tally(TallySACKReneging, 1)
 	}
 	// One reduction per window: not for what a reduction already stands for, but again where the
 	// repair itself was lost after it had made progress.

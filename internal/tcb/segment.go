@@ -45,6 +45,8 @@ type Out struct {
 	Retransmit bool // bytes that were sent before
 	Probe      bool // a path-MTU probe: DF set, whatever the mode
 	Challenge  bool // a challenge ACK (RFC 5961): counts against the stack's budget for them
+
+	Tallies Tallies // what it counts as, once it is sent
 }
 
 // Events is what happened since the last TakeEvents.
@@ -62,4 +64,5 @@ const (
 	EventTimeWait                     // the state is TimeWait: the shell may replace the TCB by a TimeWait record
 	EventState                        // the state changed
 	EventSoftError                    // SoftError has something
+	EventTally                        // TakeTallies has something
 )

@@ -40,8 +40,9 @@ type TCB struct {
 	cc  cc
 	tun tuning
 
-	count counters
-	undo  undo
+	count   counters
+	tallies [tallySegment]uint32
+	undo    undo
 }
 
 // sendVars are the send sequence variables of RFC 9293 §3.3.1 and what else sending remembers.

@@ -73,6 +73,7 @@ func (t *TCB) rexmitTimeout(now tcpip.Time) {
 	t.enterLoss(now)
 	t.snd.retries++
 	t.count.timeouts++
+	t.tally(TallyTimeouts, 1)
 	t.rtt.backoff(t.conf)
 	t.deadline[timerRexmit] = now.Add(t.rtt.rto)
 	t.due.rexmit = true
@@ -114,6 +115,7 @@ func (t *TCB) giveUp(now tcpip.Time) {
 	if t.soft != tcpip.OK {
 		err = t.soft
 	}
+	t.tally(TallyAbortOnTimeout, 1)
 	t.fail(now, err)
 }
 
@@ -191,6 +193,7 @@ func (t *TCB) armFinWait2(now tcpip.Time) {
 		return
 	}
 	if t.conf.Linger2 < 0 {
+		t.tally(TallyAbortOnLinger, 1)
 		t.reset(now)
 		t.step(now, &onTerminate)
 		return

@@ -28,6 +28,8 @@ type trace struct {
 	drop tcpip.Drop
 	all  Events // since the last look
 
+	tallied [NumTallies]int // since the last look
+
 	win    int // what recv announces if the text does not say
 	refuse bool
 }
@@ -119,8 +121,16 @@ func (x *trace) drain() {
 			break
 		}
 		x.sent = append(x.sent, text)
+		for s := x.out.Tallies; s != 0; {
+			x.tallied[s.Next()]++
+		}
 	}
 	x.all |= x.tcb.TakeEvents()
+	if x.all&EventTally != 0 {
+		for k, n := range x.tcb.TakeTallies() {
+			x.tallied[k] += int(n)
+		}
+	}
 	x.check()
 }
 

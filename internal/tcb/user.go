@@ -144,6 +144,11 @@ func (t *TCB) Close(now tcpip.Time) {
 		t.step(now, &onTerminate)
 		return
 	case unread && mayReceiveOrDone(t.state), set && linger == 0:
+		if unread {
+			t.tally(TallyAbortOnClose, 1)
+		} else {
+			t.tally(TallyAbortOnData, 1)
+		}
 		t.reset(now)
 		t.step(now, &onTerminate)
 		return

@@ -216,6 +216,10 @@ func (u *upward) Deliver(w *stack.Work, batch []*stack.Packet) {
 // TxReady goes on with what the lower link had no room for.
 func (u *upward) TxReady(w *stack.Work, _ int) {
 	l := (*Fault)(u)
+	if w == nil { // the lower link's Transmit is promised one
+		w = u.Stack().Begin()
+		defer w.End()
+	}
 	l.mu.Lock()
 	l.tx.blocked, l.tx.ready = false, true
 	l.mu.Unlock()

@@ -53,6 +53,9 @@ func (ip *Protocol) martian(nic *stack.NIC, p *stack.Packet, h header.IPv4) tcpi
 		if _, _, own := ip.stack.LocalAddress(p.Src); own {
 			return tcpip.DropOwnSource
 		}
+		if ip.stack.DirectedBroadcast(p.Src) {
+			return tcpip.DropMartianSource
+		}
 	}
 	return ip.reversePath(nic, p)
 }

@@ -96,7 +96,7 @@ func (ip *Protocol) local(w *stack.Work, p *stack.Packet, h header.IPv6) {
 // walk fills c by walking p's extension headers, and drops p and returns false if one is not good.
 func (ip *Protocol) walk(w *stack.Work, p *stack.Packet, c *header.IPv6Chain) bool {
 	p.Pull(min(p.Len(), maxHeaders))
-	drop := header.IPv6(p.Front()).WalkExt(c)
+	drop := header.IPv6(p.Front()[:min(len(p.Front()), maxHeaders)]).WalkExt(c) // the same for a packet in one piece
 	if drop == tcpip.DropNone {
 		return true
 	}

@@ -130,6 +130,9 @@ func (e *Endpoint) start(r *stack.Route, from, to uint16) tcpip.Error {
 	identity.ISS = iss.Or(identity.ISS)
 	e.err = tcpip.OK
 	e.noRead, e.established = false, false
+	if e.opened {
+		e.tcb.Close(now) // what an earlier attempt has received and nobody has read
+	}
 	e.tcb.Init(now, &e.opts.conf.Conf, e.path(), identity)
 	e.opened, e.running = true, true
 	e.phase = phaseConnecting

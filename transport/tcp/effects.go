@@ -53,6 +53,9 @@ var wakes = [...]struct {
 
 // react does what the machine's events ask of the shell.
 func (e *Endpoint) react(w *stack.Work, ev tcb.Events) {
+	if ev&tcb.EventTally != 0 {
+		e.tally()
+	}
 	if !e.closed {
 		var wake waiter.Events
 		for i := range wakes {
@@ -101,7 +104,6 @@ func (e *Endpoint) detach() {
 	default:
 		e.proto.counters.Tcp.AttemptFails.Inc()
 	}
-	e.countConnection()
 }
 
 // stopTimer stops the timer, unless it is firing: then it will come by.

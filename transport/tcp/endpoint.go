@@ -86,12 +86,6 @@ const (
 	phaseConnected
 )
 
-func newEndpoint(t *Protocol, v6 bool) *Endpoint {
-	e := &Endpoint{proto: t, v6: v6}
-	t.stack.Register(e)
-	return e
-}
-
 // Stack returns the stack that the endpoint belongs to.
 func (e *Endpoint) Stack() *stack.Stack { return e.proto.stack }
 
@@ -170,12 +164,16 @@ func (e *Endpoint) Shutdown(d tcpip.Shutdown) error {
 	w := e.begin()
 	if l := e.listener.Load(); l != nil && d&tcpip.ShutdownRead != 0 {
 		queue := e.unlisten()
+		w.Wake(e.proto.stack, &e.waiters, waiter.All)
 		e.unlock(w)
 		abandonAll(w, queue)
 		w.End()
 		return nil
 	}
 	err := e.shutdown(d)
+	if err == tcpip.OK {
+		w.Wake(e.proto.stack, &e.waiters, waiter.All) // of the end for reading the machine knows nothing
+	}
 	e.end(w)
 	return err.Err()
 }
@@ -232,9 +230,13 @@ func (e *Endpoint) close(w *stack.Work) []*Endpoint {
 	if e.seldom != nil {
 		e.seldom.reports = nil
 	}
+	e.ready.Store(uint32(closedReadiness)) // the last to be published
 	w.Wake(e.proto.stack, &e.waiters, waiter.All)
 	return queue
 }
+
+// closedReadiness is what Readiness shows of a closed endpoint: no call has to wait any more.
+const closedReadiness = waiter.Readable | waiter.Writable | waiter.HangUp | waiter.ReadHangUp
 
 // Abort is Close with a RST (RFC 9293 §3.10.5).
 func (e *Endpoint) Abort() {

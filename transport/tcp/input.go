@@ -10,6 +10,7 @@ import (
 	"github.com/seed963a8790/netstack/internal/tcb"
 	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
+	"github.com/seed963a8790/netstack/waiter"
 )
 
 // Receive validates a segment and hands it to its endpoint, or answers that there is none.
@@ -52,7 +53,9 @@ func (t *Protocol) validate(p *stack.Packet) tcpip.Drop {
 	if p.Dst.IsMulticast() || p.Src.IsMulticast() || p.Link.Type == stack.PacketBroadcast || p.Link.Type == stack.PacketMulticast {
 		return tcpip.DropMartianDestination // TCP speaks to one host only (RFC 9293 §3.9.2.3)
 	}
-	p.SplitFront(before + n)
+	if !p.SplitFront(before + n) {
+		return tcpip.DropNoMemory
+	}
 	return tcpip.DropNone
 }
 
@@ -166,12 +169,17 @@ func (t *Protocol) countDrop(d tcpip.Drop) {
 	}
 }
 
-// packetCost returns what p keeps in use, in slab bytes. A slab that other packets share, such as a
-// super-segment that was cut, is not charged whole to each of them.
+// packetCost returns what p keeps in use, in slab bytes. A slab that others share, such as the sender's in this
+// process or a super-segment that was cut, is charged as far as p fills it: the window, which the peer may fill
+// while the lock is held, counts no more.
 func packetCost(p *stack.Packet) int {
 	cost := slab.Small
 	for _, d := range p.Data() {
-		cost += min(d.Cost(), max(slab.Small, 2*d.Len()))
+		if d.Sole() {
+			cost += d.Cost()
+		} else {
+			cost += max(slab.Small, d.Len())
+		}
 	}
 	return cost
 }
@@ -201,6 +209,8 @@ func (e *Endpoint) DeliverError(w *stack.Work, i *stack.ICMPError) {
 	}
 	if d != tcpip.DropNone {
 		e.proto.counters.Drops[d].Inc()
+	} else if e.hasReports() {
+		w.Wake(e.proto.stack, &e.waiters, waiter.Error)
 	}
 	e.unlock(w)
 }

@@ -267,8 +267,9 @@ func (l *listener) DeliverError(*stack.Work, *stack.ICMPError) {
 // caller then abandons the endpoint, and otherwise unlocks it.
 func (l *listener) establish(w *stack.Work, q *tcb.Request, s *tcb.Segment, b *birth) (e *Endpoint, alive bool, d tcpip.Drop) {
 	t := l.proto
-	e = newEndpoint(t, l.e.v6)
+	e = &Endpoint{proto: t, v6: l.e.v6}
 	e.lock.enter(t.clock)
+	t.stack.Register(e)
 	e.opts = b.opts
 	e.id, e.hash, e.phase = b.id, t.stack.FlowHash(b.id), phaseConnected
 	if a := b.id.Remote.Addr(); a.Is6() && a.IsLinkLocalUnicast() {

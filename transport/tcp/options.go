@@ -80,7 +80,8 @@ var EndpointOptions = []tcpip.OptionRow[settings]{
 	flag(TCP_NODELAY, "TCP_NODELAY", func(c *settings) *bool { return &c.NoDelay },
 		"Send small segments at once (no Nagle, RFC 9293 §3.7.4)."),
 	{ID: TCP_MAXSEG, Name: "TCP_MAXSEG", Unit: "bytes", Min: 0, Max: maxMaxSegment, On: tcpip.KindTCP,
-		Get: func(c *settings) int { return c.MaxSegment }, Set: func(c *settings, v int) { c.MaxSegment = v },
+		Except: tcpip.Set(tcpip.Range{Min: 1, Max: minMaxSegment - 1}),
+		Get:    func(c *settings) int { return c.MaxSegment }, Set: func(c *settings, v int) { c.MaxSegment = v },
 		Doc: "Upper bound of the MSS, both ways; 0 means none, 1 to 87 are refused. On a connection it shows the MSS in use."},
 	flag(TCP_CORK, "TCP_CORK", func(c *settings) *bool { return &c.Cork },
 		"Send full segments only, for at most 200 ms."),
@@ -117,7 +118,7 @@ var EndpointOptions = []tcpip.OptionRow[settings]{
 	{ID: TCP_WINDOW_CLAMP, Name: "TCP_WINDOW_CLAMP", Unit: "bytes", Min: math.MinInt32, Max: math.MaxInt32, On: tcpip.KindTCP,
 		Get: func(c *settings) int { return c.WindowClamp },
 		Set: func(c *settings, v int) {
-			if c.WindowClamp = 0; v > 0 {
+			if c.WindowClamp = 0; v != 0 {
 				c.WindowClamp = max(v, minWindowClamp)
 			}
 		},

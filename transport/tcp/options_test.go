@@ -28,7 +28,8 @@ func TestOptionTable(t *testing.T) {
 		}
 		require.Equal(t, want, v, row.Name)
 		for _, v := range []int{row.Min, row.Max, 1} {
-			if row.ID == TCP_MAXSEG && v == 1 {
+			if except, ok := row.Except.Get(); ok && except.Has(v) {
+				require.ErrorIs(t, e.SetOption(row.ID, v), tcpip.ErrInvalid, "%s %d", row.Name, v)
 				continue
 			}
 			require.NoError(t, e.SetOption(row.ID, v), "%s %d", row.Name, v)
@@ -61,10 +62,15 @@ func TestOptionTable(t *testing.T) {
 func TestOptionErrors(t *testing.T) {
 	x := newWire(t, Options{})
 	e := endpointOf(t, x.s, 0)
-	for _, id := range []tcpip.OptionID{tcpip.Option(tcpip.IPPROTO_TCP, 23), tcpip.Option(250, 1), tcpip.IPV6_V6ONLY, tcpip.IP_PKTINFO, tcpip.IPV6_MTU} {
-		require.ErrorIs(t, e.SetOption(id, 1), tcpip.ErrNoProtocolOption)
+	for id, get := range map[tcpip.OptionID]tcpip.Error{ // as measured on Linux
+		tcpip.Option(tcpip.IPPROTO_TCP, 9999): tcpip.ErrNoProtocolOption,
+		tcpip.IP_PKTINFO:                      tcpip.ErrNoProtocolOption,
+		tcpip.IPV6_V6ONLY:                     tcpip.ErrNotSupported,
+		tcpip.IPV6_MTU:                        tcpip.ErrNotSupported,
+	} {
+		require.Equal(t, tcpip.ErrNoProtocolOption, e.SetOption(id, 1))
 		_, err := e.Option(id)
-		require.ErrorIs(t, err, tcpip.ErrNoProtocolOption)
+		require.Equal(t, get, err)
 	}
 	_, err := e.Option(tcpip.IP_MTU)
 	require.ErrorIs(t, err, tcpip.ErrNotConnected)
@@ -76,6 +82,35 @@ func TestOptionErrors(t *testing.T) {
 	require.Equal(t, "cubic", e.Congestion())
 	e.Close()
 	require.ErrorIs(t, e.SetOption(TCP_NODELAY, 1), tcpip.ErrClosed)
+}
+
+// The options of IP, as measured on a SOCK_STREAM socket of Linux: a TTL of 0 is refused and -1 means and shows the
+// default; the ECN bits are not the user's.
+func TestOptionsOfIP(t *testing.T) {
+	x := newWire(t, Options{})
+	e := endpointOf(t, x.s, 1)
+	defer e.Close()
+	for _, c := range []struct {
+		id       tcpip.OptionID
+		set, get int
+		err      tcpip.Error
+	}{
+		{tcpip.IP_TTL, 0, 64, tcpip.ErrInvalid},
+		{tcpip.IP_TTL, 256, 64, tcpip.ErrInvalid},
+		{tcpip.IP_TTL, 1, 1, tcpip.OK},
+		{tcpip.IP_TTL, -1, 64, tcpip.OK},
+		{tcpip.IPV6_UNICAST_HOPS, 0, 0, tcpip.OK},
+		{tcpip.IPV6_UNICAST_HOPS, -1, 64, tcpip.OK},
+		{tcpip.IP_TOS, 255, 252, tcpip.OK},
+		{tcpip.IP_TOS, 257, 0, tcpip.OK},
+		{tcpip.IPV6_TCLASS, 255, 252, tcpip.OK},
+		{tcpip.IPV6_TCLASS, -1, 0, tcpip.OK},
+	} {
+		require.Equal(t, c.err.Err(), e.SetOption(c.id, c.set), "%v = %d", c.id, c.set)
+		v, err := e.Option(c.id)
+		require.NoError(t, err)
+		require.Equal(t, c.get, v, "%v = %d", c.id, c.set)
+	}
 }
 
 // TCP_DEFER_ACCEPT counts in retransmissions, and rounds up as Linux does.

@@ -40,7 +40,6 @@ func (e *Endpoint) send(w *stack.Work, sc *scratch, routed bool) bool {
 	if out.ECT {
 		o.TOS = o.TOS&^3 | 2 // ECT(0), RFC 3168 §5
 	}
-	t.count(out)
 	switch err := e.route.Net.Send(w, e.route, p, o); err {
 	case tcpip.ErrNoBuffers, tcpip.ErrNoMemory:
 		// Its completion will be reported, too, but makes no room.
@@ -50,6 +49,7 @@ func (e *Endpoint) send(w *stack.Work, sc *scratch, routed bool) bool {
 	case tcpip.ErrMessageSize: // the path has become narrower since it was looked up
 		e.reroute()
 	}
+	t.count(out)
 	return true
 }
 
@@ -61,9 +61,9 @@ func trafficOf(c *tcpip.SocketConf, r *stack.Route, s *stack.Stack) (tos, ttl ui
 		class, hops = c.TrafficClass, c.Hops
 	}
 	if hops < 0 {
-		return uint8(class) &^ 3, s.DefaultTTL()
+		return uint8(class) &^ ecnMask, s.DefaultTTL()
 	}
-	return uint8(class) &^ 3, uint8(hops)
+	return uint8(class) &^ ecnMask, uint8(hops)
 }
 
 // pmtuMode returns c's mode of path-MTU discovery towards remote.
@@ -104,6 +104,9 @@ func (t *Protocol) count(out *tcb.Out) {
 		segs = uint64((out.Len + out.SegSize - 1) / out.SegSize)
 	}
 	c := t.counters
+	if out.Tallies != 0 {
+		t.tallySent(out, segs)
+	}
 	if out.Retransmit { // not among OutSegs, says RFC 4022
 		c.Tcp.RetransSegs.Add(segs)
 		return

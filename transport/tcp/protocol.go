@@ -19,6 +19,7 @@ type Protocol struct {
 	stack    *stack.Stack
 	clock    tcpip.Clock
 	counters *stack.Counters
+	tallies  [tcb.NumTallies]*stack.Counter
 	config   config
 
 	halfOpen  halfOpens
@@ -37,6 +38,7 @@ type Protocol struct {
 
 func newProtocol(s *stack.Stack, o *Options) *Protocol {
 	t := &Protocol{stack: s, clock: s.Clock(), counters: s.Counters(), config: o.config()}
+	t.tallies = tallyCounters(t.counters)
 	t.cookies = tcb.NewCookies(s.Keys().Cookie)
 	t.halfOpen.init(t)
 	t.timeWaits.init(t)
@@ -55,9 +57,13 @@ func (t *Protocol) NewEndpoint(netProto header.EtherType) (stack.Endpoint, error
 	if t.closed.Load() {
 		return nil, tcpip.ErrClosed
 	}
-	e := newEndpoint(t, netProto == header.EtherTypeIPv6)
-	e.opts = t.config.initial
+	e := &Endpoint{proto: t, v6: netProto == header.EtherTypeIPv6, opts: t.config.initial}
 	e.publish()
+	t.stack.Register(e)
+	if t.closed.Load() { // Close may have looked at the register before
+		e.Close()
+		return nil, tcpip.ErrClosed
+	}
 	return e, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"github.com/seed963a8790/netstack/internal/tcb"
 	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
+	"github.com/seed963a8790/netstack/waiter"
 )
 
 // SetOption sets the option with the given Linux level and number.
@@ -13,6 +14,9 @@ import (
 func (e *Endpoint) SetOption(id tcpip.OptionID, v int) error {
 	w := e.begin()
 	err := e.setOption(id, v)
+	if err == tcpip.OK && (id == tcpip.SO_RCVLOWAT || id == tcpip.SO_RCVBUF) {
+		w.Wake(e.proto.stack, &e.waiters, waiter.Readable) // what is there may be enough now
+	}
 	e.end(w)
 	return err.Err()
 }
@@ -25,10 +29,6 @@ func (e *Endpoint) setOption(id tcpip.OptionID, v int) tcpip.Error {
 		return tcpip.ErrNoProtocolOption
 	}
 	switch id {
-	case TCP_MAXSEG:
-		if v > 0 && v < minMaxSegment {
-			return tcpip.ErrInvalid
-		}
 	case TCP_WINDOW_CLAMP:
 		if v <= 0 && e.opened {
 			return tcpip.ErrInvalid
@@ -56,6 +56,12 @@ func (e *Endpoint) setOption(id tcpip.OptionID, v int) tcpip.Error {
 		return err
 	}
 	switch id {
+	case tcpip.IP_TOS:
+		o.sock.TOS &^= ecnMask
+	case tcpip.IPV6_TCLASS:
+		o.sock.TrafficClass &^= ecnMask
+	case tcpip.SO_RCVLOWAT:
+		o.sock.ReceiveLowWater = min(o.sock.ReceiveLowWater, o.conf.ReceiveBuffer.Or(o.conf.ReceiveBufferMax)/2)
 	case tcpip.SO_SNDBUF:
 		o.conf.SendBuffer = tcpip.Set(o.sock.SendBuffer)
 	case tcpip.SO_RCVBUF:
@@ -104,10 +110,14 @@ func (e *Endpoint) rebind(id tcpip.OptionID) tcpip.Error {
 	return tcpip.OK
 }
 
-// Option returns the value of the option with the given Linux level and number.
+// ecnMask is the bits of a traffic class that are ECN's, and no user's of a stream (RFC 3168 §5).
+const ecnMask = 3
+
+// Option returns the value of the option with the given Linux level and number. A TTL that follows the
+// stack's default is returned as that.
 //
-// Errors: ErrNoProtocolOption for an option that TCP endpoints lack; ErrNotConnected for IP_MTU without
-// a peer.
+// Errors: ErrNoProtocolOption for an option that TCP endpoints lack; ErrNotSupported for one of IPv6 on an
+// endpoint for IPv4, as on Linux; ErrNotConnected for IP_MTU without a peer.
 func (e *Endpoint) Option(id tcpip.OptionID) (int, error) {
 	w := e.begin()
 	v, err := e.option(id)
@@ -117,7 +127,7 @@ func (e *Endpoint) Option(id tcpip.OptionID) (int, error) {
 
 func (e *Endpoint) option(id tcpip.OptionID) (int, tcpip.Error) {
 	if id.Level() == tcpip.IPPROTO_IPV6 && !e.v6 {
-		return 0, tcpip.ErrNoProtocolOption
+		return 0, tcpip.ErrNotSupported
 	}
 	switch id {
 	case tcpip.IP_MTU, tcpip.IPV6_MTU:
@@ -133,7 +143,11 @@ func (e *Endpoint) option(id tcpip.OptionID) (int, tcpip.Error) {
 		return row.Get(&e.opts.conf), tcpip.OK
 	}
 	if row := tcpip.FindOption(tcpip.SocketOptions, id, tcpip.KindTCP); row != nil {
-		return row.Get(&e.opts.sock), tcpip.OK
+		v := row.Get(&e.opts.sock)
+		if v < 0 && (id == tcpip.IP_TTL || id == tcpip.IPV6_UNICAST_HOPS) {
+			v = int(e.proto.stack.DefaultTTL())
+		}
+		return v, tcpip.OK
 	}
 	return 0, tcpip.ErrNoProtocolOption
 }
@@ -199,18 +213,6 @@ func (e *Endpoint) setBacklogLimit() {
 	if limit := int32(e.tcb.ReceiveLimit() + backlogSlack); limit != e.backlogLimit.Load() {
 		e.backlogLimit.Store(limit)
 	}
-}
-
-// countConnection adds what the machine has counted of a connection that is over to the stack's counters.
-func (e *Endpoint) countConnection() {
-	i := e.tcb.Info(e.lock.now)
-	c := &e.proto.counters.TcpExt
-	c.TCPTimeouts.Add(uint64(i.Timeouts))
-	c.TCPSackRecovery.Add(uint64(i.FastRecoveries))
-	c.TCPDSACKRecv.Add(uint64(i.DuplicateSACKs))
-	c.TCPSACKReneging.Add(uint64(i.Reneged))
-	c.TCPOFOQueue.Add(uint64(i.OutOfOrder))
-	c.TCPWinProbe.Add(uint64(i.ProbesSent))
 }
 
 // What Info.Options says was negotiated.

@@ -55,9 +55,11 @@ func (e *Endpoint) enterTimeWait() {
 }
 
 func (l *timeWaits) add(r *timeWait) {
+	r.mu.Lock() // packets may have found r by now
 	l.mu.Lock()
-	if l.closed || l.proto.config.timeWaitMax <= 0 {
+	if r.over || l.closed || l.proto.config.timeWaitMax <= 0 {
 		l.mu.Unlock()
+		r.mu.Unlock()
 		r.forget()
 		return
 	}
@@ -65,10 +67,11 @@ func (l *timeWaits) add(r *timeWait) {
 	if l.n >= l.proto.config.timeWaitMax {
 		oldest = l.first
 	}
-	r.due = r.record.Deadline()
+	r.due = max(r.record.Deadline(), 1) // 0: not in the list
 	l.push(r)
 	l.arm()
 	l.mu.Unlock()
+	r.mu.Unlock()
 	if oldest != nil {
 		oldest.end()
 	}

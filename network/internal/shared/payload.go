@@ -15,12 +15,10 @@ type Payload struct {
 // Scratch is where a Payload's pieces are kept, on the caller's stack.
 type Scratch [scratchPieces]slab.Piece
 
-// TakePayload takes what lies behind the first n bytes of p's front. It reports false, and p may have lost
-// bytes, if memory is short.
+// TakePayload takes what lies behind the first n bytes of p's front. It reports false, and takes nothing, if
+// memory is short.
 func TakePayload(p *stack.Packet, n int, scratch *Scratch) (Payload, bool) {
-	all := p.Len()
-	p.SplitFront(n)
-	if p.Len() != all {
+	if !p.SplitFront(n) {
 		return Payload{}, false
 	}
 	size := p.DataLen()

@@ -41,8 +41,7 @@ func (r *Reassembler) Init(s *stack.Stack, c frag.Conf, n ReassemblyCounters, ex
 func (r *Reassembler) Add(w *stack.Work, p *stack.Packet, headers int, f *frag.Fragment) (whole *stack.Packet, ce bool) {
 	r.count.Reqds.Inc()
 	all := p.Len()
-	p.SplitFront(headers)
-	if p.Len() != all {
+	if !p.SplitFront(headers) {
 		r.count.Fails.Inc()
 		p.Drop(tcpip.DropNoMemory)
 		return nil, false

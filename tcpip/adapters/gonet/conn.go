@@ -123,7 +123,7 @@ func (c *conn) setDeadlines(t time.Time, ds ...*direction) error {
 	var at tcpip.Time
 	if !t.IsZero() {
 		now := clock.Now()
-		at = max(now.Add(t.Sub(clock.Wall(now))), 1)
+		at = max(now.Add(min(t.Sub(clock.Wall(now)), farthest)), 1)
 	}
 	for _, d := range ds {
 		d.setDeadline(clock, at)
@@ -135,6 +135,9 @@ func (c *conn) setDeadlines(t time.Time, ds ...*direction) error {
 	}
 	return nil
 }
+
+// farthest is as far away as a deadline can be: beyond lies the end of what a tcpip.Time can say.
+const farthest = 100 * 365 * 24 * time.Hour
 
 func (d *direction) setDeadline(clock tcpip.Clock, at tcpip.Time) {
 	d.mu.Lock()

@@ -178,3 +178,26 @@ func TestUDPDeadline(t *testing.T) {
 	_, err = c.WriteTo([]byte("x"), &net.UDPAddr{IP: net.ParseIP(left4), Port: 9})
 	require.ErrorIs(t, err, net.ErrClosed)
 }
+
+// A deadline that is further away than a Duration can say is far, not past.
+func TestDeadlineFarAway(t *testing.T) {
+	left, right := newPair(t, nil)
+	client, server := connect(t, left, right, right4+":0")
+	for _, at := range []time.Time{time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), time.Unix(1<<62, 0)} {
+		require.NoError(t, client.SetDeadline(at))
+		_, err := client.Write([]byte("x"))
+		require.NoError(t, err)
+		_, err = io.ReadFull(server, make([]byte, 1))
+		require.NoError(t, err)
+	}
+	d := left.Dialer
+	d.Timeout = tcpip.Set(time.Duration(1<<63 - 1))
+	l, err := right.Listen(context.Background(), "tcp", right4+":0")
+	require.NoError(t, err)
+	defer l.Close()
+	c, err := d.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
+	_, err = d.DialContext(context.Background(), "tcp", right4+":1")
+	require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
+}

@@ -233,6 +233,7 @@ func (a *attempt) await(ctx context.Context) error {
 	clock := a.Stack.Clock()
 	end := tcpip.Time(0)
 	if d, ok := a.Timeout.Get(); ok {
+		d = min(d, farthest)
 		end = clock.Now().Add(d)
 		defer clock.AfterFunc(d, w.Signal).Stop()
 	}
