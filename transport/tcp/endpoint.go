@@ -189,6 +189,9 @@ func (e *Endpoint) shutdown(d tcpip.Shutdown) tcpip.Error {
 		e.phase = phaseUnconnected
 		return e.tcb.Shutdown(e.lock.now, tcpip.ShutdownWrite)
 	}
+	if e.phase == phaseConnecting { // as after the connect that would have told the outcome
+		e.phase = phaseConnected
+	}
 	if d&tcpip.ShutdownRead != 0 {
 		e.noRead = true
 	}

@@ -42,6 +42,9 @@ func (e *Endpoint) read(b []byte, flags tcpip.ReadFlags) (r tcpip.Received, err 
 	if r.Count > 0 || len(b) == 0 && e.tcb.ReadableLen() > 0 {
 		return r, tcpip.OK
 	}
+	if e.err == tcpip.ErrPipe { // a reset after the peer's FIN, which only writers and SO_ERROR are told of
+		return r, tcpip.OK
+	}
 	if err = e.takeError(); err != tcpip.OK {
 		return r, err
 	}
