@@ -44,8 +44,10 @@ func streamSize() int64 {
 
 // Our stack against gVisor's, as client and as server.
 func TestAgainstGvisor(t *testing.T) {
+	t.Parallel()
 	for _, w := range wires {
 		t.Run(w.name, func(t *testing.T) {
+			t.Parallel() // most of the time is waiting
 			a, b := joinGvisor(t, w.faults)
 			t.Run("we connect", func(t *testing.T) { bothWays(t, b, a) })
 			t.Run("it connects", func(t *testing.T) { bothWays(t, a, b) })
@@ -55,8 +57,10 @@ func TestAgainstGvisor(t *testing.T) {
 
 // Two of our stacks.
 func TestAgainstOurselves(t *testing.T) {
+	t.Parallel()
 	for _, w := range wires {
 		t.Run(w.name, func(t *testing.T) {
+			t.Parallel()
 			x, y := pipe.New(pipe.Options{})
 			a, err := oursStack(fault.New(x, fault.Options{Seed: 1, Tx: w.faults, Rx: w.faults}), netip.MustParsePrefix("10.0.0.1/24"))
 			if err != nil {

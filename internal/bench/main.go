@@ -55,6 +55,34 @@ type result struct {
 	Rounds   int           `json:"rounds"`
 }
 
+// choose returns the scenarios that a comma-separated list names. A name that is no scenario's stands for those that
+// begin with it and a hyphen.
+func choose(list string) (chosen []scenario, err error) {
+	if list == "all" {
+		return scenarios, nil
+	}
+	for _, name := range strings.Split(list, ",") {
+		before := len(chosen)
+		for _, fits := range []func(id string) bool{
+			func(id string) bool { return id == name },
+			func(id string) bool { return strings.HasPrefix(id, name+"-") },
+		} {
+			for _, s := range scenarios {
+				if fits(s.id) {
+					chosen = append(chosen, s)
+				}
+			}
+			if len(chosen) > before {
+				break
+			}
+		}
+		if len(chosen) == before {
+			return nil, fmt.Errorf("no scenario %q", name)
+		}
+	}
+	return chosen, nil
+}
+
 func main() {
 	which := flag.String("scenario", "all", "comma-separated scenarios, or all")
 	rounds := flag.Int("rounds", 5, "rounds of each scenario and peer")
@@ -63,6 +91,11 @@ func main() {
 	only := flag.String("peers", "ours,gvisor,kernel", "comma-separated peers")
 	profile := flag.String("cpuprofile", "", "write a CPU profile of all rounds to this file")
 	flag.Parse()
+	chosen, err := choose(*which)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
 	stop, err := startProfile(*profile)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -73,10 +106,7 @@ func main() {
 	if !*asJSON {
 		fmt.Printf("%-16s %-7s %28s %28s %28s %9s %9s\n", "scenario", "unit", "ours", "gvisor", "kernel", "vs_gvisor", "vs_kernel")
 	}
-	for _, s := range scenarios {
-		if *which != "all" && !slices.Contains(strings.Split(*which, ","), s.id) {
-			continue
-		}
+	for _, s := range chosen {
 		r, err := measure(s, strings.Split(*only, ","), *rounds, *length)
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "%s: %v\n", s.id, err)
