@@ -35,12 +35,12 @@ type Counters struct {
 		ReasmReqds, ReasmOKs, ReasmFails, ReasmTimeout, FragOKs, FragFails, FragCreates Counter
 	}
 	Icmp struct {
-		InMsgs, InErrors, InCsumErrors, OutMsgs, OutErrors, OutRateLimitGlobal, OutRateLimitHost Counter
-		InDestUnreachs, InTimeExcds, InParmProbs, InRedirects, InEchos, InEchoReps               Counter
-		OutDestUnreachs, OutTimeExcds, OutParmProbs, OutEchos, OutEchoReps                       Counter
+		InMsgs, InErrors, InCsumErrors, OutMsgs, OutRateLimitGlobal, OutRateLimitHost Counter
+		InDestUnreachs, InTimeExcds, InParmProbs, InRedirects, InEchos, InEchoReps    Counter
+		OutDestUnreachs, OutTimeExcds, OutParmProbs, OutEchos, OutEchoReps            Counter
 	}
 	Icmp6 struct {
-		InMsgs, InErrors, InCsumErrors, OutMsgs, OutErrors, OutRateLimitHost                    Counter
+		InMsgs, InErrors, InCsumErrors, OutMsgs, OutRateLimitHost                               Counter
 		InDestUnreachs, InPktTooBigs, InTimeExcds, InParmProblems, InEchos, InEchoReplies       Counter
 		OutDestUnreachs, OutPktTooBigs, OutTimeExcds, OutParmProblems, OutEchos, OutEchoReplies Counter
 		InRouterSolicits, InRouterAdvertisements, InNeighborSolicits, InNeighborAdvertisements  Counter

@@ -54,7 +54,6 @@ const (
 	DropNoPort          // nobody listens at that port
 	DropBacklog         // the endpoint's backlog is full
 	DropReceiveQueue    // the endpoint's receive queue is full
-	DropNotConnected    // the endpoint is connected to somebody else
 	DropEndpointClosed  // the endpoint is closed
 	DropMinTTL          // below the endpoint's IP_MINTTL
 	DropNoMemory        // the stack's byte budget is spent
@@ -110,7 +109,7 @@ var dropNames = [NumDrops]string{
 	DropHopLimit: "hop-limit", DropLoop: "loop", DropQueueFull: "queue-full", DropLinkDown: "link-down",
 	DropLinkError: "link-error", DropFiltered: "filtered", DropRateLimited: "rate-limited",
 
-	DropNoPort: "no-port", DropBacklog: "backlog", DropReceiveQueue: "receive-queue", DropNotConnected: "not-connected",
+	DropNoPort: "no-port", DropBacklog: "backlog", DropReceiveQueue: "receive-queue",
 	DropEndpointClosed: "endpoint-closed", DropMinTTL: "min-ttl", DropNoMemory: "no-memory",
 	DropMulticastSource: "multicast-source",
 

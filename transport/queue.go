@@ -49,6 +49,7 @@ func (p *Protocol) free(e *datagram) {
 		e.pieces = e.array[:0]
 	}
 	e.next, e.report = nil, nil
+	e.size, e.charge = 0, 0
 	e.meta = meta{}
 	p.pool.Put(e)
 }

@@ -84,20 +84,6 @@ func New(t testing.TB, o Options, transports ...stack.NewTransport) *Net {
 	return n
 }
 
-// Alone makes a host that has only its loopback NIC, on the clock that o says.
-func Alone(t testing.TB, o Options, transports ...stack.NewTransport) *Host {
-	var manual *tcpip.ManualClock
-	clock := tcpip.SystemClock()
-	if !o.System {
-		manual = tcpip.NewManualClock()
-		clock = manual
-	}
-	h := newHost(t, o, clock, 1, transports)
-	h.V4, h.V6 = netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()
-	t.Cleanup(func() { closeAll(t, manual, h.Stack) })
-	return h
-}
-
 func newHost(t testing.TB, o Options, clock tcpip.Clock, i byte, transports []stack.NewTransport) *Host {
 	so := o.Stack
 	so.Clock = clock

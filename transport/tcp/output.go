@@ -20,7 +20,11 @@ func (e *Endpoint) send(w *stack.Work, sc *scratch, routed bool) bool {
 	}
 	if !routed {
 		releaseData(out)
-		t.counters.Ip.OutNoRoutes.Inc()
+		if e.id.Remote.Addr().Is6() {
+			t.counters.Ip6.OutNoRoutes.Inc()
+		} else {
+			t.counters.Ip.OutNoRoutes.Inc()
+		}
 		return true
 	}
 	p := t.build(out, e.id)
@@ -38,7 +42,7 @@ func (e *Endpoint) send(w *stack.Work, sc *scratch, routed bool) bool {
 		o.DF, o.MTU = true, e.route.MTU()
 	}
 	if out.ECT {
-		o.TOS = o.TOS&^3 | 2 // ECT(0), RFC 3168 §5
+		o.TOS = o.TOS&^ecnMask | 2 // ECT(0), RFC 3168 §5
 	}
 	switch err := e.route.Net.Send(w, e.route, p, o); err {
 	case tcpip.ErrNoBuffers, tcpip.ErrNoMemory:
