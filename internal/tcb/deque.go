@@ -59,6 +59,17 @@ func (d *deque[T]) insert(i int, v T) {
 	d.buf[d.head+i] = v
 }
 
+// remove takes the i-th element out, 0 <= i < len.
+func (d *deque[T]) remove(i int) {
+	if i < d.len()/2 {
+		copy(d.buf[d.head+1:], d.buf[d.head:d.head+i])
+		d.popFront()
+		return
+	}
+	copy(d.buf[d.head+i:], d.buf[d.head+i+1:d.tail])
+	d.popBack()
+}
+
 // move makes the elements start at buf[to], in a larger array if they fill more than half of this
 // one: so whatever is moved is moved once per so many insertions at that end.
 func (d *deque[T]) move(to int) {

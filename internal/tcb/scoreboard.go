@@ -1,6 +1,8 @@
 package tcb
 
 import (
+	"math"
+
 	"github.com/seed963a8790/netstack/internal/seq"
 	"github.com/seed963a8790/netstack/tcpip"
 )
@@ -205,7 +207,29 @@ func (b *scoreboard) sack(from, to seq.Number, mss int, a *acked) {
 			b.above += int(r.segs)
 		}
 		b.mark(r, recSacked, 0)
+		if b.merge(i - 1) {
+			i--
+		}
+		b.merge(i)
 	}
+}
+
+// merge makes one record of the i-th and the next, if both are sacked, so that what has arrived behind a gap is passed
+// in one step by the acknowledgements that report all of it again (BEHAVIOUR F12). It reports whether it did.
+func (b *scoreboard) merge(i int) bool {
+	if i < 0 || i+1 >= b.recs.len() {
+		return false
+	}
+	l, r := b.recs.at(i), b.recs.at(i+1)
+	if l.flags&r.flags&recSacked == 0 || b.judged.LessEq(l.seq) != b.judged.LessEq(r.seq) || int(l.segs)+int(r.segs) > math.MaxUint16 {
+		return false
+	}
+	l.end = r.end
+	l.segs += r.segs
+	l.sent = max(l.sent, r.sent)
+	l.flags |= r.flags & recRetrans
+	b.recs.remove(i + 1)
+	return true
 }
 
 // judge takes for lost every record behind which enough segments have arrived (IsLost of RFC 6675
@@ -224,6 +248,9 @@ func (b *scoreboard) judge() (lost bool) {
 			lost = true
 		}
 		b.judged = r.end
+		if b.merge(i - 1) { // both are judged now
+			i--
+		}
 	}
 	return lost
 }

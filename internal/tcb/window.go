@@ -91,7 +91,7 @@ func (u *tuning) max(t *TCB, limit int) int {
 // trips say. The shortest alone may be of a path that is no longer, and the receiver's is known in milliseconds.
 func (t *TCB) near() bool {
 	r := &t.rtt
-	return t.path.SameHost || r.min != 0 && r.min < nearRTT && r.srtt < 10*nearRTT && t.tun.rtt <= time.Millisecond
+	return t.path.SameHost || r.min != 0 && r.min < nearRTT && max(r.srtt, t.tun.rtt) < 50*nearRTT
 }
 
 // growSend makes room for two congestion windows, one in flight and one to follow it.

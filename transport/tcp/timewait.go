@@ -249,9 +249,12 @@ func (l *timeWaits) reuse(id stack.FlowID, e *Endpoint) (iss uint32, ok bool) {
 // to e and completes id with its port.
 func (l *timeWaits) reuseAny(id *stack.FlowID, e *Endpoint) (iss uint32, ok bool) {
 	var found [timeWaitScan]stack.FlowID
-	n := 0
+	n, now := 0, e.lock.now
 	l.mu.Lock()
 	for r, steps := l.first, 0; r != nil && n < len(found) && steps < timeWaitSteps; r, steps = r.next, steps+1 {
+		if now.Sub(r.due)+tcb.TimeWaitLength < timeWaitReuse {
+			break // and so are all behind it
+		}
 		if r.id.Remote == id.Remote && r.id.Local.Addr() == id.Local.Addr() {
 			found[n] = r.id
 			n++
