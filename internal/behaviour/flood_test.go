@@ -32,6 +32,7 @@ type siege struct {
 	m        family         // us is the server, peer the client
 	port     uint16         // the client's
 	live     bool           // the flow is established
+	expected seq.Number     // the server's last ACK of it
 	sent     int            // of the attacker's frames
 }
 
@@ -42,7 +43,17 @@ func newSiege(t *testing.T, m family) *siege {
 	near, far := h.station(2), h.station(1)
 	s.attacker = h.station(66)
 	s.to = far.addr
-	wire := fault.Faults{Delay: 5 * time.Millisecond, Rate: 20e6, Queue: 100 << 10}
+	far.carry = func(p *stack.Packet) bool {
+		b := make([]byte, p.Len())
+		p.CopyTo(b)
+		if p.EtherType != header.EtherTypeARP {
+			if seg, ok := parse(b); ok && seg.DstPort == s.port && seg.dst == m.peer {
+				s.expected = seg.Ack
+			}
+		}
+		return true
+	}
+	wire := fault.Faults{Delay: 10 * time.Millisecond, Rate: 1e9, Queue: 4 << 20} // ample: the window is what limits the flow
 	_, err := s.client.AddNIC(fault.New(near, fault.Options{Seed: 1, Tx: wire, Rx: wire}), stack.NICOptions{
 		DAD: tcpip.Set(0), Addresses: []netip.Prefix{prefix("10.0.0.2/8"), prefix("fd00::2/64")},
 	})
@@ -72,6 +83,23 @@ func (s *siege) service() netip.AddrPort { return netip.AddrPortFrom(s.m.us, 80)
 func (s *siege) flow() netip.AddrPort    { return netip.AddrPortFrom(s.m.peer, s.port) }
 func (s *siege) number() seq.Number      { return seq.Number(s.r.Uint32()) }
 
+// flowOr is the client's end once the flow is there, and before one of the crowd's: against who knows a tuple before it
+// is used, and sends SYNs from it all the time, there is no help.
+func (s *siege) flowOr(i int) netip.AddrPort {
+	if s.live {
+		return s.flow()
+	}
+	return s.crowd(i)
+}
+
+// inWindow is a number that the server expects before long, and not next; before the flow is there, any.
+func (s *siege) inWindow() seq.Number {
+	if !s.live {
+		return s.number()
+	}
+	return s.expected.Add(1 + s.r.IntN(64))
+}
+
 // floods are what the attacker sends, the i-th of a kind, towards the server.
 var floods = []struct {
 	name  string
@@ -81,12 +109,8 @@ var floods = []struct {
 		o := header.TCPOptions{HasMSS: true, MSS: 1460, SACKPermitted: true, HasTimestamp: true, TSVal: 1}
 		return segment(s.crowd(i), s.service(), header.TCPFields{Seq: s.number(), Flags: header.SYN, Window: 999}, o, nil)
 	}},
-	{"SYN of the flow", func(s *siege, i int) []byte { // who knows the tuple before it is used can only be outlasted
-		from := s.crowd(i)
-		if s.live {
-			from = s.flow()
-		}
-		return segment(from, s.service(), header.TCPFields{Seq: s.number(), Flags: header.SYN, Window: 999}, header.TCPOptions{}, nil)
+	{"SYN of the flow", func(s *siege, i int) []byte {
+		return segment(s.flowOr(i), s.service(), header.TCPFields{Seq: s.number(), Flags: header.SYN, Window: 999}, header.TCPOptions{}, nil)
 	}},
 	{"ACK", func(s *siege, i int) []byte {
 		return segment(s.crowd(i), s.service(), header.TCPFields{Seq: s.number(), Ack: s.number(), Flags: header.ACK, Window: 999}, header.TCPOptions{}, nil)
@@ -102,6 +126,12 @@ var floods = []struct {
 	}},
 	{"RST of the flow", func(s *siege, i int) []byte {
 		return segment(s.flow(), s.service(), header.TCPFields{Seq: s.number(), Flags: header.RST}, header.TCPOptions{}, nil)
+	}},
+	{"RST in the window", func(s *siege, i int) []byte { // RFC 5961 §3
+		return segment(s.flow(), s.service(), header.TCPFields{Seq: s.inWindow(), Flags: header.RST}, header.TCPOptions{}, nil)
+	}},
+	{"SYN in the window", func(s *siege, i int) []byte {
+		return segment(s.flowOr(i), s.service(), header.TCPFields{Seq: s.inWindow(), Flags: header.SYN, Window: 999}, header.TCPOptions{}, nil)
 	}},
 	{"ACK to a closed port", func(s *siege, i int) []byte {
 		return segment(s.crowd(i), netip.AddrPortFrom(s.m.us, uint16(i)|1<<15), header.TCPFields{Seq: 1, Ack: 1, Flags: header.ACK}, header.TCPOptions{}, nil)
@@ -191,6 +221,7 @@ func endure(t *testing.T, m family, frame func(*siege, int) []byte) (o outcome) 
 	l, err := s.server.NewEndpoint(header.ProtocolTCP, header.EtherTypeIPv6)
 	require.NoError(t, err)
 	require.NoError(t, l.Bind(tcpip.FullAddress{Port: 80}))
+	require.NoError(t, l.SetOption(tcpip.SO_RCVBUF, 64<<10))
 	require.NoError(t, l.Listen(128))
 	flooding := frame != nil
 	var tick func()
@@ -244,6 +275,7 @@ func endure(t *testing.T, m family, frame func(*siege, int) []byte) (o outcome) 
 					s.n.Run(time.Millisecond)
 				}
 			}
+			s.n.Run(50 * time.Millisecond) // nothing is left on the wire
 			return heap()
 		}
 		before := more(2000)

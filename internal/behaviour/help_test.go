@@ -51,6 +51,8 @@ type victim struct {
 	*testnet.Wired
 	nic *testnet.Port
 	t   testing.TB
+
+	scale uint8 // the window scale that remotes offer; 0: none
 }
 
 func newVictim(t testing.TB, o stack.Options, l channel.Options, n stack.NICOptions) *victim {
@@ -249,6 +251,7 @@ func (v *victim) connected(m family, mss uint16, sack, ts bool) *remote {
 
 func (r *remote) syn() {
 	o := header.TCPOptions{HasMSS: r.mss != 0, MSS: r.mss, SACKPermitted: r.sack, HasTimestamp: r.ts, TSVal: r.tsVal}
+	o.HasWindowScale, o.WindowScale = r.scale != 0, r.scale
 	r.inject(segment(r.from, r.to, header.TCPFields{Seq: r.seq, Flags: header.SYN, Window: r.window}, o, nil))
 }
 

@@ -1,0 +1,186 @@
+package oracle
+
+import (
+	"cmp"
+	"encoding/json"
+	"flag"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var record = flag.Bool("record", false, "write what the kernel says to testdata/oracle")
+
+var replay = flag.Bool("replay", false, "compare with testdata/oracle even where the kernel can be asked")
+
+// recorded is where the kernel's answers are.
+const recorded = "../../testdata/oracle/kernel.json"
+
+// recording is what a kernel has said.
+type recording struct {
+	Kernel    string              `json:"kernel"`
+	Scenarios map[string][]string `json:"scenarios"`
+}
+
+// TestOracle runs every scenario on the kernel and on ours.
+func TestOracle(t *testing.T) {
+	all := Scenarios()
+	seen := map[string]bool{}
+	for _, s := range all {
+		require.False(t, seen[s.Name], "two scenarios are named %s", s.Name)
+		seen[s.Name] = true
+	}
+	ask := kernelHere() == "" && !*replay
+	var asked [][]string
+	if ask {
+		asked = askAll(t, all)
+	}
+	rec := recording{Scenarios: map[string][]string{}}
+	if !ask {
+		if *record {
+			t.Fatal(kernelHere())
+		}
+		b, err := os.ReadFile(filepath.FromSlash(recorded))
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(b, &rec))
+		t.Logf("%s; comparing with what %s has said", cmp.Or(kernelHere(), "told not to ask"), rec.Kernel)
+	}
+	equal, different := 0, map[string]int{}
+	for i, s := range all {
+		t.Run(s.Name, func(t *testing.T) {
+			mine := askOurs(t, s)
+			theirs, ok := rec.Scenarios[s.Name]
+			if ask {
+				theirs = asked[i]
+				if !slices.Equal(mine, theirs) && (*record || differenceOf(s.Name) == nil) {
+					theirs = askKernel(t, s, 10*time.Millisecond) // a busy machine may not have delivered by then
+				}
+				rec.Scenarios[s.Name] = theirs
+			} else {
+				require.True(t, ok, "the kernel has not been asked: run with -record as root on Linux")
+			}
+			d := differenceOf(s.Name)
+			switch {
+			case slices.Equal(mine, theirs) && d == nil:
+				equal++
+			case slices.Equal(mine, theirs):
+				t.Errorf("listed as different (%s), and is not: take it out of the table", d.What)
+			case d == nil:
+				t.Errorf("ours is not as the kernel:\n%s", compare(theirs, mine))
+			default:
+				different[d.Name]++
+				t.Logf("differs: %s\n%s", d.What, d.Why)
+				if testing.Verbose() {
+					t.Logf("%s", compare(theirs, mine))
+				}
+			}
+		})
+	}
+	total := 0
+	for _, d := range differences {
+		n := different[d.Name]
+		total += n
+		t.Logf("%3d scenarios differ: %s: %s (%s)", n, d.Name, d.What, d.Why)
+	}
+	t.Logf("%d scenarios: %d equal, %d different and listed", len(all), equal, total)
+	if *record {
+		rec.Kernel = KernelVersion()
+		b, err := json.MarshalIndent(rec, "", " ")
+		require.NoError(t, err)
+		require.NoError(t, os.MkdirAll(filepath.Dir(recorded), 0o755))
+		require.NoError(t, os.WriteFile(filepath.FromSlash(recorded), append(b, '\n'), 0o644))
+	}
+}
+
+// A pattern of the table that matches nothing hides nothing, but misleads.
+func TestDifferencesAreUsed(t *testing.T) {
+	for _, d := range differences {
+		require.NotEmpty(t, d.What)
+		require.NotEmpty(t, d.Why)
+		require.True(t, slices.ContainsFunc(Scenarios(), func(s Scenario) bool {
+			ok, err := path.Match(d.Name, s.Name)
+			require.NoError(t, err)
+			return ok
+		}), "no scenario is named %s", d.Name)
+	}
+}
+
+// The comparison itself can fail: a scenario's log depends on what happened.
+func TestLogsDiffer(t *testing.T) {
+	s := Scenario{"", func(r *Run) {
+		a := sortOf("udp4").open(r)
+		r.Bind(a, In4("127.0.0.1", 0))
+		r.Names(a)
+	}}
+	log := askOurs(t, s)
+	require.Equal(t, []string{"socket(2, 2, 0) = s0", "bind(s0, 127.0.0.1:0) = 0", "names(s0) = 127.0.0.1:P0, peer ENOTCONN"}, log)
+	require.Contains(t, compare([]string{"a", "b"}, []string{"a", "c"}), "kernel: b")
+}
+
+func askOurs(t *testing.T, s Scenario) []string {
+	o, err := newOurs(func(err error) { t.Error(err) })
+	require.NoError(t, err)
+	return Perform(s, o)
+}
+
+// askKernel asks, and asks again with longer pauses if the answer is not the expected one: a busy machine
+// may not have delivered by then.
+// The kernel's namespaces are apart, so many scenarios run at once: they mostly wait.
+const askers = 24
+
+// askAll runs every scenario on the kernel.
+func askAll(t *testing.T, all []Scenario) [][]string {
+	logs := make([][]string, len(all))
+	next := make(chan int)
+	var wait sync.WaitGroup
+	for range askers {
+		wait.Go(func() {
+			for i := range next {
+				logs[i] = askKernel(t, all[i], 500*time.Microsecond)
+			}
+		})
+	}
+	for i := range all {
+		next <- i
+	}
+	close(next)
+	wait.Wait()
+	return logs
+}
+
+// askKernel runs a scenario on the kernel, which gets some time after each call to deliver.
+func askKernel(t *testing.T, s Scenario, pause time.Duration) []string {
+	k, err := newKernel(pause, func(err error) { t.Error(err) })
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	return Perform(s, k)
+}
+
+// compare shows two logs side by side, from where they part.
+func compare(kernel, ours []string) string {
+	var b strings.Builder
+	for i := range max(len(kernel), len(ours)) {
+		k, o := "(nothing)", "(nothing)"
+		if i < len(kernel) {
+			k = kernel[i]
+		}
+		if i < len(ours) {
+			o = ours[i]
+		}
+		if k == o {
+			b.WriteString("        " + k + "\n")
+			continue
+		}
+		b.WriteString("kernel: " + k + "\n  ours: " + o + "\n")
+	}
+	return b.String()
+}

@@ -1,0 +1,50 @@
+package oracle
+
+// Sockets are the socket calls, with Linux's numbers and bytes. Files are small numbers of the
+// implementation's choice, every one non-blocking. An errno of 0 is success.
+type Sockets interface {
+	Socket(family, typ, proto int) (fd, errno int)
+	Bind(fd int, name []byte) (errno int)
+	Connect(fd int, name []byte) (errno int)
+	Listen(fd, backlog int) (errno int)
+	Accept4(fd, flags int) (newFD int, name []byte, errno int)
+	SendMsg(fd int, data, name, control []byte, flags int) (n, errno int)
+	RecvMsg(fd int, data, control []byte, flags int) (m Message, errno int)
+	SetSockOpt(fd, level, number int, value []byte) (errno int)
+	// GetSockOpt fills value and returns what it left in optlen.
+	GetSockOpt(fd, level, number int, value []byte) (size, errno int)
+	Shutdown(fd, how int) (errno int)
+	GetSockName(fd int) (name []byte, errno int)
+	GetPeerName(fd int) (name []byte, errno int)
+	Poll(fd int, mask uint32) uint32
+	Ioctl(fd int, request uint32) (v, errno int)
+	Close(fd int)
+
+	// Settle lets what is on its way arrive. Await is Settle until Poll says any of mask, or some seconds
+	// have passed.
+	Settle()
+	Await(fd int, mask uint32)
+
+	// Inject makes a packet arrive on the device t0; Sent returns those that have left through it.
+	Inject(packet []byte)
+	Sent() [][]byte
+
+	// End closes every file and whatever they live in.
+	End()
+}
+
+// Message is what RecvMsg returns.
+type Message struct {
+	N       int
+	Name    []byte
+	Control []byte
+	Flags   int
+}
+
+// The two hosts: lo is interface 1, t0 interface 2 with these addresses, behind which is nobody but Inject
+// and Sent. The peers are on its network.
+const (
+	Host4, Peer4 = "10.77.0.1", "10.77.0.2"
+	Host6, Peer6 = "fd77::1", "fd77::2"
+	tunMTU       = 1500
+)
