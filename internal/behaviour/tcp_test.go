@@ -91,6 +91,32 @@ func TestF10(t *testing.T) {
 			}
 			require.Greater(t, len(counts), 6)
 		})
+		t.Run("RSTs", func(t *testing.T) { // limited too, to nobody's segments and to wrong ACKs of half-open connections
+			v := &victim{Wired: testnet.Wire(t, seeded(1), tcp.NewWith(tcp.Options{ResetRate: tcpip.Set(20)})), t: t}
+			v.nic = v.Port(channel.Options{}, stack.NICOptions{}, "10.0.0.1/24", "fd00::1/64")
+			l := v.listening(m.v6, 80, 16)
+			r := &remote{victim: v, from: netip.AddrPortFrom(m.peer, 4000), to: netip.AddrPortFrom(m.us, 80), seq: 1000, window: 9999}
+			r.syn()
+			r.seq++
+			r.ack = v.segments()[0].Seq + 1
+			for _, port := range []uint16{80, 81} {
+				r.to = netip.AddrPortFrom(m.us, port)
+				for i := range 200 {
+					r.send(header.ACK, r.seq, r.ack.Add(100+i), nil)
+				}
+				n := len(v.segments())
+				require.GreaterOrEqual(t, n, 10)
+				require.LessOrEqual(t, n, 30)
+				v.Clock.Advance(time.Second)
+				v.segments()
+			}
+			r.to = netip.AddrPortFrom(m.us, 80)
+			r.send(header.ACK, r.seq, r.ack, nil) // the slot was kept for the right one
+			e, err := l.Accept()
+			require.NoError(t, err)
+			e.Close()
+			v.segments()
+		})
 		t.Run("MSS of a SYN", func(t *testing.T) {
 			small := func(t *testing.T, v *victim, ep *tcp.Endpoint, ack func(seq.Number)) {
 				require.NoError(t, ep.SetOption(tcpip.SO_SNDBUF, 1<<20))

@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"sync"
 
+	"github.com/seed963a8790/netstack/header"
 	"github.com/seed963a8790/netstack/internal/tcb"
 	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
@@ -172,7 +173,9 @@ func (r *halfOpen) reply(w *stack.Work, sc *scratch) {
 		}
 		r.route = route
 	}
-	if sc.out.Challenge && !t.challenges.allow(t.stack.Now()) {
+	switch now := t.stack.Now(); {
+	case sc.out.Challenge && !t.challenges.allow(now),
+		sc.out.Flags&header.RST != 0 && !t.resets.allow(now):
 		return
 	}
 	t.reply(w, r.route, r.id, sc, &r.opts.sock)
