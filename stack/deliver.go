@@ -23,7 +23,7 @@ func (r *receiver) Deliver(w *Work, batch []*Packet) {
 		return
 	}
 	if n.info.Load().Offload&OffloadReceive == 0 && len(batch) > 1 {
-		batch = n.merge(batch)
+		batch = merge(batch)
 	}
 	now := n.stack.Now()
 	bytes := 0

@@ -14,7 +14,7 @@ import (
 // gives back the segments that it was made of, bit by bit. Hence only what a cut can restore is merged:
 // equal headers but for sequence, length, identification and checksum, equal sizes but for the last, PSH on
 // the last alone. UDP is not merged: the sizes of datagrams mean something.
-func (n *NIC) merge(batch []*Packet) []*Packet {
+func merge(batch []*Packet) []*Packet {
 	var m merger
 	out := batch[:0]
 	for _, p := range batch {
