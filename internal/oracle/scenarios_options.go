@@ -139,3 +139,12 @@ func congestionScenarios() (list []Scenario) {
 	}
 	return list
 }
+
+var optionDifferences = []difference{
+	{"option/SO_DONTROUTE/*/*", "the option is refused", "gap: no lookup for routes without gateways; refusing is honest"},
+	{"option/IPV6_MTU/*/values", "the option can only be read", "gap: no fragment size per socket"},
+	{"option/IPV6_MTU/*/lengths", "the option can only be read", "gap: no fragment size per socket"},
+	{"option/SO_BINDTOIFINDEX/tcp?/values", "an interface that does not exist is refused", "deliberate: the route would fail later"},
+	{"option/TCP_NOTSENT_LOWAT/tcp?/values", "a negative bound reads as 0", "deliberate: both mean none"},
+	{"mtu-after-tos/*", "IP_MTU stays known after IP_TOS was set", "deliberate: Linux forgets the route until the next packet"},
+}
