@@ -12,6 +12,8 @@ import (
 type Address struct {
 	Prefix netip.Prefix // the address itself, and how many of its bits name the network
 	State  AddressState
+	// Temporary says that it is one of RFC 8981: for connections that begin here, not to be found by.
+	Temporary bool
 }
 
 // AddressState is the state of RFC 4862 that an address is in.
@@ -33,6 +35,7 @@ type AddressOptions struct {
 	NoPrefixRoute bool // do not add the route to the prefix
 	NoDAD         bool // usable at once
 	Deprecated    bool
+	Temporary     bool // see Address
 }
 
 // localAddress is one address of one NIC. It is never changed, only replaced.
@@ -42,6 +45,7 @@ type localAddress struct {
 	prefix    netip.Prefix // masked
 	broadcast netip.Addr   // IPv4: the subnet's; zero if it has none
 	state     AddressState
+	temporary bool   // RFC 8981
 	route     bool   // brings the route to its prefix
 	order     uint64 // of its addition, among routes and addresses
 }
@@ -142,7 +146,7 @@ func (n *NIC) AddAddressWith(p netip.Prefix, o AddressOptions) error {
 		a.IsLoopback() && n.Info().Kind != LinkLoopback {
 		return tcpip.ErrInvalid
 	}
-	l := &localAddress{nic: n, addr: a, prefix: p.Masked(), route: !o.NoPrefixRoute && !p.IsSingleIP()}
+	l := &localAddress{nic: n, addr: a, prefix: p.Masked(), temporary: o.Temporary, route: !o.NoPrefixRoute && !p.IsSingleIP()}
 	if a.Is4() && p.Bits() < 31 {
 		l.broadcast = lastAddr(l.prefix)
 	}
@@ -251,7 +255,7 @@ func (n *NIC) AddressState(a netip.Addr) (AddressState, bool) {
 func (n *NIC) Addresses() []Address {
 	var list []Address
 	for _, l := range n.stack.conf.Load().addresses.byNIC[n] {
-		list = append(list, Address{netip.PrefixFrom(l.addr, l.prefix.Bits()), l.state})
+		list = append(list, Address{netip.PrefixFrom(l.addr, l.prefix.Bits()), l.state, l.temporary})
 	}
 	return list
 }

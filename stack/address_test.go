@@ -60,9 +60,9 @@ func TestTentativeAddress(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, n.AddAddressWith(netip.MustParsePrefix("fe80::2/64"), AddressOptions{NoDAD: true}))
 	require.Equal(t, []Address{
-		{netip.MustParsePrefix("10.0.0.1/24"), AddressPreferred},
-		{netip.MustParsePrefix("fe80::1/64"), AddressTentative},
-		{netip.MustParsePrefix("fe80::2/64"), AddressPreferred},
+		{Prefix: netip.MustParsePrefix("10.0.0.1/24"), State: AddressPreferred},
+		{Prefix: netip.MustParsePrefix("fe80::1/64"), State: AddressTentative},
+		{Prefix: netip.MustParsePrefix("fe80::2/64"), State: AddressPreferred},
 	}, n.Addresses())
 	require.Equal(t, DestinationTentative, n.Classify(addr("fe80::1")))
 	require.Equal(t, "fe80::2", n.PrimaryAddress(true, true).String())

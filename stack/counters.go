@@ -44,7 +44,7 @@ type Counters struct {
 		InDestUnreachs, InPktTooBigs, InTimeExcds, InParmProblems, InEchos, InEchoReplies       Counter
 		OutDestUnreachs, OutPktTooBigs, OutTimeExcds, OutParmProblems, OutEchos, OutEchoReplies Counter
 		InRouterSolicits, InRouterAdvertisements, InNeighborSolicits, InNeighborAdvertisements  Counter
-		OutNeighborSolicits, OutNeighborAdvertisements, InRedirects                             Counter
+		OutNeighborSolicits, OutNeighborAdvertisements, InRedirects, OutRouterSolicits          Counter
 	}
 	Tcp struct {
 		ActiveOpens, PassiveOpens, AttemptFails, EstabResets        Counter
@@ -56,6 +56,7 @@ type Counters struct {
 		TCPFastRetrans, TCPSlowStartRetrans, TCPSACKReneging, TCPSackRecovery, TCPRenoRecovery        Counter
 		TCPKeepAlive, TCPBacklogDrop, TCPRcvQDrop, TCPOFODrop, TCPOFOQueue                            Counter
 		TCPDSACKRecv, TCPDSACKOldSent, TCPDSACKOfoSent                                                Counter
+		TCPMTUPFail, TCPMTUPSuccess, TCPMD5NotFound, TCPMD5Unexpected, TCPMD5Failure                  Counter
 		TCPAbortOnTimeout, TCPAbortOnClose, TCPAbortOnData                                            Counter
 		TCPAbortOnLinger, TCPAbortOnMemory, TCPZeroWindowDrop, TCPReqQFullDoCookies, TCPReqQFullDrop  Counter
 		TCPFromZeroWindowAdv, TCPToZeroWindowAdv, TCPWinProbe                                         Counter

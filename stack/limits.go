@@ -69,3 +69,11 @@ const (
 	// routeCacheSize is how many routes a stack keeps at hand for who has nowhere to keep them.
 	routeCacheSize = 256
 )
+
+// What a router may make of the times of neighbour discovery (RFC 4861 §6.2.1 has the upper bound of the first).
+const (
+	minReachable = time.Second
+	maxReachable = time.Hour
+	minRetrans   = 100 * time.Millisecond
+	maxRetrans   = time.Minute
+)

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/seed963a8790/netstack/header"
 	"github.com/seed963a8790/netstack/internal/nud"
@@ -147,6 +148,13 @@ func (n *NIC) NeighbourHeard(w *Work, a NeighbourAdvert) {
 	if n.Info().Kind == LinkEthernet && a.Addr.IsValid() && (a.Link.IsZero() || a.Link.IsUnicast()) {
 		n.neighbours.of(a.Addr).heard(w, &a)
 	}
+}
+
+// SetIPv6NeighbourTimes sets what a router may say of neighbour discovery (RFC 4861 §6.3.4): around what the time
+// that a confirmation holds is drawn, and the time between solicitations. 0 leaves one as it is; values that would
+// make us flood the link or wait for hours are brought into bounds.
+func (n *NIC) SetIPv6NeighbourTimes(reachable, retrans time.Duration) {
+	n.neighbours.tables[1].setTimes(reachable, retrans)
 }
 
 // Neighbours returns what is known of the stations on the link, IPv4 first, in the order of their addresses.

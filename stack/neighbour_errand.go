@@ -16,6 +16,10 @@ func (t *neighbourTable) do(w *Work, e *errand) {
 		t.solicit(w, e.addr, e.source, tcpip.LinkAddr{})
 	case nud.SolicitOne:
 		t.solicit(w, e.addr, e.source, e.link)
+	case nud.Resolved, nud.GiveUp:
+		if p, ok := t.nic.stack.Network(t.etherType).(NeighbourWatcher); ok {
+			p.NeighbourReachable(w, t.nic, e.addr, e.action == nud.Resolved)
+		}
 	}
 	for p := e.packets.pop(); p != nil; p = e.packets.pop() {
 		if e.reason == tcpip.DropNeighbourFailed {

@@ -21,7 +21,8 @@ type neighbourTable struct {
 	index    map[netip.Addr]*neighbour
 	classes  [numNeighbourClasses]list.List // of *neighbour, the longest in its state first
 	conf     nud.Conf
-	redraw   tcpip.Time // when conf.Reachable is drawn anew
+	base     time.Duration // what conf.Reachable is drawn around
+	redraw   tcpip.Time    // when conf.Reachable is drawn anew
 	timer    tcpip.Timer
 	deadline tcpip.Time // for which timer is set; 0: it is not
 }
@@ -49,7 +50,7 @@ const reachableRedraw = 2 * time.Hour
 func (t *neighbourTable) init(n *NIC, e header.EtherType) {
 	t.nic, t.etherType = n, e
 	t.index = make(map[netip.Addr]*neighbour)
-	t.conf = nud.DefaultConf()
+	t.conf, t.base = nud.DefaultConf(), nud.BaseReachable
 }
 
 // errand is what is to be done once mu is released.
@@ -239,9 +240,24 @@ func (t *neighbourTable) fire() {
 
 // draw chooses how long confirmations hold: half to one and a half times the base (RFC 4861 §6.3.2).
 func (t *neighbourTable) draw(now tcpip.Time) {
-	half := int(nud.BaseReachable / 2 / time.Millisecond)
+	half := int(t.base / 2 / time.Millisecond)
 	t.conf.Reachable = time.Duration(half+t.nic.stack.random.IntN(2*half+1)) * time.Millisecond
 	t.redraw = now.Add(reachableRedraw)
+}
+
+// setTimes changes the times that are not 0, within bounds.
+func (t *neighbourTable) setTimes(reachable, retrans time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if reachable != 0 {
+		if reachable = min(max(reachable, minReachable), maxReachable); reachable != t.base {
+			t.base = reachable
+			t.draw(t.nic.stack.Now())
+		}
+	}
+	if retrans != 0 {
+		t.conf.Retrans = min(max(retrans, minRetrans), maxRetrans)
+	}
 }
 
 // heard feeds what a station has said to its entry.

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"sync/atomic"
 
+	"github.com/seed963a8790/netstack/header"
 	"github.com/seed963a8790/netstack/tcpip"
 )
 
@@ -43,6 +44,8 @@ type NIC struct {
 	info    atomic.Pointer[LinkInfo] // as the link last described itself
 	options NICOptions               // constant after AddNIC, but for what has a field below
 	mtu     atomic.Int32             // 0: the link's
+	mtu6    atomic.Int32             // 0: as mtu
+	hops6   atomic.Uint32            // 0: the stack's
 	up      atomic.Bool              // set by the user
 	removed atomic.Bool
 
@@ -192,6 +195,32 @@ func (n *NIC) SetMTU(mtu int) error {
 	n.mtu.Store(int32(mtu))
 	n.stack.invalidate()
 	return nil
+}
+
+// SetIPv6MTU lowers the MTU for IPv6 alone, as a router's advertisement does (RFC 4861 §6.3.4); 0 undoes it.
+//
+// Errors: ErrInvalid below 1280 bytes (RFC 8200 §5).
+func (n *NIC) SetIPv6MTU(mtu int) error {
+	if mtu != 0 && mtu < header.IPv6MinMTU {
+		return tcpip.ErrInvalid
+	}
+	if n.mtu6.Swap(int32(mtu)) != int32(mtu) {
+		n.stack.invalidate()
+	}
+	return nil
+}
+
+// SetIPv6HopLimit sets the hop limit of IPv6 packets that leave here and for which nobody has chosen one, as a
+// router's advertisement does (RFC 4861 §6.3.4); 0 means the stack's.
+func (n *NIC) SetIPv6HopLimit(hops uint8) { n.hops6.Store(uint32(hops)) }
+
+// mtuTo returns the MTU for packets to a destination.
+func (n *NIC) mtuTo(dst netip.Addr) int {
+	mtu := n.MTU()
+	if own := int(n.mtu6.Load()); own != 0 && own < mtu && dst.Is6() {
+		return own
+	}
+	return mtu
 }
 
 // Up reports whether the NIC and its link are up.

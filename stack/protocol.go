@@ -54,6 +54,12 @@ type InternetProtocol interface {
 	LinkUp(w *Work, nic *NIC, up bool)
 }
 
+// NeighbourWatcher is a network protocol that wants to know which stations answer: its routers may be among them.
+type NeighbourWatcher interface {
+	// NeighbourReachable tells that a has been resolved, or has not answered and is given up. No lock is held.
+	NeighbourReachable(w *Work, nic *NIC, a netip.Addr, ok bool)
+}
+
 // LinkResolver asks for link addresses: ARP for IPv4, neighbour discovery for IPv6.
 type LinkResolver interface {
 	// Resolves returns the EtherType of the network protocol whose addresses it resolves.

@@ -144,7 +144,7 @@ func (c *config) findRoute(s *Stack, q RouteQuery) (*Route, tcpip.Error) {
 	if r.NIC == nil {
 		return nil, tcpip.ErrNetUnreachable
 	}
-	if mtu := r.NIC.MTU(); r.mtu == 0 || r.mtu > mtu {
+	if mtu := r.NIC.mtuTo(dst); r.mtu == 0 || r.mtu > mtu {
 		r.mtu = mtu
 	}
 	return r, c.setSource(r, preferred)
@@ -278,3 +278,11 @@ func (r *Route) Valid() bool { return r.stack.conf.Load().generation == r.genera
 
 // MTU returns the bytes of the largest packet that the first link and the route's own MTU allow.
 func (r *Route) MTU() int { return r.mtu }
+
+// DefaultTTL returns the TTL or hop limit of packets along r for which nobody has chosen one.
+func (r *Route) DefaultTTL() uint8 {
+	if hops := r.NIC.hops6.Load(); hops != 0 && r.Remote.Is6() {
+		return uint8(hops)
+	}
+	return r.stack.DefaultTTL()
+}

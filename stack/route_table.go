@@ -15,6 +15,7 @@ type RouteEntry struct {
 	NIC         tcpip.NICID // 0 in AddRoute: where the gateway is
 	Source      netip.Addr  // preferred source; zero: chosen by RFC 6724
 	Metric      uint32      // the lowest wins among equal prefixes
+	Preference  int8        // the highest wins among equal metrics (RFC 4191 §2.1)
 	MTU         int         // bytes; 0: the NIC's
 }
 
@@ -32,7 +33,8 @@ type routeTable struct {
 	count  int // rows that were added by AddRoute
 }
 
-// routeIndex has the rows of one family, the longest prefixes first, then by prefix, metric, and order.
+// routeIndex has the rows of one family, the longest prefixes first, then by prefix, metric, preference and
+// order.
 type routeIndex struct {
 	rows []*routeRow
 	runs []routeRun
@@ -46,6 +48,7 @@ func compareRows(a, b *routeRow) int {
 		cmp.Compare(b.Destination.Bits(), a.Destination.Bits()),
 		a.Destination.Addr().Compare(b.Destination.Addr()),
 		cmp.Compare(a.Metric, b.Metric),
+		cmp.Compare(b.Preference, a.Preference),
 		cmp.Compare(a.order, b.order),
 	)
 }
@@ -84,7 +87,7 @@ func (x *routeIndex) set(rows []*routeRow) {
 }
 
 // lookup returns the best row for dst whose NIC is up, and is n unless that is nil: the longest prefix,
-// then the lowest metric, then the oldest. It takes a binary search per prefix length in use.
+// then the lowest metric, the highest preference, the oldest. It takes a binary search per prefix length in use.
 func (x *routeIndex) lookup(dst netip.Addr, n *NIC) *routeRow {
 	for _, run := range x.runs {
 		p, err := dst.Prefix(run.bits)

@@ -15,7 +15,7 @@ func (ip *Protocol) Send(w *stack.Work, r *stack.Route, p *stack.Packet, o *stac
 	p.NIC, p.EtherType = r.NIC, header.EtherTypeIPv4
 	p.Src, p.Dst, p.Proto, p.TOS = r.Local, r.Remote, o.Proto, o.TOS
 	if p.TTL = o.TTL; p.TTL == 0 && !o.HostOnly {
-		p.TTL = ip.stack.DefaultTTL()
+		p.TTL = r.DefaultTTL()
 	}
 	if p.Hash == 0 {
 		p.Hash = ip.stack.FlowHash(shared.Flow(p, p.Front()))

@@ -27,6 +27,7 @@ func (ip *Protocol) AddressRemoved(_ *stack.Work, nic *stack.NIC, a netip.Addr) 
 func (ip *Protocol) LinkUp(w *stack.Work, nic *stack.NIC, up bool) {
 	if !up {
 		ip.dad.stop(nic, netip.Addr{})
+		ip.discover.link(w, nic, false)
 		return
 	}
 	for _, a := range nic.Addresses() {
@@ -34,6 +35,7 @@ func (ip *Protocol) LinkUp(w *stack.Work, nic *stack.NIC, up bool) {
 			ip.use(w, nic, addr, a.State)
 		}
 	}
+	ip.discover.link(w, nic, true)
 }
 
 // use does what the state of an address asks for.
@@ -43,9 +45,11 @@ func (ip *Protocol) use(w *stack.Work, nic *stack.NIC, a netip.Addr, st stack.Ad
 		if st == stack.AddressTentative { // nobody to ask
 			nic.SetAddressState(a, stack.AddressPreferred)
 		}
+		ip.discover.detected(w, nic, a, true)
 	case st == stack.AddressTentative:
 		ip.dad.start(nic, a)
 	case st != stack.AddressDuplicated:
 		ip.announce(w, nic, a)
+		ip.discover.detected(w, nic, a, true)
 	}
 }

@@ -117,6 +117,7 @@ func (d *detections) expire() {
 		case dad.Unique:
 			if e.nic.SetAddressState(e.addr, stack.AddressPreferred) {
 				d.ip.announce(w, e.nic, e.addr)
+				d.ip.discover.detected(w, e.nic, e.addr, true)
 			}
 		}
 	}
@@ -125,15 +126,15 @@ func (d *detections) expire() {
 
 // solicited handles a probe of another station for an address that is tentative here, and advertised an
 // advertisement of it; both report whether the address has turned out to be a duplicate.
-func (d *detections) solicited(nic *stack.NIC, a netip.Addr, nonce []byte) bool {
-	return d.heard(nic, a, func(m *dad.Machine) bool { return m.Solicited(nonce) })
+func (d *detections) solicited(w *stack.Work, nic *stack.NIC, a netip.Addr, nonce []byte) bool {
+	return d.heard(w, nic, a, func(m *dad.Machine) bool { return m.Solicited(nonce) })
 }
 
-func (d *detections) advertised(nic *stack.NIC, a netip.Addr) bool {
-	return d.heard(nic, a, (*dad.Machine).Advertised)
+func (d *detections) advertised(w *stack.Work, nic *stack.NIC, a netip.Addr) bool {
+	return d.heard(w, nic, a, (*dad.Machine).Advertised)
 }
 
-func (d *detections) heard(nic *stack.NIC, a netip.Addr, f func(*dad.Machine) bool) bool {
+func (d *detections) heard(w *stack.Work, nic *stack.NIC, a netip.Addr, f func(*dad.Machine) bool) bool {
 	d.mu.Lock()
 	e := d.find(nic, a)
 	duplicate := e != nil && f(&e.m)
@@ -143,6 +144,7 @@ func (d *detections) heard(nic *stack.NIC, a netip.Addr, f func(*dad.Machine) bo
 	d.mu.Unlock()
 	if duplicate {
 		nic.SetAddressState(a, stack.AddressDuplicated)
+		d.ip.discover.detected(w, nic, a, false)
 	}
 	return duplicate
 }

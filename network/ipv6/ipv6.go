@@ -17,6 +17,7 @@ import (
 type Protocol struct {
 	stack     *stack.Stack
 	dad       detections
+	discover  discoveries
 	fragments shared.Reassembler
 	limiter   shared.Limiter
 }
@@ -24,6 +25,7 @@ type Protocol struct {
 var (
 	_ stack.InternetProtocol = (*Protocol)(nil)
 	_ stack.LinkResolver     = (*Protocol)(nil)
+	_ stack.NeighbourWatcher = (*Protocol)(nil)
 )
 
 // Options configure the protocol. The zero value is what Linux does.
@@ -65,5 +67,6 @@ func (*Protocol) HeaderLen() int { return header.IPv6Size }
 // Close stops timers and gives back what waits for reassembly.
 func (ip *Protocol) Close() {
 	ip.dad.close()
+	ip.discover.close()
 	ip.fragments.Close()
 }

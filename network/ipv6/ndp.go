@@ -47,10 +47,12 @@ func (ip *Protocol) ndp(w *stack.Work, p *stack.Packet, c *header.IPv6Chain) tcp
 		n.InRouterSolicits.Inc()
 	case header.ICMPv6RouterAdvert:
 		n.InRouterAdvertisements.Inc()
+		return ip.routerAdvertisement(w, p, m)
 	case header.ICMPv6Redirect:
 		n.InRedirects.Inc()
+		return ip.redirect(w, p, m)
 	}
-	return tcpip.DropUnknownType // routers are configured, not discovered
+	return tcpip.DropUnknownType // we are no router that answers solicitations
 }
 
 // solicitation answers a neighbour solicitation (RFC 4861 §7.2.3).
@@ -74,7 +76,7 @@ func (ip *Protocol) solicitation(w *stack.Work, p *stack.Packet, m header.ICMPv6
 	case st == stack.AddressTentative:
 		if probe { // somebody else wants it too, unless it is our own probe
 			nonce, _ := h.Options().Find(header.NDPNonce).Nonce()
-			ip.dad.solicited(nic, target, nonce)
+			ip.dad.solicited(w, nic, target, nonce)
 		}
 		return tcpip.DropDuplicateAddr
 	case probe:
@@ -102,7 +104,7 @@ func (ip *Protocol) advertisement(w *stack.Work, p *stack.Packet, m header.ICMPv
 	}
 	if st, ours := nic.AddressState(target); ours {
 		if st == stack.AddressTentative {
-			ip.dad.advertised(nic, target)
+			ip.dad.advertised(w, nic, target)
 		}
 		return tcpip.DropDuplicateAddr
 	}

@@ -170,7 +170,7 @@ func TestInvalidAdvertisements(t *testing.T) {
 	require.Equal(t, "02:00:00:00:00:02 STALE", b.state(peer))
 }
 
-// Routers are configured, not discovered, and redirects not followed.
+// Without Discover routers are configured, and redirects not followed.
 func TestRouterMessages(t *testing.T) {
 	b := newEthernet(t, stack.NICOptions{})
 	router := addr("fe80::ff")
