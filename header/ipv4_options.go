@@ -1,6 +1,7 @@
 package header
 
 import (
+	"bytes"
 	"encoding/binary"
 	"iter"
 	"net/netip"
@@ -22,6 +23,7 @@ const (
 	IPv4OptNop               IPv4OptionType = 1
 	IPv4OptRecordRoute       IPv4OptionType = 7
 	IPv4OptTimestamp         IPv4OptionType = 68
+	IPv4OptCIPSO             IPv4OptionType = 134 // FIPS 188
 	IPv4OptLooseSourceRoute  IPv4OptionType = 131
 	IPv4OptStrictSourceRoute IPv4OptionType = 137
 	IPv4OptRouterAlert       IPv4OptionType = 148 // RFC 2113
@@ -67,6 +69,8 @@ func ParseIPv4Options(b []byte) (options IPv4Options, pointer uint8, drop tcpip.
 			bad, first = option.checkRoute(), once(&seen.sourceRoute)
 		case IPv4OptTimestamp:
 			bad, first = option.checkTimestamp(), once(&seen.timestamp)
+		case IPv4OptCIPSO: // a label that nobody here can judge, as measured on Linux
+			bad = 0
 		case IPv4OptRouterAlert:
 			if len(option) < 4 {
 				bad = 1
@@ -115,12 +119,10 @@ func (o IPv4Option) checkTimestamp() int {
 		if flag != ipv4StampSpecified && o[3]>>4 == 15 {
 			return 3 // so many stations found no room that the count overflows
 		}
-	case flag == ipv4StampOnly && p+3 > len(o), flag != ipv4StampOnly && p+7 > len(o):
+	case flag == ipv4StampOnly && p+3 > len(o), (flag == ipv4StampAddr || flag == ipv4StampSpecified) && p+7 > len(o):
 		return 2
-	case flag != ipv4StampOnly && flag != ipv4StampAddr && flag != ipv4StampSpecified:
-		return 3
 	}
-	return -1
+	return -1 // another flag asks for what nobody knows, and is let through, as on Linux
 }
 
 // All walks the options.
@@ -181,6 +183,29 @@ func (o IPv4Option) Value() []byte { return o[2:] }
 // a whole number of entries end with less room than an entry takes.
 func (o IPv4Option) room(n int) bool { return int(o[2])-1+n <= len(o) }
 
+// CleanOptions returns the options with nothing but zeroes behind the end of the list. It copies.
+func (h IPv4) CleanOptions() []byte {
+	b := bytes.Clone(h.Options())
+	for at := 0; at < len(b); {
+		switch IPv4OptionType(b[at]) {
+		case IPv4OptEnd:
+			clear(b[at:])
+			return b
+		case IPv4OptNop:
+			at++
+		default:
+			if at+1 >= len(b) || b[at+1] < 2 {
+				return b
+			}
+			at += int(b[at+1])
+		}
+	}
+	return b
+}
+
+// Full reports whether a record route, source route or timestamp option is at its end.
+func (o IPv4Option) Full() bool { return len(o) >= 3 && int(o[2]) > len(o) }
+
 // NextHop returns the address to which a source route's pointer points, or the zero Addr if o is no
 // source route or is at its end.
 func (o IPv4Option) NextHop() netip.Addr {
@@ -208,8 +233,12 @@ func (o IPv4Option) Stamp(a netip.Addr, ms uint32) {
 		return
 	}
 	flag, size := o[3]&15, 8
-	if flag == ipv4StampOnly {
+	switch flag {
+	case ipv4StampOnly:
 		size = 4
+	case ipv4StampAddr, ipv4StampSpecified:
+	default:
+		return
 	}
 	if !o.room(size) {
 		if flag != ipv4StampSpecified && o[3]>>4 < 15 {

@@ -85,7 +85,7 @@ func TestParseIPv4Options(t *testing.T) {
 		{"timestamp with pointer 4", "44080400 00000000", 22},
 		{"timestamp with half an entry", "44060500 00000101", 22},
 		{"timestamp and address with half an entry", "44080501 00000000", 22},
-		{"timestamp with flag 2", "440c0502 00000000 00000000", 23},
+		{"timestamp with a flag that nobody knows", "440c0502 00000000 00000000", 0},
 		{"timestamp whose overflow is full", "440809f0 00000000", 23},
 		{"router alert of 3 bytes", "940300 01", 21},
 	} {

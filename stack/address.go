@@ -178,7 +178,7 @@ func (n *NIC) AddAddressWith(p netip.Prefix, o AddressOptions) error {
 	if err != nil {
 		return err
 	}
-	if a.Is6() {
+	if a.Is6() && n.Info().Kind == LinkEthernet { // where it is asked for; elsewhere Linux is not in the group either
 		_ = n.JoinGroup(header.SolicitedNode(a)) // counted: two addresses can share it
 	}
 	if ip := s.internetOf(a); ip != nil {
@@ -212,7 +212,7 @@ func (n *NIC) RemoveAddress(a netip.Addr) error {
 	if err != nil {
 		return err
 	}
-	if a.Is6() {
+	if a.Is6() && n.Info().Kind == LinkEthernet {
 		_ = n.LeaveGroup(header.SolicitedNode(a))
 	}
 	if ip := s.internetOf(a); ip != nil {

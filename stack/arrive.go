@@ -18,10 +18,10 @@ func (p *Packet) Arrive() {
 		p.countSegments()
 	}
 	p.net, p.trans = -1, -1
-	p.NIC, p.tapped = nil, false
+	p.NIC, p.tapped, p.watched = nil, false, false
 	p.Src, p.Dst, p.Local = netip.Addr{}, netip.Addr{}, netip.Addr{}
 	p.Proto, p.TTL, p.TOS, p.At, p.FragMax, p.Hash = 0, 0, 0, 0, 0, 0
-	p.Forwarded, p.Looped = false, false
+	p.Forwarded, p.Looped, p.Homed = false, false, false
 }
 
 // DropReceived drops a packet on its way up, before the NIC has it, for the stack above r: observers are

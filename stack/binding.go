@@ -13,8 +13,10 @@ type Binding struct {
 	V4, V6               bool        // families it receives
 	Local                netip.Addr  // zero or unspecified: any
 	Port                 uint16      // 0 in Bind: choose
+	Ports                uint32      // what Bind chooses from: the low 16 bits to the high ones; 0: the stack's range
 	NIC                  tcpip.NICID // 0: any
 	ReuseAddr, ReusePort bool
+	Group                *ReuseGroup    // Bind sets it where ReusePort is set; before, what a group that it begins would be
 	Listening            bool           // TCP: takes part in lookup only while listening
 	Remote               netip.AddrPort // connected datagram endpoints; zero: any; with port 0: any port
 	Receiver             Receiving
@@ -27,6 +29,9 @@ type claim struct {
 	Binding
 	local, remote addr128
 	shape         uint8 // its score for packets that match in all it asks for
+
+	slot  int           // in the port's list; under the shard's mu
+	links [2]claimLinks // in the index's groups by family; under the index's
 }
 
 // The parts of a score, in Linux's order: an exact local address beats everything, then a connected remote
@@ -61,6 +66,7 @@ type arrival struct {
 	remotePort    uint16
 	nic           tcpip.NICID
 	v4            bool
+	packet        *Packet // what arrives, if it may be looked at
 }
 
 func arrivalOf(id FlowID, k *flowKey, nic *NIC) arrival {
@@ -121,7 +127,7 @@ func (d *Demux) Bind(b *Binding) tcpip.Error {
 	if b.Port != 0 {
 		return d.bind(b, b.Port, claimPolite)
 	}
-	low, n := d.stack.ports.portRange()
+	low, n := d.stack.ports.within(b.Ports)
 	for _, manners := range []claimManners{claimAlone, claimPolite} {
 		for range portTries {
 			if d.bind(b, low+uint16(d.stack.random.IntN(n)), manners) == tcpip.OK {
@@ -160,8 +166,13 @@ func (d *Demux) bind(b *Binding, port uint16, manners claimManners) tcpip.Error 
 		p = new(portClaims)
 		ports.insert(&d.stack.keys.Flow, h, k, p)
 	}
+	if c.ReusePort {
+		c.Group = p.groupFor(c)
+		b.Group = c.Group
+	}
 	p.add(c)
 	b.Port, b.claim = port, c
+	b.follow(c)
 	return tcpip.OK
 }
 
@@ -187,9 +198,14 @@ func (d *Demux) Rebind(b *Binding, change func(*Binding)) tcpip.Error {
 		p.add(old)
 		return tcpip.ErrAddrInUse
 	}
+	if c.Listening && !old.Listening && c.ReusePort {
+		c.Group = p.groupFor(c)
+		fresh.Group = c.Group
+	}
 	p.add(c)
 	*b = fresh
 	b.claim = c
+	b.follow(c)
 	return tcpip.OK
 }
 
@@ -203,6 +219,7 @@ func (d *Demux) Unbind(b *Binding) {
 		return
 	}
 	p.remove(b.claim)
+	b.follow(nil)
 	b.claim = nil
 	d.tidy(ports, h, k, p)
 }

@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"slices"
 	"sync"
 
 	"github.com/seed963a8790/netstack/header"
@@ -30,7 +29,17 @@ type groupKey struct {
 	shape         uint8
 }
 
-type claimGroup struct{ all, sharing []*claim } // the oldest first; sharing: SO_REUSEPORT
+// claimGroup has its claims in a list from the newest on, and those with SO_REUSEPORT in a row.
+type claimGroup struct {
+	newest  *claim
+	sharing []*claim
+}
+
+// claimLinks is a claim's place in a group.
+type claimLinks struct {
+	newer, older *claim
+	share        int // in sharing
+}
 
 func newClaimIndex() *claimIndex {
 	x := &claimIndex{tally: make(map[tallyKey]int)}
@@ -58,7 +67,7 @@ func (x *claimIndex) add(c *claim) {
 	}
 	for i, in := range c.families() {
 		if in {
-			x.groups[i].add(c)
+			x.groups[i].add(c, i)
 		}
 	}
 }
@@ -76,31 +85,52 @@ func (x *claimIndex) remove(c *claim) {
 	}
 	for i, in := range c.families() {
 		if in {
-			x.groups[i].remove(c)
+			x.groups[i].remove(c, i)
 		}
 	}
 }
 
-func (f *claimGroups) add(c *claim) {
+// add puts c, of family i, in.
+func (f *claimGroups) add(c *claim, i int) {
 	k := c.groupKey()
 	g := f.groups[k]
 	if g == nil {
 		g = new(claimGroup)
 		f.groups[k] = g
 	}
-	g.all = append(g.all, c)
+	c.links[i] = claimLinks{older: g.newest}
+	if g.newest != nil {
+		g.newest.links[i].newer = c
+	}
+	g.newest = c
 	if c.ReusePort {
+		c.links[i].share = len(g.sharing)
 		g.sharing = append(g.sharing, c)
 	}
 	f.shapes[c.shape]++
 }
 
-func (f *claimGroups) remove(c *claim) {
+// remove takes c out. Of those that share, the last takes its place, as on Linux.
+func (f *claimGroups) remove(c *claim, i int) {
 	k := c.groupKey()
-	g := f.groups[k]
-	same := func(m *claim) bool { return m == c }
-	g.all, g.sharing = slices.DeleteFunc(g.all, same), slices.DeleteFunc(g.sharing, same)
-	if len(g.all) == 0 {
+	g, l := f.groups[k], &c.links[i]
+	if l.newer != nil {
+		l.newer.links[i].older = l.older
+	} else {
+		g.newest = l.older
+	}
+	if l.older != nil {
+		l.older.links[i].newer = l.newer
+	}
+	if c.ReusePort {
+		last := len(g.sharing) - 1
+		moved := g.sharing[last]
+		g.sharing[l.share], moved.links[i].share = moved, l.share
+		g.sharing[last] = nil
+		g.sharing = g.sharing[:last]
+	}
+	*l = claimLinks{}
+	if g.newest == nil {
 		delete(f.groups, k)
 	}
 	f.shapes[c.shape]--
@@ -132,8 +162,11 @@ func (x *claimIndex) find(a *arrival, hash uint32) *claim {
 		if g == nil {
 			continue
 		}
-		best := g.all[len(g.all)-1]
+		best := g.newest
 		if best.ReusePort {
+			if c := best.Group.choose(a, shape); c != nil {
+				return c
+			}
 			best = g.sharing[uint64(hash)*uint64(len(g.sharing))>>32]
 		}
 		return best

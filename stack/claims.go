@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"slices"
 	"sync/atomic"
 
 	"github.com/seed963a8790/netstack/header"
@@ -9,45 +8,36 @@ import (
 
 // portClaims is who has claims on one port of one protocol. It is changed under its shard's mu and read without.
 type portClaims struct {
-	claims atomic.Pointer[[]*claim] // the oldest first; the slice is never changed
+	claims atomic.Pointer[claimList]
 	index  atomic.Pointer[claimIndex]
 	flows  localCounts // flows in the demux with this local port
-}
-
-func (p *portClaims) list() []*claim {
-	if l := p.claims.Load(); l != nil {
-		return *l
-	}
-	return nil
+	moved  int         // claims that were copied when a list took another's place
 }
 
 func (p *portClaims) add(c *claim) {
-	list := append(slices.Clip(p.list()), c)
-	p.claims.Store(&list)
+	p.append(c)
 	x := p.index.Load()
 	switch {
 	case x != nil:
 		x.add(c)
-	case len(list) > claimsScanned:
+	case p.count() > claimsScanned:
 		x = newClaimIndex()
-		for _, m := range list {
-			x.add(m)
+		for i, l := 0, p.claimsOf(); i < l.len(); i++ {
+			if m := l.at(i); m != nil {
+				x.add(m)
+			}
 		}
 		p.index.Store(x)
 	}
 }
 
 func (p *portClaims) remove(c *claim) {
-	old := p.list()
-	i := slices.Index(old, c)
-	if i < 0 {
+	if !p.drop(c) {
 		return
 	}
-	list := slices.Delete(slices.Clone(old), i, i+1)
-	p.claims.Store(&list)
 	if x := p.index.Load(); x != nil {
 		x.remove(c)
-		if len(list) < claimsScanned/2 {
+		if p.count() < claimsScanned/2 {
 			p.index.Store(nil)
 		}
 	}
@@ -58,9 +48,13 @@ func (p *portClaims) find(a *arrival, hash uint32) *claim {
 	if x := p.index.Load(); x != nil {
 		return x.find(a, hash)
 	}
-	list := p.list()
+	list := p.claimsOf()
 	best, score, sharing := (*claim)(nil), -1, uint64(0)
-	for _, c := range list {
+	for i := range list.len() {
+		c := list.at(i)
+		if c == nil {
+			continue
+		}
 		s := c.score(a)
 		if s < 0 || s < score {
 			continue
@@ -74,9 +68,12 @@ func (p *portClaims) find(a *arrival, hash uint32) *claim {
 	if best == nil || !best.ReusePort || sharing == 1 {
 		return best
 	}
+	if c := best.Group.choose(a, score); c != nil {
+		return c
+	}
 	n := uint64(hash) * sharing >> 32
-	for _, c := range list {
-		if c.ReusePort && c.score(a) == score {
+	for i := range list.len() {
+		if c := list.at(i); c != nil && c.ReusePort && c.score(a) == score {
 			if n == 0 {
 				return c
 			}
@@ -101,9 +98,12 @@ func (p *portClaims) conflict(c *claim, manners claimManners) bool {
 	if x := p.index.Load(); x != nil {
 		return x.conflict(c, manners)
 	}
-	return slices.ContainsFunc(p.list(), func(o *claim) bool {
-		return c.overlaps(o) && (manners == claimAlone || !c.tolerates(o.class()))
-	})
+	for i, l := 0, p.claimsOf(); i < l.len(); i++ {
+		if o := l.at(i); o != nil && c.overlaps(o) && (manners == claimAlone || !c.tolerates(o.class())) {
+			return true
+		}
+	}
+	return false
 }
 
 // localCounts counts flows by local address; one address is the common case.

@@ -71,5 +71,5 @@ func (n *NIC) LocalFor(dst, src netip.Addr) netip.Addr {
 	if !src.IsValid() || src.IsUnspecified() || src.Is4() != dst.Is4() {
 		src = dst
 	}
-	return n.stack.conf.Load().source(n, src, netip.Addr{})
+	return n.stack.conf.Load().source(n, src, netip.Addr{}, 0)
 }

@@ -39,12 +39,18 @@ type Counters struct {
 		InDestUnreachs, InTimeExcds, InParmProbs, InRedirects, InEchos, InEchoReps    Counter
 		OutDestUnreachs, OutTimeExcds, OutParmProbs, OutEchos, OutEchoReps            Counter
 	}
+	// Igmp counts messages of IGMP, for which Linux has no counters.
+	Igmp struct {
+		InMsgs, InErrors, InCsumErrors, InQueries, InReports, OutReports, OutLeaves Counter
+	}
 	Icmp6 struct {
 		InMsgs, InErrors, InCsumErrors, OutMsgs, OutRateLimitHost                               Counter
 		InDestUnreachs, InPktTooBigs, InTimeExcds, InParmProblems, InEchos, InEchoReplies       Counter
 		OutDestUnreachs, OutPktTooBigs, OutTimeExcds, OutParmProblems, OutEchos, OutEchoReplies Counter
 		InRouterSolicits, InRouterAdvertisements, InNeighborSolicits, InNeighborAdvertisements  Counter
 		OutNeighborSolicits, OutNeighborAdvertisements, InRedirects, OutRouterSolicits          Counter
+		InGroupMembQueries, InGroupMembResponses, InGroupMembReductions, InMLDv2Reports         Counter
+		OutGroupMembResponses, OutGroupMembReductions, OutMLDv2Reports                          Counter
 	}
 	Tcp struct {
 		ActiveOpens, PassiveOpens, AttemptFails, EstabResets        Counter

@@ -44,7 +44,13 @@ func (n *NIC) receive(w *Work, now tcpip.Time, p *Packet) {
 		p.Drop(tcpip.DropLoop)
 		return
 	}
+	if p.Mark|p.Priority != 0 && n.info.Load().Kind != LinkLoopback {
+		p.Mark, p.Priority = 0, 0 // another stack's
+	}
 	n.tap(TapIn, p, tcpip.DropNone)
+	if list := n.stack.watches.Load(); list != nil && !p.Looped {
+		n.watched(w, *list, p, p.Link.Type)
+	}
 	if p.Link.Type == PacketOtherHost && !n.promiscuous.Load() {
 		p.Drop(tcpip.DropOtherHost)
 		return
@@ -101,6 +107,9 @@ func (n *NIC) transmit(w *Work, queue int, batch []*Packet) (rest []*Packet) {
 	}
 	for len(batch) > 0 {
 		ready, behind := n.fit(w, batch)
+		if list := n.stack.watches.Load(); list != nil {
+			n.watchTransmit(w, *list, ready)
+		}
 		taken := n.give(w, queue, ready)
 		if taken == len(ready) {
 			batch = behind
@@ -141,9 +150,24 @@ func (n *NIC) give(w *Work, queue int, batch []*Packet) (taken int) {
 	return taken
 }
 
+// home makes the NIC of a packet that has come over loopback that which has its destination: to sockets the packet
+// has come in by that one, as on Linux.
+func (p *Packet) home() {
+	if p.NIC.Info().Kind != LinkLoopback || p.Dst.IsLoopback() || p.Dst.IsMulticast() {
+		return
+	}
+	if n, _, ok := p.stack.LocalAddress(p.Dst); ok && n != p.NIC {
+		p.NIC, p.Homed = n, true
+	}
+}
+
+// Inside reports whether a received packet has come from this host.
+func (p *Packet) Inside() bool { return p.Homed || p.NIC.Info().Kind == LinkLoopback }
+
 // DeliverTransport hands p, addressed to us and with its network header validated, to its transport
 // protocol. It reports false if the stack has no such protocol; p is then the caller's still.
 func (s *Stack) DeliverTransport(w *Work, p *Packet) bool {
+	p.home()
 	t := s.transports[p.Proto]
 	if t == nil {
 		return false
@@ -154,11 +178,14 @@ func (s *Stack) DeliverTransport(w *Work, p *Packet) bool {
 
 // DeliverError hands an ICMP error to the transport protocol of the packet it quotes. It borrows e.
 func (s *Stack) DeliverError(w *Work, e *ICMPError) {
+	taken := s.deliverRawError(w, e)
 	if t := s.transports[e.Proto]; t != nil {
 		t.ReceiveError(w, e)
 		return
 	}
-	s.counters.Drops[tcpip.DropICMPNoFlow].Inc()
+	if !taken {
+		s.counters.Drops[tcpip.DropICMPNoFlow].Inc()
+	}
 }
 
 // Filtered asks the filter about p and reports whether it must go. It borrows p.

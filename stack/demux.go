@@ -99,7 +99,7 @@ func (d *Demux) Remove(id FlowID, r Receiving) bool {
 
 // tidy takes the claims on a port out of the table if there are none left. The shard's mu is held.
 func (d *Demux) tidy(ports *flowTable[*portClaims], h uint64, k flowKey, c *portClaims) {
-	if c.flows.total == 0 && len(c.list()) == 0 {
+	if c.flows.total == 0 && c.count() == 0 {
 		ports.replace(h, k, c, nil)
 	}
 }
@@ -121,12 +121,22 @@ func (d *Demux) Find(id FlowID, nic *NIC, hash uint32) Receiving {
 	if r, ok := flows.lookup(h, k); ok {
 		return r
 	}
+	return d.findClaim(id, &k, nic, hash)
+}
+
+// FindClaim is Find among the claims alone.
+func (d *Demux) FindClaim(id FlowID, nic *NIC, hash uint32) Receiving {
+	k := keyOf(id)
+	return d.findClaim(id, &k, nic, hash)
+}
+
+func (d *Demux) findClaim(id FlowID, k *flowKey, nic *NIC, hash uint32) Receiving {
 	ports, pk, ph := d.port(id.Proto, id.Local.Port())
 	c, _ := ports.lookup(ph, pk)
 	if c == nil {
 		return nil
 	}
-	p := arrivalOf(id, &k, nic)
+	p := arrivalOf(id, k, nic)
 	if best := c.find(&p, hash); best != nil {
 		return best.Receiver
 	}
@@ -143,8 +153,8 @@ func (d *Demux) Each(id FlowID, nic *NIC, f func(*Binding)) {
 	}
 	k := keyOf(id)
 	p := arrivalOf(id, &k, nic)
-	for _, m := range c.list() {
-		if m.score(&p) >= 0 {
+	for i, l := 0, c.claimsOf(); i < l.len(); i++ {
+		if m := l.at(i); m != nil && m.score(&p) >= 0 {
 			f(&m.Binding)
 		}
 	}

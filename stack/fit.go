@@ -151,9 +151,10 @@ func (q *Packet) inherit(p *Packet) {
 	if p.trans >= 0 {
 		q.trans = p.trans - p.off + q.off
 	}
-	q.hops, q.tapped, q.NIC, q.EtherType, q.Link = p.hops, p.tapped, p.NIC, p.EtherType, p.Link
+	q.hops, q.tapped, q.watched, q.NIC, q.EtherType, q.Link = p.hops, p.tapped, p.watched, p.NIC, p.EtherType, p.Link
 	q.Src, q.Dst, q.Proto, q.TTL, q.TOS = p.Src, p.Dst, p.Proto, p.TTL, p.TOS
 	q.At, q.Local, q.FragMax, q.Hash = p.At, p.Local, p.FragMax, p.Hash
+	q.Mark, q.Priority = p.Mark, p.Priority
 }
 
 // cutter writes the headers of segments, all alike but for what advances.

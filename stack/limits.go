@@ -39,6 +39,8 @@ const (
 	maxAddresses = 1024
 	// maxNICs bounds the NICs of one stack.
 	maxNICs = 4096
+	// maxRawReceivers bounds the raw receivers of one IP protocol: each is shown every packet of it.
+	maxRawReceivers = 1024
 	// maxGroups bounds the multicast groups of one NIC.
 	maxGroups = 4096
 	// maxRoutes bounds the routes added to one stack; those of addresses come on top.
@@ -66,6 +68,11 @@ const (
 	portTries = 64
 	// portCounters is the size of the table of RFC 6056 §3.3.4.
 	portCounters = 1024
+	// copiedFront is how much of a packet's front a watcher's copy does not share: IPv4 and TCP headers with all
+	// options, which is what may still be changed on the packet's way.
+	copiedFront = 128
+	// maxWatches bounds the packet sockets of one stack: every packet is compared with each.
+	maxWatches = 1024
 	// routeCacheSize is how many routes a stack keeps at hand for who has nowhere to keep them.
 	routeCacheSize = 256
 )

@@ -35,7 +35,7 @@ func (t *neighbourTable) solicit(w *Work, target, source netip.Addr, to tcpip.Li
 	s := t.nic.stack
 	c := s.conf.Load()
 	if l := c.addresses.on(t.nic, source); l == nil || !l.state.usable() {
-		source = c.source(t.nic, target, netip.Addr{})
+		source = c.source(t.nic, target, netip.Addr{}, 0)
 	}
 	for _, r := range s.resolvers {
 		if r.Resolves() == t.etherType {

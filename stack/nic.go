@@ -22,6 +22,7 @@ type NICOptions struct {
 	ReversePath ReversePath     // check of sources (RFC 3704)
 	Addresses   []netip.Prefix  // as for AddAddress
 	DAD         tcpip.Opt[int]  // IPv6 duplicate address detection: probes; unset: 1 on Ethernet; 0: off
+	Groups      GroupOptions    // how groups are reported
 }
 
 // ReversePath is a check of the source of received packets (RFC 3704), with the numbers of rp_filter.
@@ -55,9 +56,14 @@ type NIC struct {
 	queues     []*txQueue
 	neighbours neighbours
 	groups     groups
-	taps       atomic.Pointer[[]*Tap]
-	observer   DropObserver
-	counters   NICCounters
+
+	groupOptions atomic.Pointer[GroupOptions] // nil: those of options
+
+	taps     atomic.Pointer[[]*Tap]
+	observer DropObserver
+
+	overheard atomic.Int32 // how many packet sockets want everybody's frames
+	counters  NICCounters
 }
 
 // NICCounters count what passes a NIC, in packets as the stack sees them and bytes without link headers.
@@ -242,6 +248,13 @@ func (n *NIC) Promiscuous() bool { return n.promiscuous.Load() }
 // SetPromiscuous sets it.
 func (n *NIC) SetPromiscuous(on bool) { n.promiscuous.Store(on) }
 
+// AddPromiscuous adds to the number of packet sockets that want frames to other stations too (PACKET_MR_PROMISC). It
+// changes nothing of what protocols accept; watchers are shown whatever the link hands up.
+func (n *NIC) AddPromiscuous(by int) { n.overheard.Add(int32(by)) }
+
+// Overheard returns that number: a link that leaves out frames to others hands them up while it is not 0.
+func (n *NIC) Overheard() int { return int(n.overheard.Load()) }
+
 // Spoofing reports whether endpoints may send from any source address.
 func (n *NIC) Spoofing() bool { return n.spoofing.Load() }
 
@@ -282,6 +295,7 @@ func (n *NIC) DADProbes() int {
 func (n *NIC) changed(w *Work) {
 	n.stack.invalidate()
 	up := n.Up()
+	n.watchChanged(w, up)
 	if !up {
 		n.neighbours.flush(w)
 		for _, q := range n.queues {

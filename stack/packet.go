@@ -25,11 +25,12 @@ type Packet struct {
 
 	net, trans int // start of the network and the transport header in buf
 
-	stack  *Stack // whose pools it came from
-	hops   uint8  // in-memory links crossed
-	tapped bool   // taps have seen it leave
-	owner  Owner
-	charge int
+	stack   *Stack // whose pools it came from
+	hops    uint8  // in-memory links crossed
+	tapped  bool   // taps have seen it leave
+	watched bool   // watchers have
+	owner   Owner
+	charge  int
 
 	// What the link knows, or needs to know.
 	NIC       *NIC // received: where it arrived; sent: where it leaves
@@ -45,6 +46,8 @@ type Packet struct {
 	FragMax  uint16          // received in fragments: the largest one's bytes
 
 	Forwarded bool // passing through: received here and sent on
+	Written   bool // by a packet socket, header and all; Linux knows no route of such a packet even on a loopback
+	Homed     bool // came over loopback, to an address of NIC
 	Looped    bool // sent here and given back to this stack as a member of the group (Work.Loop)
 	// Redelivered is how often a transport gave it to the demux again because its endpoint had gone.
 	Redelivered uint8
@@ -56,6 +59,8 @@ type Packet struct {
 	CE       uint16 // how many of them carried CE
 
 	Hash uint32 // of the flow, keyed; pins it to a transmit queue
+	// Mark and Priority are the sender's (SO_MARK, SO_PRIORITY), as far as the packet stays inside the process.
+	Mark, Priority uint32
 
 	dataArray [4]slab.Piece
 	inline    [frontRoom]byte
@@ -115,6 +120,21 @@ func (s *Stack) NewPacket() *Packet {
 	return p
 }
 
+// NewPacketRoom is NewPacket with n bytes of headroom beside FrontRoom's. It returns nil if memory is short.
+func (s *Stack) NewPacketRoom(n int) *Packet {
+	if n == 0 {
+		return s.NewPacket()
+	}
+	piece, ok := s.Slabs.Get(n + frontRoom)
+	if !ok {
+		return nil
+	}
+	piece.Extend(n + frontRoom) // so that what Prepend makes of it can be split off again
+	p := s.NewPacketFrom(piece)
+	p.TrimFront(n + frontRoom)
+	return p
+}
+
 // NewPacketFrom returns a packet whose front is the bytes of b, with b's headroom in front of them.
 // It takes b, which must be the only Piece of its slab.
 func (s *Stack) NewPacketFrom(b slab.Piece) *Packet {
@@ -166,8 +186,10 @@ func (p *Packet) reset(data []slab.Piece) {
 	p.charge, p.tapped, p.hops, p.EtherType, p.Link = 0, false, 0, 0, LinkPart{}
 	p.Src, p.Dst, p.Local = netip.Addr{}, netip.Addr{}, netip.Addr{}
 	p.Proto, p.TTL, p.TOS, p.At, p.FragMax = 0, 0, 0, 0, 0
-	p.Forwarded, p.Looped, p.Redelivered = false, false, 0
+	p.Homed = false
+	p.Forwarded, p.Looped, p.Redelivered, p.Written, p.watched = false, false, 0, false, false
 	p.Checksum, p.SegSize, p.Segs, p.CE, p.Hash = 0, 0, 0, 0, 0
+	p.Mark, p.Priority = 0, 0
 }
 
 // Stack returns the stack that the packet was made by.
@@ -414,6 +436,7 @@ func (p *Packet) Clone(s *Stack) *Packet {
 	c.Src, c.Dst, c.Proto, c.TTL, c.TOS = p.Src, p.Dst, p.Proto, p.TTL, p.TOS
 	c.At, c.Local, c.FragMax = p.At, p.Local, p.FragMax
 	c.Checksum, c.SegSize, c.Segs, c.CE, c.Hash = p.Checksum, p.SegSize, p.Segs, p.CE, p.Hash
+	c.Mark, c.Priority = p.Mark, p.Priority
 	return c
 }
 

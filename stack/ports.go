@@ -32,6 +32,27 @@ func (p *ports) portRange() (first uint16, n int) {
 	return uint16(v >> 16), int(v&0xffff) - int(v>>16) + 1
 }
 
+// within returns the first port and how many there are for somebody who asks for those from the low 16 bits of
+// span to the high ones (IP_LOCAL_PORT_RANGE): a bound that is 0 or outside of the stack's range counts for nothing.
+func (p *ports) within(span uint32) (first uint16, n int) {
+	first, n = p.portRange()
+	if span == 0 {
+		return first, n
+	}
+	last := first + uint16(n-1)
+	low, high := uint16(span), uint16(span>>16)
+	if low < first || low > last {
+		low = first
+	}
+	if high < first || high > last {
+		high = last
+	}
+	if low > high {
+		return first, n
+	}
+	return low, int(high-low) + 1
+}
+
 // PortRange returns the first and the last ephemeral port.
 func (s *Stack) PortRange() (first, last uint16) {
 	first, n := s.ports.portRange()
@@ -54,10 +75,12 @@ func (s *Stack) SetPortRange(first, last uint16) error {
 // RFC 6056 §3.3.4), so that they are not soon used again and tell nothing of ports to others. A port that
 // somebody has bound is not taken; one that other flows use is, if their remote ends differ.
 //
+// span limits the choice to its low 16 bits to its high ones, 0 to the stack's range.
+//
 // Errors: ErrNoPort if all are taken.
-func (d *Demux) ConnectPort(id FlowID, r Receiving) (uint16, tcpip.Error) {
+func (d *Demux) ConnectPort(id FlowID, r Receiving, span uint32) (uint16, tcpip.Error) {
 	p := &d.stack.ports
-	first, n := p.portRange()
+	first, n := p.within(span)
 	k := keyOf(id)
 	k.ports &^= 0xffff << 16
 	h := k.hash(&d.stack.keys.Port)
@@ -74,4 +97,4 @@ func (d *Demux) ConnectPort(id FlowID, r Receiving) (uint16, tcpip.Error) {
 }
 
 // unbound reports whether nobody has bound the port.
-func (p *portClaims) unbound() bool { return len(p.list()) == 0 }
+func (p *portClaims) unbound() bool { return p.count() == 0 }

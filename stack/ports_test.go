@@ -63,7 +63,7 @@ func TestConnectPort(t *testing.T) {
 	}
 	connect := func(id FlowID) uint16 {
 		t.Helper()
-		p, err := d.ConnectPort(id, &named{})
+		p, err := d.ConnectPort(id, &named{}, 0)
 		require.Equal(t, tcpip.OK, err)
 		return p
 	}
@@ -81,7 +81,7 @@ func TestConnectPort(t *testing.T) {
 		used[connect(to("10.0.0.3:80"))] = true
 	}
 	require.Equal(t, map[uint16]bool{50000: true, 50001: true, 50003: true}, used, "not what somebody has bound")
-	_, err := d.ConnectPort(to("10.0.0.3:80"), &named{})
+	_, err := d.ConnectPort(to("10.0.0.3:80"), &named{}, 0)
 	require.Equal(t, tcpip.ErrNoPort, err)
 	connect(to("10.0.0.4:80")) // another remote end: the ports are free for it
 }
@@ -95,7 +95,7 @@ func TestPortsDeterministic(t *testing.T) {
 			b.Port = 0
 			f.Demux.Bind(b)
 			p, _ := f.Demux.ConnectPort(FlowID{header.ProtocolTCP, netip.MustParseAddrPort("10.0.0.1:0"),
-				netip.AddrPortFrom(addr("10.0.0.2"), uint16(i%7))}, &named{})
+				netip.AddrPortFrom(addr("10.0.0.2"), uint16(i%7))}, &named{}, 0)
 			list = append(list, b.Port, p)
 		}
 		return list

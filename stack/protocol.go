@@ -74,12 +74,21 @@ type SendOptions struct {
 	Proto     header.Protocol
 	TTL       uint8
 	TOS       uint8
-	DF        bool   // IPv4: set the Don't Fragment bit; IPv6: never fragment
-	MTU       int    // bytes of the largest packet (of a super-segment: of each of its segments); 0: the route's
-	Options   []byte // IPv4 options, padded to 4 bytes; borrowed
-	FlowLabel uint32 // IPv6; 0: made from the flow's hash
-	NoLoop    bool   // do not give a multicast or broadcast packet to this stack's own members
-	HostOnly  bool   // a multicast or broadcast packet goes to this stack's own members alone (hop limit 0, RFC 1112 §6.1)
+	DF        bool                     // IPv4: set the Don't Fragment bit; IPv6: never fragment
+	MTU       int                      // bytes of the largest packet (of a super-segment: of each of its segments); 0: the route's
+	Options   []byte                   // IPv4 options, padded to 4 bytes; borrowed
+	FlowLabel uint32                   // IPv6; 0: made from the flow's hash
+	Built     func(w *Work, p *Packet) // sees the packet, its network header in front, before it is fragmented or queued; it borrows p
+	NoLoop    bool                     // do not give a multicast or broadcast packet to this stack's own members
+	// HeaderIncluded says that the packet's front begins with the sender's own network header; of the rest
+	// only MTU and NoLoop count. IPv4 fills in length and checksum, and identification and source where they
+	// are 0; IPv6 nothing.
+	HeaderIncluded bool
+	Extensions     *header.IPv6Sent // IPv6: headers behind the first; borrowed
+	Final          netip.Addr       // where Extensions with a routing header go in the end
+	NoFlowLabel    bool             // IPv6: where FlowLabel is 0, send none
+	NoHops         bool             // a TTL of 0 is meant, and not the default
+	HostOnly       bool             // a multicast or broadcast packet goes to this stack's own members alone (hop limit 0, RFC 1112 §6.1)
 }
 
 // TransportProtocol is what the network protocols deliver to, by IP protocol number.
@@ -139,6 +148,7 @@ const (
 	ICMPParameter         // with the offset of the bad byte as mtu
 	ICMPParameterOption   // unrecognised IPv6 option
 	ICMPParameterHeader   // unrecognised IPv6 next header
+	ICMPNotice            // received: a source quench or a redirect, which only a ping wants to see
 )
 
 // ICMPError is an ICMP error that arrived about a packet that we sent, checked as far as the network
@@ -150,14 +160,16 @@ type ICMPError struct {
 	Origin   tcpip.ErrorOrigin
 	Type     uint8
 	Code     uint8
-	MTU      int // ICMPTooBig: after validation
+	MTU      int // ICMPTooBig: after validation; ICMPParameter and its kin: the offset of the bad byte
 	Offender netip.Addr
 	NIC      *NIC
 
 	// The quoted packet: ours, so Local is its source.
 	Proto         header.Protocol
 	Local, Remote netip.AddrPort
-	Quoted        []byte // from the transport header on; at least 8 bytes; borrowed
+	Quoted        []byte  // from the transport header on; at least 8 bytes; borrowed
+	QuotedPacket  []byte  // the same from the network header on; borrowed
+	Packet        *Packet // the message that told of it, its header at Transport; nil if none did; borrowed
 }
 
 // Filter is the one filter point of a stack. It sees every packet of IPv4 and IPv6 once per direction.

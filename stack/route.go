@@ -17,6 +17,8 @@ type RouteQuery struct {
 	// AnySource: Source need not be ours (IP_TRANSPARENT, IP_FREEBIND, forwarding), and unspecified means
 	// just that (duplicate address detection).
 	AnySource bool
+	DontRoute bool              // no way over a gateway
+	Taste     tcpip.SourceTaste // which source to prefer
 }
 
 // Route is the way to one destination. It is immutable and may be kept and shared while Valid. Remote
@@ -126,8 +128,11 @@ func (c *config) findRoute(s *Stack, q RouteQuery) (*Route, tcpip.Error) {
 	preferred, found := c.direct(r, dst, bound)
 	if !found {
 		row := c.routes.family(dst).lookup(dst, bound)
+		if q.DontRoute && row != nil && row.Gateway.IsValid() {
+			row = c.routes.family(dst).lookupDirect(dst, bound)
+		}
 		switch {
-		case dst.IsLoopback():
+		case dst.IsLoopback() && (bound == nil || dst.Is6()):
 			return nil, tcpip.ErrNetUnreachable
 		case row != nil:
 			r.NIC, preferred = row.nic, row.Source
@@ -159,6 +164,9 @@ func (c *config) direct(r *Route, dst netip.Addr, bound *NIC) (preferred netip.A
 		if bound == nil {
 			r.NIC, preferred = c.groupNIC(dst, r.query.Source)
 		}
+		if dst.Is6() && r.NIC != nil && r.NIC.Info().Kind == LinkLoopback { // which has no route to ff00::/8, as on Linux
+			r.NIC = nil
+		}
 		return preferred, true
 	}
 	if l := c.addresses.find(dst, bound); l != nil && l.state.usable() && l.reachedFrom(bound, dst) {
@@ -178,6 +186,9 @@ func (c *config) direct(r *Route, dst netip.Addr, bound *NIC) (preferred netip.A
 				bound = l.nic
 			}
 		}
+		if bound != nil && !r.query.AnySource && !c.hasLinkLocal(bound) { // and so no route to the link's addresses, as on Linux
+			return netip.Addr{}, false
+		}
 		r.NIC = bound
 		return netip.Addr{}, bound != nil
 	}
@@ -187,7 +198,7 @@ func (c *config) direct(r *Route, dst netip.Addr, bound *NIC) (preferred netip.A
 // reachedFrom reports whether l is ours for who is bound to a NIC (nil: to none). As on Linux, somebody bound
 // to one NIC does not find the addresses of others inside the host.
 func (l *localAddress) reachedFrom(bound *NIC, dst netip.Addr) bool {
-	return bound == nil || l.nic == bound || bound.Info().Kind == LinkLoopback && !(dst.Is6() && dst.IsLinkLocalUnicast())
+	return bound == nil || l.nic == bound || bound.Info().Kind == LinkLoopback && dst.Is4()
 }
 
 // loopbackNIC returns the first loopback NIC that is up, nil if there is none.
@@ -201,10 +212,10 @@ func (c *config) loopbackNIC() *NIC {
 }
 
 // groupNIC returns the NIC for multicast and broadcast of somebody who named none, nil if there is none: that
-// of the source, else a route's. IPv6 has a route to ff00::/8 on every NIC, as on Linux, which wins over
+// of the source, over IPv6 of a link-local one only, else a route's. IPv6 has a route to ff00::/8 on every NIC, as on Linux, which wins over
 // shorter ones; IPv4 needs one, be it the default route.
 func (c *config) groupNIC(dst, source netip.Addr) (n *NIC, preferred netip.Addr) {
-	if source.IsValid() && !source.IsUnspecified() {
+	if source.IsValid() && !source.IsUnspecified() && (dst.Is4() || source.IsLinkLocalUnicast()) {
 		if l := c.addresses.find(source, nil); l != nil && l.nic.Up() {
 			return l.nic, netip.Addr{}
 		}
@@ -221,6 +232,13 @@ func (c *config) groupNIC(dst, source netip.Addr) (n *NIC, preferred netip.Addr)
 		return nil, netip.Addr{}
 	}
 	return row.nic, row.Source
+}
+
+// hasLinkLocal reports whether n has a usable link-local address of IPv6.
+func (c *config) hasLinkLocal(n *NIC) bool {
+	return slices.ContainsFunc(c.addresses.byNIC[n], func(l *localAddress) bool {
+		return l.addr.Is6() && l.addr.IsLinkLocalUnicast() && l.state.usable()
+	})
 }
 
 // hasFamily reports whether n has a usable address of a's family.
@@ -240,7 +258,7 @@ func (c *config) setSource(r *Route, preferred netip.Addr) tcpip.Error {
 			return tcpip.OK
 		case l == nil || !l.state.usable():
 			return tcpip.ErrAddrNotAvailable
-		case q.Source.IsLoopback() && !r.Loopback && r.NIC.Info().Kind != LinkLoopback:
+		case q.Source.IsLoopback() && q.Source.Is4() && !r.Loopback && r.NIC.Info().Kind != LinkLoopback:
 			return tcpip.ErrInvalid
 		}
 		return tcpip.OK
@@ -251,7 +269,7 @@ func (c *config) setSource(r *Route, preferred netip.Addr) tcpip.Error {
 			return tcpip.OK
 		}
 	}
-	r.Local = c.source(r.NIC, r.Remote, r.NextHop)
+	r.Local = c.source(r.NIC, r.Remote, r.NextHop, q.Taste)
 	switch {
 	case r.Local.IsValid():
 		return tcpip.OK

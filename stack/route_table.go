@@ -111,6 +111,16 @@ func (x *routeIndex) lookup(dst netip.Addr, n *NIC) *routeRow {
 	return nil
 }
 
+// lookupDirect is lookup among the rows without a gateway.
+func (x *routeIndex) lookupDirect(dst netip.Addr, n *NIC) *routeRow {
+	for _, r := range x.rows {
+		if !r.Gateway.IsValid() && r.Destination.Contains(dst) && (n == nil || r.nic == n) && r.nic.Up() {
+			return r
+		}
+	}
+	return nil
+}
+
 func (t *routeTable) removeBoth(match func(*routeRow) bool) {
 	t.v4.remove(match)
 	t.v6.remove(match)

@@ -81,7 +81,7 @@ func TestFindRoute(t *testing.T) {
 		{"224.1.2.3", "10.0.1.2", 0, "nic3 via 224.1.2.3 src 10.0.1.2 mtu 1500 multicast"},
 		{"ff02::1", "", 0, "nic2 via ff02::1 src fe80::1 mtu 1500 multicast"},
 		{"ff0e::1", "", 0, "nic2 via ff0e::1 src 2001:db8::1 mtu 1500 multicast"},
-		{"ff02::1", "2001:db8:1::1", 0, "nic3 via ff02::1 src 2001:db8:1::1 mtu 1500 multicast"},
+		{"ff02::1", "2001:db8:1::1", 0, "nic2 via ff02::1 src 2001:db8:1::1 mtu 1500 multicast"},
 		{"ff02::1", "", 2, "nic2 via ff02::1 src fe80::1 mtu 1500 multicast"},
 		{"ff0e::1", "", 2, "nic2 via ff0e::1 src 2001:db8::1 mtu 1500 multicast"},
 

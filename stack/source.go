@@ -3,6 +3,8 @@ package stack
 import (
 	"math/bits"
 	"net/netip"
+
+	"github.com/seed963a8790/netstack/tcpip"
 )
 
 // source chooses the source address of packets to dst that leave n towards nextHop (RFC 6724 §5; zero: dst
@@ -11,14 +13,14 @@ import (
 // IPv6 considers the addresses of all NICs, those that belong to n before others of equal scope, but for a
 // destination of the link's scope n's own alone (RFC 6724 §4). IPv4 takes n's addresses, whatever their
 // scope, and among them one in the network of the next hop, and others if n has none, as Linux does.
-func (c *config) source(n *NIC, dst, nextHop netip.Addr) netip.Addr {
+func (c *config) source(n *NIC, dst, nextHop netip.Addr, taste tcpip.SourceTaste) netip.Addr {
 	if !nextHop.IsValid() {
 		nextHop = dst
 	}
-	to := sourceFor{nic: n, dst: dst, nextHop: nextHop, scope: scopeOf(dst), label: labelOf(dst)}
-	rules := &sourceRules6
+	to := sourceFor{nic: n, dst: dst, nextHop: nextHop, scope: scopeOf(dst), label: labelOf(dst), public: taste&tcpip.TastePublic != 0}
+	rules := sourceRules6
 	if dst.Is4() {
-		rules = &sourceRules4
+		rules = sourceRules4
 	}
 	best := to.choose(rules, c.addresses.byNIC[n], nil)
 	if best == nil && dst.Is4() || to.scope > scopeLink && dst.Is6() {
@@ -36,10 +38,11 @@ type sourceFor struct {
 	dst, nextHop netip.Addr
 	scope        uint8
 	label        uint8
+	public       bool // prefer what is not temporary (RFC 5014)
 }
 
 // choose returns the best of best (nil: none yet) and the candidates; the earlier of equals.
-func (to sourceFor) choose(rules *[6]sourceRule, candidates []*localAddress, best *localAddress) *localAddress {
+func (to sourceFor) choose(rules []sourceRule, candidates []*localAddress, best *localAddress) *localAddress {
 	for _, l := range candidates {
 		if to.eligible(l) && (best == nil || to.better(rules, l, best)) {
 			best = l
@@ -49,13 +52,13 @@ func (to sourceFor) choose(rules *[6]sourceRule, candidates []*localAddress, bes
 }
 
 func (to sourceFor) eligible(l *localAddress) bool {
-	if l.addr.Is4() != to.dst.Is4() || !l.state.usable() {
+	if l.addr.Is4() != to.dst.Is4() || !l.state.usable() || l.addr.Is4() && l.addr.IsLoopback() && !to.dst.IsLoopback() {
 		return false
 	}
 	return l.nic == to.nic || !l.addr.IsLinkLocalUnicast() && !l.addr.IsLoopback()
 }
 
-func (to sourceFor) better(rules *[6]sourceRule, a, b *localAddress) bool {
+func (to sourceFor) better(rules []sourceRule, a, b *localAddress) bool {
 	for _, rule := range rules {
 		if x, y := rule(to, a), rule(to, b); x != y {
 			return x > y
@@ -67,11 +70,11 @@ func (to sourceFor) better(rules *[6]sourceRule, a, b *localAddress) bool {
 // sourceRule rates a candidate; more is better.
 type sourceRule func(to sourceFor, l *localAddress) int
 
-// The rules of RFC 6724 §5 in their order. Rules 4 (home addresses) and 7 (temporary addresses) compare
-// what this stack does not have, and rule 5.5 needs to know which router advertised a prefix.
+// The rules of RFC 6724 §5 in their order. Rule 4 (home addresses) compares what this stack does not have, and
+// rule 5.5 needs to know which router advertised a prefix.
 var (
-	sourceRules6 = [6]sourceRule{ruleSame, ruleScope, ruleNotDeprecated, ruleOutgoing, ruleLabel, rulePrefix}
-	sourceRules4 = [6]sourceRule{ruleSame, ruleOutgoing, ruleScope, ruleNotDeprecated, ruleNextHop, ruleLabel}
+	sourceRules6 = []sourceRule{ruleSame, ruleScope, ruleNotDeprecated, ruleOutgoing, ruleLabel, ruleTemporary, rulePrefix}
+	sourceRules4 = []sourceRule{ruleSame, ruleOutgoing, ruleScope, ruleNotDeprecated, ruleNextHop, ruleLabel}
 )
 
 // Rule 1: prefer the destination itself.
@@ -94,6 +97,9 @@ func ruleOutgoing(to sourceFor, l *localAddress) int { return one(l.nic == to.ni
 
 // Rule 6: prefer the destination's label.
 func ruleLabel(to sourceFor, l *localAddress) int { return one(labelOf(l.addr) == to.label) }
+
+// Rule 7: prefer temporary addresses, or the others to whoever says so.
+func ruleTemporary(to sourceFor, l *localAddress) int { return one(l.temporary != to.public) }
 
 // Rule 8: prefer the longest prefix in common with the destination, as far as the source's own goes.
 func rulePrefix(to sourceFor, l *localAddress) int {

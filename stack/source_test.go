@@ -69,7 +69,7 @@ func TestSourceSelection(t *testing.T) {
 			}
 			out := add(c.out)
 			add(c.other)
-			require.Equal(t, c.want, f.conf.Load().source(out, addr(c.dst), addr(c.nextHop)).String())
+			require.Equal(t, c.want, f.conf.Load().source(out, addr(c.dst), addr(c.nextHop), 0).String())
 		})
 	}
 }

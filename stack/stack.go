@@ -22,6 +22,9 @@ type Options struct {
 	Networks   []NewNetwork
 	Transports []NewTransport
 
+	// Raw makes raw endpoints; nil: the stack has none.
+	Raw NewRaw
+
 	// Clock is the source of time; nil means the system's.
 	Clock tcpip.Clock
 	// Random is the source of keys, ports and identifiers; nil means crypto/rand. It is read when the
@@ -36,6 +39,8 @@ type Options struct {
 	TTL tcpip.Opt[uint8]
 	// Forwarding lets packets for others through; unset means off. Each NIC can set its own.
 	Forwarding tcpip.Opt[bool]
+	// Groups bounds the multicast groups of endpoints.
+	Groups GroupLimits
 }
 
 // Stack is one network stack. Its methods are safe for concurrent use.
@@ -60,6 +65,9 @@ type Stack struct {
 	transports [256]TransportProtocol
 	resolvers  []LinkResolver
 
+	rawProtocol RawProtocol // nil: none
+	raw         rawTable
+
 	mu     sync.Mutex // guards changes of conf and of what hangs on it
 	conf   atomic.Pointer[config]
 	closed atomic.Bool
@@ -68,6 +76,8 @@ type Stack struct {
 	ports     ports
 	pmtu      pmtuCache
 	endpoints endpoints
+	watches   atomic.Pointer[[]Watch]
+	groups    WatchGroups
 }
 
 // Keys are the secrets of a stack, one for each use.
@@ -107,6 +117,9 @@ func New(o Options) *Stack {
 	for _, f := range o.Transports {
 		t := f(s)
 		s.transports[t.Number()] = t
+	}
+	if o.Raw != nil {
+		s.rawProtocol = o.Raw(s)
 	}
 	return s
 }
@@ -181,7 +194,11 @@ func (s *Stack) Close() {
 			t.Close(w)
 		}
 	}
+	if s.rawProtocol != nil {
+		s.rawProtocol.Close(w)
+	}
 	w.run() // let the resets leave
+	s.closeWatches(w)
 	for _, n := range s.NICs() {
 		n.remove(w)
 	}

@@ -77,12 +77,17 @@ const (
 	DropOutOfOrder  // no room in the out-of-order queue
 	DropZeroWindow  // data into a closed window
 
+	DropMD5Missing    // lacks the signature that was agreed upon with the peer (RFC 2385)
+	DropMD5Unexpected // is signed, although nothing was agreed upon with the peer
+	DropMD5Wrong      // its signature is wrong
+
 	// ICMP.
 	DropICMPNoFlow    // quotes a packet of no flow of ours (RFC 5927)
 	DropICMPSequence  // quotes a TCP sequence that is not in flight (RFC 5927)
 	DropICMPBadMTU    // a path MTU that cannot be
 	DropNDPInvalid    // a neighbour discovery message that fails its checks
 	DropARPInvalid    // an ARP message that fails its checks
+	DropGroupInvalid  // an MLD message that fails its checks
 	DropDuplicateAddr // uses an address under duplicate address detection
 
 	// Faults put in on purpose by link/fault.
@@ -117,9 +122,10 @@ var dropNames = [NumDrops]string{
 	DropSynInWindow: "syn-in-window", DropNoAck: "no-ack", DropNoTimestamp: "no-timestamp", DropBadFlags: "bad-flags",
 	DropAcceptQueue: "accept-queue", DropSynQueue: "syn-queue", DropBadCookie: "bad-cookie", DropTimeWait: "time-wait",
 	DropAfterClose: "after-close", DropOutOfOrder: "out-of-order", DropZeroWindow: "zero-window",
+	DropMD5Missing: "md5-missing", DropMD5Unexpected: "md5-unexpected", DropMD5Wrong: "md5-wrong",
 
 	DropICMPNoFlow: "icmp-no-flow", DropICMPSequence: "icmp-sequence", DropICMPBadMTU: "icmp-bad-mtu",
-	DropNDPInvalid: "ndp-invalid", DropARPInvalid: "arp-invalid", DropDuplicateAddr: "duplicate-address",
+	DropNDPInvalid: "ndp-invalid", DropARPInvalid: "arp-invalid", DropGroupInvalid: "group-invalid", DropDuplicateAddr: "duplicate-address",
 
 	DropFault: "fault",
 }

@@ -1,9 +1,6 @@
 package tcpip
 
-import (
-	"context"
-	"net/netip"
-)
+import "context"
 
 // Endpoint is what a socket is made of: one TCP connection or listener, one UDP port, one ping
 // identifier. No method blocks but Wait; where a system call would wait, they return ErrWouldBlock
@@ -18,7 +15,7 @@ type Endpoint interface {
 
 	// Connect sets the remote address. On TCP it starts the handshake and returns ErrInProgress
 	// (Writable follows, and then SO_ERROR holds the outcome); on datagram endpoints it takes effect
-	// at once, and the zero FullAddress undoes it.
+	// at once. The zero FullAddress undoes it; on TCP that ends a connection, or an attempt, with a RST.
 	Connect(remote FullAddress) error
 
 	// Listen makes a TCP endpoint accept connections. backlog bounds those that wait to be accepted
@@ -75,9 +72,11 @@ type ReadFlags uint8
 
 // The flags.
 const (
-	ReadPeek   ReadFlags = 1 << iota // leave the data where it is
-	ReadUrgent                       // the urgent byte (MSG_OOB)
-	ReadError                        // the error queue (MSG_ERRQUEUE)
+	ReadPeek    ReadFlags = 1 << iota // leave the data where it is
+	ReadUrgent                        // the urgent byte (MSG_OOB)
+	ReadError                         // the error queue (MSG_ERRQUEUE)
+	ReadDiscard                       // copy nothing, say only how much it would have been (MSG_TRUNC of a stream)
+	ReadWhole                         // SO_PEEK_OFF counts the whole datagram (MSG_TRUNC of a datagram)
 )
 
 // ReadOptions change one Read. The zero value is an ordinary read.
@@ -89,6 +88,7 @@ type ReadOptions struct {
 type Received struct {
 	Count     int         // bytes put into the caller's buffer
 	Total     int         // bytes of the datagram, the part that did not fit included
+	Skipped   int         // bytes of the datagram in front of those (SO_PEEK_OFF)
 	From      FullAddress // who sent the datagram; NIC is where it arrived
 	Control   Control     // what the endpoint's options asked for
 	SegmentBy int         // UDP GRO: the size of the datagrams joined in the buffer, 0 for one
@@ -102,6 +102,9 @@ const (
 	WriteMore        WriteFlags = 1 << iota // more follows (MSG_MORE)
 	WriteUrgent                             // the last byte is urgent (MSG_OOB)
 	WriteEndOfRecord                        // do not join with what follows (MSG_EOR)
+	WriteProbe                              // find out whether b could be sent, and do not send it (MSG_PROBE)
+	WriteZeroCopy                           // tell on the error queue when b is done with (MSG_ZEROCOPY)
+	WriteDontRoute                          // send over IPv4 to a neighbour only (MSG_DONTROUTE)
 )
 
 // WriteOptions change one Write. The zero value is an ordinary write.
@@ -109,62 +112,4 @@ type WriteOptions struct {
 	To      FullAddress // datagram endpoints: the destination; zero means the connected peer
 	Control Control     // what the endpoint's options would otherwise decide
 	Flags   WriteFlags
-}
-
-// Control is what the kernel passes in control messages, of either family. Each field is there only
-// if its bit is in Has.
-type Control struct {
-	Has        ControlFields
-	PacketInfo PacketInfo
-	HopLimit   uint8 // TTL
-	Class      uint8 // TOS or traffic class
-	SegmentBy  uint16
-	Timestamp  Time // arrival, on the stack's clock; Clock.Wall converts it
-	Original   netip.AddrPort
-	Err        ErrorReport
-}
-
-// ControlFields says which fields of a Control are there.
-type ControlFields uint16
-
-// The fields.
-const (
-	HasPacketInfo ControlFields = 1 << iota
-	HasHopLimit
-	HasClass
-	HasSegmentBy
-	HasTimestamp
-	HasOriginal
-	HasError
-)
-
-// PacketInfo is struct in_pktinfo and struct in6_pktinfo in one.
-type PacketInfo struct {
-	NIC NICID // received: where it arrived; sending: the NIC to use, 0 for the route's
-	// Local is ipi_spec_dst: received, the local address that the datagram was received on; sending,
-	// the source address to use, zero for the route's.
-	Local netip.Addr
-	// Destination is ipi_addr, the destination in the header. It is not used when sending.
-	Destination netip.Addr
-}
-
-// ErrorOrigin says where an entry of the error queue comes from (SO_EE_ORIGIN_*).
-type ErrorOrigin uint8
-
-// The origins, with Linux's numbers.
-const (
-	OriginNone  ErrorOrigin = 0
-	OriginLocal ErrorOrigin = 1
-	OriginICMP  ErrorOrigin = 2
-	OriginICMP6 ErrorOrigin = 3
-)
-
-// ErrorReport is one entry of the error queue (struct sock_extended_err).
-type ErrorReport struct {
-	Err      Error
-	Origin   ErrorOrigin
-	Type     uint8 // ICMP type and code
-	Code     uint8
-	Info     uint32     // the MTU of a "too big"
-	Offender netip.Addr // the node that sent the error
 }

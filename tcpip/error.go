@@ -55,6 +55,11 @@ const (
 	ErrNoPort
 	ErrTooMany
 	ErrFault
+	ErrNoMessage
+	ErrBusy
+	ErrNoSpace
+	ErrNoNetwork
+	ErrRemoteIO
 
 	numErrors
 )
@@ -106,6 +111,11 @@ var errorRows = [numErrors]errorRow{
 	ErrNoPort:                 {"no port is free", 99, nil, syscall.EADDRNOTAVAIL},
 	ErrTooMany:                {"too many", 23, nil, syscall.ENFILE},
 	ErrFault:                  {"bad address", 14, nil, syscall.EFAULT},
+	ErrNoNetwork:              {"machine is not on the network", 64, nil, syscall.EHOSTUNREACH},
+	ErrRemoteIO:               {"remote i/o error", 121, nil, syscall.EIO},
+	ErrNoMessage:              {"no message of the desired type", 42, nil, syscall.ENOMSG},
+	ErrBusy:                   {"resource busy", 16, nil, syscall.EBUSY},
+	ErrNoSpace:                {"no space left", 28, nil, syscall.ENOSPC},
 }
 
 func (e Error) row() *errorRow {

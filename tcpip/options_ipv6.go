@@ -23,6 +23,8 @@ var ipv6Rows = []OptionRow[SocketConf]{
 	mode(IPV6_MTU_DISCOVER, "IPV6_MTU_DISCOVER", func(c *SocketConf) *PMTUMode { return &c.PMTU6 }),
 	flag(IPV6_DONTFRAG, "IPV6_DONTFRAG", 0, KindDatagram, func(c *SocketConf) *bool { return &c.DontFragment6 },
 		"Refuse with ErrMessageSize what would need fragmentation."),
+	flag(IPV6_RECVERR_RFC4884, "IPV6_RECVERR_RFC4884", 0, KindIP, func(c *SocketConf) *bool { return &c.ReceiveExtensions6 },
+		"Report where the extensions of an ICMPv6 error begin in what it quotes (RFC 4884)."),
 	flag(IPV6_RECVERR, "IPV6_RECVERR", 0, KindIP, func(c *SocketConf) *bool { return &c.ReceiveError6 },
 		"Keep an error queue for IPv6 and report every ICMP error."),
 	flag(IPV6_RECVPKTINFO, "IPV6_RECVPKTINFO", 0, KindDatagram, func(c *SocketConf) *bool { return &c.ReceivePacketInfo6 },

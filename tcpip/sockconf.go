@@ -7,8 +7,12 @@ import "slices"
 type SocketConf struct {
 	ReuseAddr, ReusePort, Broadcast bool
 	NoChecksum                      bool // UDP over IPv4: send no checksum
-	SendBuffer, ReceiveBuffer       int  // bytes as getsockopt shows them, twice what was set
-	ReceiveLowWater                 int  // bytes
+	NoChecksum6, AcceptNoChecksum6  bool // UDP over IPv6: send none, receive without
+	Cork, Join                      bool
+	SegmentBy                       uint16 // bytes; 0: whole
+	SendBuffer, ReceiveBuffer       int    // bytes as getsockopt shows them, twice what was set
+	ReceiveLowWater                 int    // bytes
+	PeekOffset                      int    // bytes; -1: none. Peeking moves the endpoint's own on
 	BoundNIC                        NICID
 
 	TOS, TTL, MulticastTTL            int16 // TTL -1: the stack's default
@@ -22,10 +26,19 @@ type SocketConf struct {
 	PMTU4, PMTU6                      PMTUMode
 	DontFragment6                     bool
 
+	Mark, Priority                             int
+	Timestamping                               TimestampFlags
+	ReceiveExtensions4, ReceiveExtensions6     bool // RFC 4884, of ICMP errors
+	ZeroCopy                                   bool // writes may ask for a completion
+	ReceiveDrops, ReceiveMark, ReceivePriority bool
+
 	ReceiveTimestamp                                          bool
 	ReceivePacketInfo4, ReceiveTTL, ReceiveTOS, ReceiveError4 bool
 	ReceivePacketInfo6, ReceiveHops, ReceiveClass             bool
 	ReceiveError6                                             bool
+
+	IPConf
+	RawConf
 }
 
 // The ranges of Linux's buffer options: SOCK_MIN_SNDBUF, SOCK_MIN_RCVBUF and the largest that
@@ -54,4 +67,4 @@ func doubled(v, low int) int {
 }
 
 // SocketOptions declares the options of SocketConf.
-var SocketOptions = slices.Concat(socketRows, ipRows, ipv6Rows)
+var SocketOptions = slices.Concat(rawRows, socketRows, udpRows, ipRows, ipv6Rows, ipRareRows, ipv6RareRows)

@@ -17,6 +17,7 @@ type claim struct {
 	base   stack.Binding     // as bound, before connecting
 	source netip.Addr        // to send from; zero: the route's, also where binding.Local is no source
 	fixed  bool              // source was given to Bind, and so its family cannot change
+	shown  netip.Addr        // the IPv6 address that Linux goes on showing after moving to an IPv4 peer
 }
 
 var (
@@ -29,7 +30,8 @@ var (
 
 // Bind sets the local address. The zero Addr means every address of every family that the endpoint
 // speaks, 0.0.0.0 and :: those of one; port 0 means an ephemeral port, chosen at random (RFC 6056 §3.3.1). A
-// group or a broadcast address limits what is received; it is never a source. A NIC limits the endpoint to it.
+// group or a broadcast address limits what is received; it is never a source. A NIC limits the endpoint to it. With
+// IP_BIND_ADDRESS_NO_PORT the choice of a port is left to the first use. The zero FullAddress is that use.
 //
 // Errors: ErrInvalid if it is bound already, if a link-local group lacks its NIC, or if the address is
 // IPv4 and the endpoint keeps to IPv6; ErrAddrNotAvailable if the stack does not have the address and
@@ -37,34 +39,64 @@ var (
 func (d *Datagram) Bind(local tcpip.FullAddress) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if local == (tcpip.FullAddress{}) {
+		return d.bind(d.claim.wanted).Err()
+	}
+	if d.conf.BindNoPort && local.Addr.IsValid() && local.Port == 0 && d.proto.shape.RemotePort {
+		c, err := d.claimOf(local)
+		if err == tcpip.OK {
+			d.claim = c
+		}
+		return err.Err()
+	}
 	return d.bind(local).Err()
 }
 
 func (d *Datagram) bind(local tcpip.FullAddress) tcpip.Error {
-	if d.closed {
-		return tcpip.ErrClosed
+	c, err := d.claimOf(local)
+	if err != tcpip.OK {
+		return err
 	}
-	if d.claim.bound {
-		return tcpip.ErrInvalid
+	was := d.claim
+	d.claim = c
+	if err := d.enter(); err != tcpip.OK {
+		d.claim = was
+		return err
+	}
+	d.claim.bound = true
+	return tcpip.OK
+}
+
+// claimOf returns what a local address means, if it may be bound.
+func (d *Datagram) claimOf(local tcpip.FullAddress) (c claim, err tcpip.Error) {
+	if d.closed {
+		return c, tcpip.ErrClosed
+	}
+	if d.claim.bound && (d.raw == nil || d.connected.Load()) {
+		return c, tcpip.ErrInvalid
 	}
 	addr := plain(local.Addr)
-	c := claim{wanted: local}
+	c = claim{wanted: local}
 	b := stack.Binding{
 		V4:        !d.v6 || !d.conf.V6Only,
 		V6:        d.v6,
 		Port:      local.Port,
 		NIC:       d.conf.BoundNIC,
-		ReuseAddr: d.conf.ReuseAddr || d.proto.shape.Share,
+		ReuseAddr: d.conf.ReuseAddr,
 		ReusePort: d.conf.ReusePort,
-		Proto:     d.proto.number(d.v6),
+		Group:     d.group,
+		Proto:     d.number(d.v6),
 		Receiver:  d.outer,
+	}
+	if d.proto.shape.RemotePort {
+		b.Ports = uint32(d.conf.PortRange)
 	}
 	if local.NIC != 0 {
 		if d.proto.stack.NIC(local.NIC) == nil {
-			return tcpip.ErrNoDevice
+			return c, tcpip.ErrNoDevice
 		}
 		if b.NIC != 0 && b.NIC != local.NIC {
-			return tcpip.ErrInvalid
+			return c, tcpip.ErrInvalid
 		}
 		b.NIC = local.NIC
 	}
@@ -73,55 +105,52 @@ func (d *Datagram) bind(local tcpip.FullAddress) tcpip.Error {
 			if d.v6 {
 				err = tcpip.ErrInvalid
 			}
-			return err
+			return c, err
 		}
 		// :: means every address of both families, 0.0.0.0 those of IPv4.
 		b.V4, b.V6 = addr.Is4() || addr == any6 && b.V4, addr.Is6()
 		if !addr.IsUnspecified() {
 			source, err := d.owns(addr, b.NIC)
 			if err != tcpip.OK {
-				return err
+				return c, err
 			}
 			b.Local, c.source, c.fixed = addr, source, source.IsValid()
 		}
 	}
 	c.binding, c.base = b, b
-	was := d.claim
-	d.claim = c
-	if err := d.proto.stack.Demux.Bind(&d.claim.binding); err != tcpip.OK {
-		d.claim = was
-		return err
-	}
-	d.claim.bound = true
-	return tcpip.OK
+	return c, tcpip.OK
 }
 
-// autobind binds an endpoint that is used without having been bound, as far as the user has not said.
+// autobind binds an endpoint that is used without having been bound, as far as the user has not said. Without a free
+// port it is ErrWouldBlock, as on Linux.
 func (d *Datagram) autobind() tcpip.Error {
 	if d.claim.bound {
 		return tcpip.OK
 	}
-	return d.bind(d.claim.wanted)
+	if err := d.bind(d.claim.wanted); err != tcpip.ErrAddrInUse {
+		return err
+	}
+	return tcpip.ErrWouldBlock
 }
 
 // owns says whether addr can be bound and returns what is then sent from: addr itself if it is a
 // unicast address, else whatever the route says.
 func (d *Datagram) owns(addr netip.Addr, nic tcpip.NICID) (source netip.Addr, err tcpip.Error) {
+	unicast := d.proto.shape.Unicast && !d.conf.FreeBind && !d.conf.Transparent
 	switch {
-	case addr.IsMulticast():
-		if needsZone(addr) && nic == 0 {
-			return netip.Addr{}, tcpip.ErrInvalid
-		}
+	case needsZone(addr) && nic == 0, addr.Is6() && addr.IsMulticast() && unicast:
+		return netip.Addr{}, tcpip.ErrInvalid
+	case addr.IsMulticast() && !unicast, addr == broadcast && !unicast:
 		return netip.Addr{}, tcpip.OK
-	case addr == broadcast:
-		return netip.Addr{}, tcpip.OK
+	case addr == loopback6 && nic != 0 && d.proto.stack.NIC(nic) != nil && d.proto.stack.NIC(nic).Info().Kind != stack.LinkLoopback:
+		return netip.Addr{}, tcpip.ErrAddrNotAvailable
 	}
 	_, state, ok := d.proto.stack.LocalAddress(addr)
 	if ok && (state == stack.AddressPreferred || state == stack.AddressDeprecated) {
 		return addr, tcpip.OK
 	}
 	for _, n := range d.proto.stack.NICs() {
-		if n.Classify(addr) == stack.DestinationBroadcast {
+		if !unicast && n.Classify(addr) == stack.DestinationBroadcast {
 			return netip.Addr{}, tcpip.OK
 		}
 	}
@@ -136,6 +165,8 @@ func (d *Datagram) speaks(addr netip.Addr) tcpip.Error {
 	switch {
 	case addr.Is6() && !d.v6:
 		return tcpip.ErrAddressFamily
+	case addr.Is4() && d.v6 && d.raw != nil: // connects, but never sends or receives, as on Linux
+		return tcpip.OK
 	case addr.Is4() && d.v6 && d.proto.shape.Proto4 == 0:
 		return tcpip.ErrInvalid
 	case addr.Is4() && d.v6 && d.conf.V6Only:
@@ -178,21 +209,32 @@ func (d *Datagram) connect(remote tcpip.FullAddress) tcpip.Error {
 	if err != tcpip.OK {
 		return err
 	}
+	if q.Destination.Is6() { // IPv4 connects without regard to its source route, as measured
+		d.headers.guide(&q)
+	}
 	r, err := d.route(q, remote)
 	if err != tcpip.OK {
 		return err
 	}
+	if d.raw == nil && d.estranged(remote.Addr) {
+		return tcpip.ErrAddressFamily
+	}
 	if r.Broadcast && !d.conf.Broadcast {
 		return tcpip.ErrAccess
 	}
-	b := &d.claim.binding
-	err = d.proto.stack.Demux.Rebind(b, func(b *stack.Binding) {
+	err = d.rebind(func(b *stack.Binding) {
 		b.V4, b.V6 = remote.Addr.Is4(), remote.Addr.Is6()
-		if !b.Local.IsValid() || b.Local.Is4() != r.Local.Is4() {
+		if !b.Local.IsValid() || b.Local.Is4() != r.Local.Is4() && d.raw == nil {
+			if b.Local.Is6() && !d.claim.shown.IsValid() {
+				d.claim.shown = b.Local
+			}
 			b.Local = r.Local
 		}
-		if d.proto.shape.RemotePort {
+		switch {
+		case d.proto.shape.RemotePort:
 			b.Remote = remote.AddrPort()
+		case d.raw != nil:
+			b.Remote = netip.AddrPortFrom(remote.Addr, 0)
 		}
 		if b.NIC == 0 {
 			b.NIC = zoneOf(remote)
@@ -205,12 +247,17 @@ func (d *Datagram) connect(remote tcpip.FullAddress) tcpip.Error {
 		d.claim.source = r.Local
 	}
 	d.peer, d.cache = remote, cache{}
+	d.redirect(q, r, remote)
 	d.connected.Store(true)
 	return tcpip.OK
 }
 
 // disconnect undoes connect.
 func (d *Datagram) disconnect() tcpip.Error {
+	if d.raw != nil {
+		d.disconnectRaw()
+		return tcpip.OK
+	}
 	if d.peer == (tcpip.FullAddress{}) {
 		return tcpip.OK
 	}
@@ -225,8 +272,9 @@ func (d *Datagram) disconnect() tcpip.Error {
 	if !d.claim.fixed {
 		d.claim.source = netip.Addr{}
 	}
+	d.claim.shown = netip.Addr{}
 	base := d.claim.base
-	return d.proto.stack.Demux.Rebind(&d.claim.binding, func(b *stack.Binding) {
+	return d.rebind(func(b *stack.Binding) {
 		b.V4, b.V6, b.Local, b.Remote, b.NIC = base.V4, base.V6, base.Local, netip.AddrPort{}, base.NIC
 		if d.conf.BoundNIC != 0 {
 			b.NIC = d.conf.BoundNIC
@@ -236,7 +284,7 @@ func (d *Datagram) disconnect() tcpip.Error {
 
 // release gives the claim on the port up.
 func (d *Datagram) release() {
-	if d.claim.bound {
+	if d.claim.bound && d.raw == nil {
 		d.proto.stack.Demux.Unbind(&d.claim.binding)
 		d.claim.bound = false
 	}

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 
@@ -25,21 +26,32 @@ type Datagram struct {
 	v6      bool // made for IPv6: speaks IPv4 too unless IPV6_V6ONLY
 	waiters waiter.Queue
 	queue   queue
+	raw     *raw // nil: this is no raw endpoint
 
-	mu       sync.Mutex
-	conf     tcpip.SocketConf
-	claim    claim
-	peer     tcpip.FullAddress // connected to; zero if not
-	cache    cache
-	shut     tcpip.Shutdown
-	closed   bool
-	groups   []membership
-	sendConf stack.SendOptions // of the packet being sent; here so that it need not be allocated
+	mu                  sync.Mutex
+	conf                tcpip.SocketConf
+	claim               claim
+	peer                tcpip.FullAddress // connected to; zero if not
+	cache               cache
+	nextStamp, nextZero uint32 // the numbers of the next packet with a time, and of the next WriteZeroCopy
+	wish                *wish  // of the packet being sent
+	tag                 tag
+	corked              *cork // the datagram in the making; nil: there is none
+	shut                tcpip.Shutdown
+	closed              bool
+	groups              Memberships
+	groupSource         netip.Addr        // of sent IPv4 multicast, if nothing else says; zero: the route's
+	headers             *sentHeaders      // nil: there is nothing about them
+	sendConf            stack.SendOptions // of the packet being sent; here so that it need not be allocated
 
 	// What the delivering side reads without mu.
-	flags     atomic.Uint32 // see flagsOf
+	flags     atomic.Uint64 // see flagsOf
 	connected atomic.Bool
 	err       atomic.Uint32 // SO_ERROR: a tcpip.Error
+	arrival   atomic.Int64  // of the datagram that was read last, a tcpip.Time; 0: none, -1: nobody has asked
+	filter    stack.SocketFilter
+
+	group *stack.ReuseGroup // made by AttachReuse before binding; under mu
 
 	// Sending: bytes charged and not yet completed, and their limit.
 	sent, sendLimit atomic.Int64
@@ -63,6 +75,9 @@ func (d *Datagram) Init(p *Protocol, outer Outer, netProto header.EtherType) tcp
 	}
 	d.conf = tcpip.DefaultSocketConf()
 	d.conf.V6Only = d.v6 && p.shape.Proto4 == 0
+	d.conf.ReuseAddr = p.shape.Share
+	d.queue.peekAt = d.conf.PeekOffset
+	d.arrival.Store(-1)
 	d.done = make(chan struct{})
 	d.apply()
 	p.stack.Register(outer) // before Close can find it
@@ -107,7 +122,11 @@ func (d *Datagram) LocalAddress() tcpip.FullAddress {
 		return tcpip.FullAddress{NIC: d.claim.wanted.NIC, Addr: plain(d.claim.wanted.Addr)}
 	}
 	b := &d.claim.binding
-	return tcpip.FullAddress{NIC: b.NIC, Addr: b.Local, Port: b.Port}
+	addr := b.Local
+	if d.claim.shown.IsValid() {
+		addr = d.claim.shown
+	}
+	return tcpip.FullAddress{NIC: b.NIC, Addr: addr, Port: b.Port}
 }
 
 // RemoteAddress returns the address that the endpoint is connected to, zero if it is not.
@@ -159,16 +178,18 @@ func (d *Datagram) close(w *stack.Work) {
 		return
 	}
 	d.closed = true
+	d.uncork(w)
 	d.release()
+	if d.raw != nil {
+		d.leaveRaw()
+	}
 	d.connected.Store(false)
 	d.peer, d.cache = tcpip.FullAddress{}, cache{}
 	groups := d.groups
-	d.groups = nil
+	d.groups = Memberships{}
 	d.mu.Unlock()
 
-	for _, m := range groups {
-		_ = m.nic.LeaveGroup(m.group) // the NIC may be gone
-	}
+	groups.LeaveAll()
 	d.queue.close(d.proto)
 	d.proto.leave(d)
 	w.Wake(d.proto.stack, &d.waiters, waiter.All)

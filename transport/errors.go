@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"encoding/binary"
 	"net/netip"
 
 	"github.com/seed963a8790/netstack/stack"
@@ -17,29 +18,25 @@ import (
 func (d *Datagram) DeliverError(w *stack.Work, e *stack.ICMPError) {
 	remote := e.Remote.Addr()
 	hard := e.Hard
-	if e.Kind == stack.ICMPTooBig {
-		mode := d.modeFor(remote)
-		ignored := int(mode) < len(ignores) && ignores[mode]
-		if !ignored {
-			d.proto.stack.LearnPathMTU(remote, e.MTU)
-		}
-		if remote.Is4() && mode == tcpip.PMTUDont || remote.Is6() && ignored {
+	switch e.Kind {
+	case stack.ICMPTooBig:
+		told := false
+		if told, hard = d.tooBig(e); !told {
 			return
 		}
-		hard = mode != tcpip.PMTUDont
+	case stack.ICMPNotice:
+		if d.proto.shape.Kind != tcpip.KindPing {
+			return
+		}
 	}
 	if d.reportsErrors(remote) {
 		quoted := e.Quoted
 		if !d.proto.shape.UserHeader {
 			quoted = quoted[min(d.proto.shape.HeaderSize, len(quoted)):]
 		}
-		info := uint32(0)
-		if e.Kind == stack.ICMPTooBig {
-			info = uint32(e.MTU)
-		}
 		d.report(tcpip.FullAddress{Addr: remote, Port: e.Remote.Port()}, tcpip.ErrorReport{
-			Err: e.Err, Origin: e.Origin, Type: e.Type, Code: e.Code, Info: info, Offender: e.Offender,
-		}, quoted)
+			Err: e.Err, Origin: e.Origin, Type: e.Type, Code: e.Code, Info: infoOf(e), Data: d.extensions(e, quoted), Offender: e.Offender,
+		}, quoted, e.Packet)
 	} else if !hard || !d.connected.Load() {
 		return
 	}
@@ -47,21 +44,88 @@ func (d *Datagram) DeliverError(w *stack.Work, e *stack.ICMPError) {
 	w.Wake(d.proto.stack, &d.waiters, waiter.Error)
 }
 
-// report puts an entry on the error queue, which shares the receive queue's limit.
-func (d *Datagram) report(to tcpip.FullAddress, report tcpip.ErrorReport, quoted []byte) {
+// infoOf returns what Linux tells beside type and code: of ICMPv6 the word behind them whatever it means, of ICMP the
+// MTU or the pointer.
+func infoOf(e *stack.ICMPError) uint32 {
+	if e.Origin == tcpip.OriginICMP6 && e.Packet != nil {
+		if h := e.Packet.Transport(); len(h) >= 8 {
+			return binary.BigEndian.Uint32(h[4:])
+		}
+	}
+	switch e.Kind {
+	case stack.ICMPTooBig, stack.ICMPParameter, stack.ICMPParameterHeader, stack.ICMPParameterOption, stack.ICMPNotice:
+		return uint32(e.MTU)
+	}
+	return 0
+}
+
+// extensions is what IP_RECVERR_RFC4884 and IPV6_RECVERR_RFC4884 ask for.
+func (d *Datagram) extensions(e *stack.ICMPError, quoted []byte) uint32 {
+	flag := flagExtensions4
+	if e.Remote.Addr().Is6() {
+		flag = flagExtensions6
+	}
+	if d.flags.Load()&flag == 0 {
+		return 0
+	}
+	return extended(e, quoted)
+}
+
+// tooBig learns a path MTU, and says whether the program is told, and whether the error is a hard one. Each kind of
+// socket has its own rules, as measured on Linux: raw ones are told whatever their mode, over IPv6 they learn only
+// what they are told, and ping over IPv6 never fails because of it.
+func (d *Datagram) tooBig(e *stack.ICMPError) (told, hard bool) {
+	remote := e.Remote.Addr()
+	v6, mode := remote.Is6(), d.modeFor(remote)
+	ignored := int(mode) < len(ignores) && ignores[mode]
+	if v6 && d.raw != nil {
+		if told = d.connected.Load() || d.reportsErrors(remote); told {
+			d.proto.stack.LearnPathMTU(remote, e.MTU)
+		}
+		return told, mode == tcpip.PMTUDo
+	}
+	if !ignored {
+		d.proto.stack.LearnPathMTU(remote, e.MTU)
+	}
+	switch {
+	case d.raw != nil:
+		return true, mode != tcpip.PMTUDont
+	case v6 && d.proto.shape.Kind == tcpip.KindPing:
+		return true, false
+	}
+	return !(v6 && ignored || !v6 && mode == tcpip.PMTUDont), mode != tcpip.PMTUDont
+}
+
+// report puts an entry on the error queue, which shares the receive queue's limit. message is the ICMP error, nil if
+// there was none.
+func (d *Datagram) report(to tcpip.FullAddress, report tcpip.ErrorReport, quoted []byte, message *stack.Packet) {
 	p := d.proto
 	e := p.newDatagram()
-	e.meta = meta{from: netip.AddrPortFrom(to.Addr, to.Port), nic: to.NIC}
+	e.meta = meta{nic: to.NIC, at: p.stack.Now()}
+	if m := message; m != nil {
+		e.meta = meta{dst: m.Dst, local: m.Local, at: m.At, ttl: m.TTL, tos: m.TOS}
+		if m.NIC != nil {
+			e.nic = m.NIC.ID()
+		}
+	}
+	e.from = netip.AddrPortFrom(to.Addr, to.Port)
 	e.report = &report
-	e.charge = datagramCost
 	if len(quoted) > 0 {
 		if piece, ok := p.stack.Slabs.Copy(quoted); ok {
 			e.pieces = append(e.pieces, piece)
-			e.charge += piece.Cost()
 			e.size = len(quoted)
 		}
 	}
-	q := &d.queue
+	d.enqueueReport(e, to.Addr.Is6())
+}
+
+// enqueueReport puts an entry, which it takes, on the error queue, if there is room.
+func (d *Datagram) enqueueReport(e *datagram, v6 bool) {
+	p, q := d.proto, &d.queue
+	e.charge = datagramCost
+	for i := range e.pieces {
+		e.charge += e.pieces[i].Cost()
+	}
 	q.mu.Lock()
 	full := q.closed || q.bytes+e.charge > q.limit
 	if !full {
@@ -70,14 +134,14 @@ func (d *Datagram) report(to tcpip.FullAddress, report tcpip.ErrorReport, quoted
 	}
 	q.mu.Unlock()
 	if full {
-		p.counters(to.Addr.Is6()).RcvbufErrors.Inc()
+		p.counters(v6).RcvbufErrors.Inc()
 		p.free(e)
 	}
 }
 
 // readError takes the oldest entry of the error queue. SO_ERROR then tells of the next ICMP error, or of
 // none, as on Linux.
-func (d *Datagram) readError(b []byte, flags tcpip.ReadFlags) (tcpip.Received, error) {
+func (d *Datagram) readError(b []byte) (tcpip.Received, error) {
 	q := &d.queue
 	q.mu.Lock()
 	e := q.errors.head
@@ -90,16 +154,16 @@ func (d *Datagram) readError(b []byte, flags tcpip.ReadFlags) (tcpip.Received, e
 		return tcpip.Received{}, tcpip.ErrWouldBlock
 	}
 	r := tcpip.Received{
-		Count: e.copyTo(b),
+		Count: e.copyTo(b, 0),
 		Total: e.size,
-		From:  tcpip.FullAddress{NIC: e.nic, Addr: e.from.Addr(), Port: e.from.Port()},
+		From:  tcpip.FullAddress{Addr: e.from.Addr(), Port: e.from.Port()},
+	}
+	if needsZone(r.From.Addr) {
+		r.From.NIC = e.nic
 	}
 	r.Control.Has = tcpip.HasError
-	r.Control.Err = *e.report
-	if flags&tcpip.ReadPeek != 0 {
-		q.mu.Unlock()
-		return r, nil
-	}
+	r.Control.Rare().Err = *e.report
+	d.controlOfReport(&r.Control, e)
 	q.errors.pop()
 	q.bytes -= e.charge
 	switch next := q.errors.head; {
@@ -111,6 +175,23 @@ func (d *Datagram) readError(b []byte, flags tcpip.ReadFlags) (tcpip.Received, e
 	q.mu.Unlock()
 	d.proto.free(e)
 	return r, nil
+}
+
+// controlOfReport fills in what the options ask for beside the report itself: when it was, and of an ICMP error
+// what they would say of a datagram.
+func (d *Datagram) controlOfReport(c *tcpip.Control, e *datagram) {
+	f := d.flags.Load()
+	if e.stamped && f&flagStampReport != 0 {
+		c.Has |= tcpip.HasTimestamping
+		c.Timestamp = e.at
+	}
+	if e.dst.IsValid() {
+		d.control(c, e, f)
+		c.PacketInfo.Local = netip.Addr{} // as measured
+	} else if f&flagTimestamp != 0 {
+		c.Has |= tcpip.HasTimestamp
+		c.Timestamp = e.at
+	}
 }
 
 func fromICMP(e *datagram) bool {

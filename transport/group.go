@@ -2,111 +2,94 @@ package transport
 
 import (
 	"net/netip"
-	"slices"
 
 	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
 )
 
-// membership is one group that an endpoint has joined, on one NIC.
-type membership struct {
-	group netip.Addr
-	nic   *stack.NIC
-}
-
-// JoinGroup makes the NIC receive what is sent to group, and this endpoint take it. nic 0 stands for the
-// NIC of the route to the group. An endpoint leaves its groups when it is closed.
+// JoinGroup makes the NIC receive what is sent to group, and this endpoint take it, from everybody. nic 0 stands for
+// the NIC of the route to the group. An endpoint leaves its groups when it is closed.
 //
 // Errors: ErrInvalid if group is none or link-local without a NIC, ErrAddressFamily, ErrNoDevice,
-// ErrAddrInUse if the endpoint has joined it already, ErrNoBuffers beyond 20 groups of IPv4 or 256 of IPv6,
-// ErrClosed.
+// ErrAddrInUse if the endpoint has joined it already, ErrNoBuffers beyond 20 groups of IPv4 (stack.GroupLimits) or
+// 256 of IPv6, ErrClosed.
 func (d *Datagram) JoinGroup(group netip.Addr, nic tcpip.NICID) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	m, err := d.membership(group, nic)
-	if err != tcpip.OK {
-		return err
-	}
-	if slices.Contains(d.groups, m) {
-		return tcpip.ErrAddrInUse
-	}
-	n := 0
-	for _, o := range d.groups {
-		if o.group.Is4() == m.group.Is4() {
-			n++
-		}
-	}
-	if m.group.Is4() && n >= maxGroups4 || n >= maxGroups6 {
-		return tcpip.ErrNoBuffers
-	}
-	if err := m.nic.JoinGroup(m.group); err != nil {
-		return err
-	}
-	d.setGroups(append(slices.Clip(d.groups), m))
-	return nil
+	return d.regroup(func(m *Memberships, at Joiner) tcpip.Error { return m.Join(at, group, nic) })
 }
 
-// LeaveGroup undoes JoinGroup. nic 0 stands for any NIC that the group was joined on.
+// LeaveGroup undoes JoinGroup, and what single sources were joined. nic 0 stands for any NIC that the group was joined on, the latest
+// first.
 //
 // Errors: ErrAddrNotAvailable if the endpoint has not joined the group, ErrClosed.
 func (d *Datagram) LeaveGroup(group netip.Addr, nic tcpip.NICID) error {
+	return d.regroup(func(m *Memberships, _ Joiner) tcpip.Error { return m.Leave(group, nic) })
+}
+
+// ChangeSource joins, leaves, blocks or unblocks one source of a group. JoinSource joins the group for it if need be, LeaveSource
+// of the last one leaves the group; the two are for groups joined so, BlockSource and UnblockSource for those that were
+// joined as a whole. nic as for JoinGroup and LeaveGroup.
+//
+// Errors: those of JoinGroup, ErrInvalid if the endpoint has not joined the group or has joined it the other way,
+// ErrAddrNotAvailable if the source stands in the list already, or does not, ErrNoBuffers beyond 10 sources of IPv4 or 64
+// of IPv6 (stack.GroupLimits).
+func (d *Datagram) ChangeSource(act SourceAct, group, source netip.Addr, nic tcpip.NICID) error {
+	return d.regroup(func(m *Memberships, at Joiner) tcpip.Error { return m.ChangeSource(at, act, group, source, nic) })
+}
+
+// SetGroupFilter replaces the whole filter of a group that the endpoint has joined; the zero filter leaves it.
+//
+// Errors: ErrInvalid if the endpoint has not joined the group, ErrAddrNotAvailable if it is to leave it then, ErrNoDevice,
+// ErrNoBuffers as for ChangeSource, ErrClosed.
+func (d *Datagram) SetGroupFilter(group netip.Addr, nic tcpip.NICID, f tcpip.SourceFilter) error {
+	return d.regroup(func(m *Memberships, at Joiner) tcpip.Error { return m.SetFilter(at, group, nic, f) })
+}
+
+// GroupFilter returns the filter of a group, its sources as they were given.
+//
+// Errors: ErrInvalid if group is none, ErrAddrNotAvailable if the endpoint has not joined it on that NIC.
+func (d *Datagram) GroupFilter(group netip.Addr, nic tcpip.NICID) (tcpip.SourceFilter, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.closed {
-		return tcpip.ErrClosed
-	}
-	group = plain(group)
-	i := slices.IndexFunc(d.groups, func(m membership) bool { return m.group == group && (nic == 0 || m.nic.ID() == nic) })
-	if i < 0 {
-		return tcpip.ErrAddrNotAvailable
-	}
-	m := d.groups[i]
-	d.setGroups(slices.Delete(slices.Clone(d.groups), i, i+1))
-	_ = m.nic.LeaveGroup(m.group) // the NIC may be gone
-	return nil
+	f, err := d.groups.Filter(group, nic)
+	return f, err.Err()
 }
 
 // Groups returns the groups that the endpoint has joined.
 func (d *Datagram) Groups() []tcpip.FullAddress {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var list []tcpip.FullAddress
-	for _, m := range d.groups {
-		list = append(list, tcpip.FullAddress{NIC: m.nic.ID(), Addr: m.group})
-	}
-	return list
+	return d.groups.Groups()
 }
 
-// setGroups replaces the list, which is never changed in place: delivery reads it too.
-func (d *Datagram) setGroups(groups []membership) {
-	d.groups = groups
+// SetGroupSource sets the source of sent IPv4 multicast that has no other, as IP_MULTICAST_IF does when it is given an
+// address. The zero and the unspecified Addr mean the route's.
+func (d *Datagram) SetGroupSource(source netip.Addr) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if source = plain(source); source.IsUnspecified() {
+		source = netip.Addr{}
+	}
+	d.groupSource = source
+}
+
+// regroup changes the memberships and tells the delivering side.
+func (d *Datagram) regroup(change func(*Memberships, Joiner) tcpip.Error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return tcpip.ErrClosed
+	}
+	if err := change(&d.groups, Joiner{Stack: d.proto.stack, V6: d.v6}); err != tcpip.OK {
+		return err
+	}
 	d.queue.mu.Lock()
 	defer d.queue.mu.Unlock()
-	d.queue.groups = groups
+	d.queue.groups = d.groups
+	return nil
 }
 
-// membership finds out what a join means.
-func (d *Datagram) membership(group netip.Addr, nic tcpip.NICID) (m membership, err tcpip.Error) {
-	if d.closed {
-		return m, tcpip.ErrClosed
-	}
-	m.group = plain(group)
-	if !m.group.IsMulticast() {
-		return m, tcpip.ErrInvalid
-	}
-	if m.group.Is6() && !d.v6 {
-		return m, tcpip.ErrAddressFamily
-	}
-	if nic == 0 {
-		nic = d.conf.BoundNIC
-	}
-	if nic != 0 {
-		m.nic = d.proto.stack.NIC(nic)
-	} else if r, err := d.proto.stack.FindRoute(stack.RouteQuery{Destination: m.group}); err == tcpip.OK {
-		m.nic = r.NIC
-	}
-	if m.nic == nil {
-		return m, tcpip.ErrNoDevice
-	}
-	return m, tcpip.OK
+// Joiner is who joins groups.
+type Joiner struct {
+	Stack *stack.Stack
+	V6    bool // speaks IPv6
 }

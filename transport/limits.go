@@ -19,7 +19,13 @@ const (
 
 	// maxWrite is the longest write in bytes, whatever the family: a length field has 16 bits.
 	maxWrite = 65535
+	// maxSegments is how many datagrams one write may be cut into (Linux's UDP_MAX_SEGMENTS).
+	maxSegments = 128
 
+	// maxSources4 and maxSources6 are how many sources of one group an endpoint may name, Linux's
+	// net.ipv4.igmp_max_msf and net.ipv6.mld_max_msf.
+	maxSources4 = 10
+	maxSources6 = 64
 	// maxGroups4 is how many IPv4 groups an endpoint may join, Linux's net.ipv4.igmp_max_memberships.
 	maxGroups4 = 20
 	// maxGroups6 is the same for IPv6, where Linux bounds the memory instead (net.core.optmem_max).

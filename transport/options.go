@@ -17,7 +17,7 @@ import (
 func (d *Datagram) SetOption(id tcpip.OptionID, v int) error {
 	w := d.proto.stack.Begin()
 	d.mu.Lock()
-	err := d.setOption(id, v)
+	err := d.setOption(w, id, v)
 	d.mu.Unlock()
 	if err == tcpip.OK {
 		w.Wake(d.proto.stack, &d.waiters, d.Readiness(waiter.Writable)) // more room, perhaps
@@ -26,7 +26,7 @@ func (d *Datagram) SetOption(id tcpip.OptionID, v int) error {
 	return err.Err()
 }
 
-func (d *Datagram) setOption(id tcpip.OptionID, v int) tcpip.Error {
+func (d *Datagram) setOption(w *stack.Work, id tcpip.OptionID, v int) tcpip.Error {
 	if d.closed {
 		return tcpip.ErrClosed
 	}
@@ -48,6 +48,9 @@ func (d *Datagram) setOption(id tcpip.OptionID, v int) tcpip.Error {
 		return err
 	}
 	d.apply()
+	if effect := effects[id]; effect != nil {
+		return effect(d, w, v)
+	}
 	if was.ReceiveError4 && !d.conf.ReceiveError4 || was.ReceiveError6 && !d.conf.ReceiveError6 {
 		d.queue.purgeErrors(d.proto)
 	}
@@ -70,8 +73,53 @@ var checks = map[tcpip.OptionID]func(*Datagram, int) tcpip.Error{
 		}
 		return tcpip.OK
 	},
-	tcpip.IP_MULTICAST_IF:   func(d *Datagram, v int) tcpip.Error { return d.hasNIC(v, tcpip.ErrAddrNotAvailable) },
-	tcpip.IPV6_MULTICAST_IF: func(d *Datagram, v int) tcpip.Error { return d.hasNIC(v, tcpip.ErrNoDevice) },
+	tcpip.IPV6_CHECKSUM: func(_ *Datagram, v int) tcpip.Error {
+		if v > 0 && v%2 != 0 {
+			return tcpip.ErrInvalid
+		}
+		return tcpip.OK
+	},
+	tcpip.SO_TIMESTAMPING:       checkTimestamping,
+	tcpip.IP_MULTICAST_IF:       func(d *Datagram, v int) tcpip.Error { return d.hasNIC(v, tcpip.ErrAddrNotAvailable) },
+	tcpip.IPV6_MULTICAST_IF:     func(d *Datagram, v int) tcpip.Error { return d.hasNIC(v, tcpip.ErrNoDevice) },
+	tcpip.IP_UNICAST_IF:         func(d *Datagram, v int) tcpip.Error { return d.hasNIC(v, tcpip.ErrAddrNotAvailable) },
+	tcpip.IPV6_UNICAST_IF:       func(d *Datagram, v int) tcpip.Error { return d.hasNIC(v, tcpip.ErrAddrNotAvailable) },
+	tcpip.IP_LOCAL_PORT_RANGE:   func(_ *Datagram, v int) tcpip.Error { return tcpip.CheckPortRange(v) },
+	tcpip.IPV6_ADDR_PREFERENCES: func(_ *Datagram, v int) tcpip.Error { return tcpip.CheckPreferences(v) },
+}
+
+// stampsArrivals are the flags of SO_TIMESTAMPING that together make a read tell when the datagram arrived.
+const stampsArrivals = tcpip.TimestampReceive | tcpip.TimestampReport
+
+// checkTimestamping refuses what Linux refuses, and the clock of a network card.
+func checkTimestamping(d *Datagram, v int) tcpip.Error {
+	f := tcpip.TimestampFlags(v)
+	switch {
+	case v < 0 || f&^tcpip.TimestampFlagsAll != 0,
+		f&tcpip.TimestampNumberTCP != 0 && f&tcpip.TimestampNumber == 0,
+		f&tcpip.TimestampStats != 0 && f&tcpip.TimestampOnly == 0:
+		return tcpip.ErrInvalid
+	case f&tcpip.TimestampPHC != 0:
+		return tcpip.ErrNotSupported
+	}
+	if f&tcpip.TimestampNumber != 0 && d.conf.Timestamping&tcpip.TimestampNumber == 0 {
+		d.nextStamp = 0
+	}
+	return tcpip.OK
+}
+
+// effects are what setting an option does at once.
+var effects = map[tcpip.OptionID]func(*Datagram, *stack.Work, int) tcpip.Error{
+	tcpip.UDP_CORK: func(d *Datagram, w *stack.Work, v int) tcpip.Error {
+		if v != 0 {
+			return tcpip.OK
+		}
+		return d.push(w)
+	},
+	tcpip.SO_PEEK_OFF: func(d *Datagram, _ *stack.Work, v int) tcpip.Error {
+		d.queue.setPeekOffset(v)
+		return tcpip.OK
+	},
 }
 
 // hasNIC checks a NIC for multicast: 0, or one that is there and that the endpoint may use.
@@ -94,8 +142,8 @@ func (d *Datagram) reclaim(was *tcpip.SocketConf) tcpip.Error {
 	if !d.claim.bound {
 		return tcpip.OK
 	}
-	return d.proto.stack.Demux.Rebind(&d.claim.binding, func(b *stack.Binding) {
-		b.ReuseAddr, b.ReusePort = c.ReuseAddr || d.proto.shape.Share, c.ReusePort
+	return d.rebind(func(b *stack.Binding) {
+		b.ReuseAddr, b.ReusePort = c.ReuseAddr, c.ReusePort
 		if c.BoundNIC != was.BoundNIC {
 			b.NIC = c.BoundNIC
 		}
@@ -121,6 +169,9 @@ func (d *Datagram) option(id tcpip.OptionID) (int, tcpip.Error) {
 	}
 	if id == tcpip.IP_MTU || id == tcpip.IPV6_MTU {
 		return d.pathMTU()
+	}
+	if id == tcpip.SO_PEEK_OFF && d.find(id) != nil {
+		return d.queue.peekOffset(), tcpip.OK
 	}
 	row := d.find(id)
 	if row == nil {
@@ -152,7 +203,7 @@ func (d *Datagram) pathMTU() (int, tcpip.Error) {
 
 // Flags are the options that delivery and reading go by, packed so that they are read without the lock.
 const (
-	flagInfo4 uint32 = 1 << iota
+	flagInfo4 uint64 = 1 << iota
 	flagInfo6
 	flagTTL
 	flagHops
@@ -161,25 +212,38 @@ const (
 	flagTimestamp
 	flagErrors4
 	flagErrors6
+	flagJoin
+	flagNoChecksum6
+	flagDrops
+	flagMark
+	flagPriority
+	flagExtensions4
+	flagExtensions6
+	flagStamping    // SO_TIMESTAMPING of what is received
+	flagStampReport // SO_TIMESTAMPING: tell
 
-	modeShift4 = 16 // where the PMTUModes are
-	modeShift6 = 20
+	modeShift4 = 56 // where the PMTUModes are
+	modeShift6 = 60
 )
 
-func flagsOf(c *tcpip.SocketConf) (f uint32) {
+func flagsOf(c *tcpip.SocketConf) (f uint64) {
 	for _, o := range [...]struct {
 		on   bool
-		flag uint32
+		flag uint64
 	}{
 		{c.ReceivePacketInfo4, flagInfo4}, {c.ReceivePacketInfo6, flagInfo6}, {c.ReceiveTTL, flagTTL}, {c.ReceiveHops, flagHops},
 		{c.ReceiveTOS, flagTOS}, {c.ReceiveClass, flagClass}, {c.ReceiveTimestamp, flagTimestamp},
 		{c.ReceiveError4, flagErrors4}, {c.ReceiveError6, flagErrors6},
+		{c.Join, flagJoin}, {c.AcceptNoChecksum6, flagNoChecksum6}, {c.ReceiveDrops, flagDrops}, {c.ReceiveMark, flagMark},
+		{c.ReceiveExtensions4, flagExtensions4}, {c.ReceiveExtensions6, flagExtensions6},
+		{c.ReceivePriority, flagPriority}, {c.Timestamping&tcpip.TimestampReport != 0, flagStampReport},
+		{c.Timestamping&stampsArrivals == stampsArrivals, flagStamping},
 	} {
 		if o.on {
 			f |= o.flag
 		}
 	}
-	return f | uint32(c.PMTU4)<<modeShift4 | uint32(c.PMTU6)<<modeShift6
+	return f | flagsOfIP(&c.IPConf) | uint64(c.PMTU4)<<modeShift4 | uint64(c.PMTU6)<<modeShift6
 }
 
 // apply tells the parts of the endpoint that do not look at conf what it says.
@@ -187,6 +251,9 @@ func (d *Datagram) apply() {
 	d.flags.Store(flagsOf(&d.conf))
 	d.sendLimit.Store(int64(d.conf.SendBuffer))
 	d.queue.configure(&d.conf)
+	if d.raw != nil {
+		d.raw.configure(&d.conf)
+	}
 }
 
 // modeFor returns how path MTUs towards a are treated.

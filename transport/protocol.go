@@ -24,8 +24,12 @@ type Shape struct {
 	// RemotePort says that a flow has a remote port. Without one a connected endpoint still receives
 	// from everybody, as Linux's ping sockets do.
 	RemotePort bool
-	// Share lets endpoints bind one port without asking.
+	// Corks lets several writes make one datagram.
+	Corks bool
+	// Share sets SO_REUSEADDR on new endpoints.
 	Share bool
+	// Unicast refuses to bind groups and broadcast addresses, but for IP_FREEBIND and IP_TRANSPARENT.
+	Unicast bool
 
 	// Check refuses what may not be written. nil accepts everything.
 	Check func(b []byte, v6 bool) tcpip.Error
@@ -135,4 +139,14 @@ func (p *Protocol) counters(v6 bool) *MIB {
 		return &p.mib[1]
 	}
 	return &p.mib[0]
+}
+
+// unrouted counts a destination that there is no way to.
+func (p *Protocol) unrouted(v6 bool) {
+	c := p.stack.Counters()
+	if v6 {
+		c.Ip6.OutNoRoutes.Inc()
+	} else {
+		c.Ip.OutNoRoutes.Inc()
+	}
 }

@@ -18,7 +18,10 @@ type datagram struct {
 	size   int // bytes in pieces
 	charge int // against the queue's limit
 	meta
-	report *tcpip.ErrorReport // on the error queue
+	network slab.Piece         // the network header, if it had options or extension headers
+	report  *tcpip.ErrorReport // on the error queue
+	stamped bool               // an entry of the error queue with the time of a packet
+	peeked  bool               // one without bytes that a peek has shown
 }
 
 // meta is what is known of a datagram beside its bytes.
@@ -28,6 +31,10 @@ type meta struct {
 	at         tcpip.Time
 	nic        tcpip.NICID
 	ttl, tos   uint8
+	seg        uint16 // bytes of each of several that came joined; 0: it is one
+	tag
+	drops uint32 // what the queue had refused before it
+	arrived
 }
 
 func (p *Protocol) newDatagram() *datagram {
@@ -44,11 +51,13 @@ func (p *Protocol) free(e *datagram) {
 	for i := range e.pieces {
 		e.pieces[i].Release()
 	}
+	e.network.Release()
+	e.network = slab.Piece{}
 	e.pieces = e.pieces[:0]
 	if cap(e.pieces) > maxPieces {
 		e.pieces = e.array[:0]
 	}
-	e.next, e.report = nil, nil
+	e.next, e.report, e.peeked, e.stamped = nil, nil, false, false
 	e.size, e.charge = 0, 0
 	e.meta = meta{}
 	p.pool.Put(e)
@@ -63,10 +72,16 @@ func (p *Protocol) freeAll(e *datagram) {
 	}
 }
 
-// copyTo copies the datagram's bytes, as far as there is room, into b and returns their number.
-func (e *datagram) copyTo(b []byte) (n int) {
+// copyTo copies the datagram's bytes from one on, as far as there is room, into b and returns their number.
+func (e *datagram) copyTo(b []byte, from int) (n int) {
 	for i := range e.pieces {
-		n += copy(b[n:], e.pieces[i].Bytes())
+		piece := e.pieces[i].Bytes()
+		if from >= len(piece) {
+			from -= len(piece)
+			continue
+		}
+		n += copy(b[n:], piece[from:])
+		from = 0
 	}
 	return n
 }
@@ -99,17 +114,20 @@ func (l *list) pop() *datagram {
 // queue is the receiving half of an endpoint: what waits to be read, and what delivery goes by. Its lock
 // is a leaf.
 type queue struct {
-	mu     sync.Mutex
-	data   list
-	errors list
-	bytes  int // charged, of both lists
-	limit  int // SO_RCVBUF
+	mu      sync.Mutex
+	data    list
+	errors  list
+	bytes   int      // charged, of both lists
+	limit   int      // SO_RCVBUF
+	peekAt  int      // SO_PEEK_OFF
+	pathMTU *pathMTU // for the next read; nil: there is none
+	drops   uint32   // what was refused, for SO_RXQ_OVFL
 
 	shut   tcpip.Shutdown
 	closed bool
-	groups []membership // the endpoint's own
-	all4   bool         // IP_MULTICAST_ALL
-	all6   bool         // IPV6_MULTICAST_ALL
+	groups Memberships // the endpoint's own
+	all4   bool        // IP_MULTICAST_ALL
+	all6   bool        // IPV6_MULTICAST_ALL
 }
 
 func (q *queue) readiness() (ev waiter.Events) {
@@ -146,7 +164,7 @@ func (q *queue) shutdown(dir tcpip.Shutdown) {
 func (q *queue) close(p *Protocol) {
 	q.mu.Lock()
 	data, errors := q.data, q.errors
-	q.data, q.errors, q.bytes, q.closed, q.groups = list{}, list{}, 0, true, nil
+	q.data, q.errors, q.bytes, q.closed, q.groups = list{}, list{}, 0, true, Memberships{}
 	q.mu.Unlock()
 	p.freeAll(data.head)
 	p.freeAll(errors.head)
@@ -160,8 +178,10 @@ func (q *queue) admit(e *datagram) tcpip.Drop {
 	case q.closed:
 		return tcpip.DropEndpointClosed
 	case q.bytes > 0 && q.bytes+e.charge > q.limit:
+		q.drops++
 		return tcpip.DropReceiveQueue
 	}
+	e.drops = q.drops
 	q.bytes += e.charge
 	q.data.push(e)
 	return tcpip.DropNone
@@ -185,6 +205,7 @@ func (q *queue) admitMany(p *Protocol, e *datagram, seg int) (refused int, drop 
 		admitted = 1
 	}
 	if admitted == 0 {
+		q.drops += uint32(n)
 		return n, tcpip.DropReceiveQueue
 	}
 	rest := e.pieces
@@ -192,6 +213,7 @@ func (q *queue) admitMany(p *Protocol, e *datagram, seg int) (refused int, drop 
 	for i := range admitted {
 		c = p.newDatagram()
 		c.meta = e.meta
+		c.drops = q.drops
 		c.size = min(seg, e.size-i*seg)
 		c.charge = datagramCost
 		for need := c.size; need > 0; {
@@ -217,21 +239,16 @@ func (q *queue) admitMany(p *Protocol, e *datagram, seg int) (refused int, drop 
 		c.charge += rest[0].Cost() // its slab may be in use by c
 		q.bytes += rest[0].Cost()
 	}
+	q.drops += uint32(n - admitted)
 	return n - admitted, tcpip.DropReceiveQueue
 }
 
-// wants reports whether the endpoint asked for what is sent to group and arrived on nic: it has joined
-// the group there, or has not said that it wants its own groups only.
-func (q *queue) wants(group netip.Addr, nic tcpip.NICID) bool {
+// wants reports whether the endpoint asked for what source has sent to group and arrived on nic: it has joined the group
+// there and its filter lets source through, or it has not joined it and has not said that it wants its own groups
+// only.
+func (q *queue) wants(group, source netip.Addr, nic tcpip.NICID) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if group.Is4() && q.all4 || group.Is6() && q.all6 {
-		return true
-	}
-	for i := range q.groups {
-		if m := &q.groups[i]; m.group == group && m.nic.ID() == nic {
-			return true
-		}
-	}
-	return false
+	wanted, known := q.groups.wants(group, source, nic)
+	return wanted || !known && (group.Is4() && q.all4 || group.Is6() && q.all6)
 }

@@ -18,47 +18,69 @@ func Front(p *stack.Packet, n int) (before int, ok bool) {
 
 // Queue queues what p carries behind its first `front` bytes, which lie in its front, as a datagram from
 // `from`; a super-segment as several. It takes p and does not copy payload, unless a copy is much smaller
-// than the slabs that it lies in. What has no room is dropped and counted.
-func (d *Datagram) Queue(w *stack.Work, p *stack.Packet, from netip.AddrPort, front int) {
+// than the slabs that it lies in. What has no room is dropped and counted. It reports whether anything was queued.
+func (d *Datagram) Queue(w *stack.Work, p *stack.Packet, from netip.AddrPort, front int) (admitted bool) {
+	if d.filter.On() && !d.filtered(w, p, from, front) {
+		return false
+	}
 	size := p.Len() - front
+	e := d.proto.newDatagram()
+	e.meta = meta{from: from, dst: p.Dst, local: p.Local, at: p.At, ttl: p.TTL, tos: p.TOS, tag: tag{p.Mark, p.Priority}}
+	d.keep(e, p)
 	if !p.SplitFront(front) {
+		d.proto.free(e)
 		d.refuse(p, 1, tcpip.DropNoMemory)
-		return
+		return false
 	}
 	seg := int(p.SegSize)
-	e := d.proto.newDatagram()
 	e.size = size
-	e.meta = meta{from: from, dst: p.Dst, local: p.Local, at: p.At, ttl: p.TTL, tos: p.TOS}
 	if p.NIC != nil {
 		e.nic = p.NIC.ID()
+		if p.Homed && p.Dst.Is4() && d.proto.shape.Kind == tcpip.KindPing {
+			e.nic = d.loopback()
+		}
 	}
 	e.pieces = p.TakeData(e.pieces)
-	e.charge = datagramCost + compact(&d.proto.stack.Slabs, e)
+	e.charge += datagramCost + compact(&d.proto.stack.Slabs, e)
 
 	var drop tcpip.Drop
-	refused, admitted := 0, 1
-	if seg == 0 || size <= seg {
+	refused, n := 0, 1
+	if seg == 0 || size <= seg || d.flags.Load()&flagJoin != 0 {
+		if size > seg {
+			e.seg = uint16(seg)
+		}
 		if drop = d.queue.admit(e); drop != tcpip.DropNone {
-			refused, admitted = 1, 0
+			refused, n = 1, 0
 		}
 	} else {
-		n := (size + seg - 1) / seg
 		refused, drop = d.queue.admitMany(d.proto, e, seg)
-		admitted = n - refused
+		n = (size+seg-1)/seg - refused
 		d.proto.free(e)
 		e = nil
 	}
-	if admitted > 0 {
+	if n > 0 {
 		w.Wake(d.proto.stack, &d.waiters, waiter.Readable)
 	}
 	if drop == tcpip.DropNone {
 		p.Release()
-		return
+		return true
 	}
 	if e != nil {
 		d.proto.free(e)
 	}
 	d.refuse(p, refused, drop)
+	return n > 0
+}
+
+// loopback returns the NIC over which the stack talks to itself: where a ping says that an answer from there
+// has arrived, unlike other sockets, as measured on Linux.
+func (d *Datagram) loopback() tcpip.NICID {
+	for _, n := range d.proto.stack.NICs() {
+		if n.Up() && n.Info().Kind == stack.LinkLoopback {
+			return n.ID()
+		}
+	}
+	return 0
 }
 
 // refuse drops a packet that stands for n datagrams.
@@ -148,5 +170,10 @@ func snug(n int) int {
 	return slab.Large
 }
 
-// Wants reports whether the endpoint takes what was sent to a group and arrived on nic.
-func (d *Datagram) Wants(group netip.Addr, nic tcpip.NICID) bool { return d.queue.wants(group, nic) }
+// AcceptsNoChecksum reports whether the endpoint takes IPv6 datagrams without a checksum (UDP_NO_CHECK6_RX).
+func (d *Datagram) AcceptsNoChecksum() bool { return d.flags.Load()&flagNoChecksum6 != 0 }
+
+// Wants reports whether the endpoint takes what source has sent to a group and arrived on nic.
+func (d *Datagram) Wants(group, source netip.Addr, nic tcpip.NICID) bool {
+	return d.queue.wants(group, source, nic)
+}

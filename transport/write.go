@@ -21,7 +21,11 @@ import (
 // ErrMessageSize, ErrDestinationRequired, ErrNetUnreachable and others if there is no route or the source
 // is not ours, ErrAccess for a broadcast without SO_BROADCAST, ErrNoDevice for a NIC that is not there,
 // ErrAddressFamily, ErrInvalid for port 0 and what the protocol may not send, ErrPipe after Shutdown,
-// ErrNoBuffers if memory is short, ErrNotSupported for urgent data and for WriteMore, ErrClosed.
+// ErrNoBuffers if memory is short, ErrNotSupported for urgent data, ErrClosed.
+//
+// With WriteMore, or UDP_CORK set, b is the beginning of a datagram, which the writes that follow add to and the
+// first without either ends. The first decides on everything but the bytes. With UDP_SEGMENT, or
+// Control.SegmentBy, b is many datagrams of that size.
 func (d *Datagram) Write(b []byte, o tcpip.WriteOptions) (int, error) {
 	w := d.proto.stack.Begin()
 	d.mu.Lock()
@@ -38,17 +42,30 @@ func (d *Datagram) write(w *stack.Work, b []byte, o *tcpip.WriteOptions) tcpip.E
 	switch {
 	case d.closed:
 		return tcpip.ErrClosed
-	case len(b) > maxWrite:
-		return tcpip.ErrMessageSize
-	case o.Flags&(tcpip.WriteUrgent|tcpip.WriteMore) != 0 || o.Control.Has&tcpip.HasSegmentBy != 0:
+	case o.Flags&tcpip.WriteUrgent != 0:
 		return tcpip.ErrNotSupported
+	case d.corked != nil:
+		return d.collect(w, b, o)
 	}
 	to, err := d.destination(&o.To)
 	if err != tcpip.OK {
 		return err
 	}
-	if o.Control.Has&tcpip.HasHopLimit != 0 && o.Control.HopLimit == 0 && to.Addr.Is4() {
+	if o.Control.Has&tcpip.HasPacketInfo != 0 && o.To.Addr == any4 { // this host, by the address that is asked for
+		if to.Addr = o.Control.PacketInfo.Local; !to.Addr.Is4() {
+			to.Addr = loopback4
+		}
+	}
+	switch {
+	case len(b) > maxWrite && to.Addr.Is4():
+		return tcpip.ErrMessageSize
+	case o.Control.Has&tcpip.HasHopLimit != 0 && o.Control.HopLimit == 0 && to.Addr.Is4():
 		return tcpip.ErrInvalid
+	}
+	if d.raw != nil {
+		if err := d.checkRaw(b, to.Addr); err != tcpip.OK {
+			return err
+		}
 	}
 	if d.proto.shape.Check != nil {
 		if err := d.proto.shape.Check(b, to.Addr.Is6()); err != tcpip.OK {
@@ -56,6 +73,10 @@ func (d *Datagram) write(w *stack.Work, b []byte, o *tcpip.WriteOptions) tcpip.E
 		}
 	}
 	if err := d.autobind(); err != tcpip.OK {
+		return err
+	}
+	headers, err := d.headersFor(&o.Control, to.Addr.Is6())
+	if err != tcpip.OK {
 		return err
 	}
 	q, err := d.query(to)
@@ -67,27 +88,63 @@ func (d *Datagram) write(w *stack.Work, b []byte, o *tcpip.WriteOptions) tcpip.E
 			return err
 		}
 	}
+	headers.guide(&q)
+	q.DontRoute = q.DontRoute || o.Flags&tcpip.WriteDontRoute != 0 && q.Destination.Is4()
+	if q.NIC != 0 {
+		d.relax(&q)
+	}
+	if d.proto.shape.Kind == tcpip.KindPing && needsZone(to.Addr) && q.NIC == 0 {
+		return tcpip.ErrInvalid
+	}
 	r, err := d.route(q, to)
 	if err != tcpip.OK {
 		return err
 	}
+	if d.estranged(to.Addr) {
+		return tcpip.ErrAddressFamily
+	}
 	if r.Broadcast && !d.conf.Broadcast {
 		return tcpip.ErrAccess
 	}
-	if err := d.plan(w, r, to, d.wire(len(b))); err != tcpip.OK {
-		return err
+	if o.Flags&tcpip.WriteProbe != 0 {
+		return tcpip.OK
 	}
-	if d.shut&tcpip.ShutdownWrite != 0 {
-		return tcpip.ErrPipe
+	if d.raw != nil && d.raw.header.Load() {
+		return d.included(w, r, to, b, &o.Control)
+	}
+	segment := d.segmentBy(&o.Control)
+	fits := d.plan(r, to, headers, &o.Control)
+	if err := d.fit(w, &fits, to, d.wire(len(b)), segment); err != tcpip.OK {
+		return err
 	}
 	if err := d.takeError(); err != tcpip.OK {
 		return err
+	}
+	if d.shut&tcpip.ShutdownWrite != 0 && d.raw == nil {
+		return tcpip.ErrPipe
 	}
 	if d.sent.Load() >= int64(d.conf.SendBuffer) {
 		return tcpip.ErrWouldBlock
 	}
 	d.mark(r, &o.Control)
-	return d.send(w, r, to, b)
+	headers.put(&d.sendConf, to.Addr)
+	d.label(&d.sendConf, &o.Control, to)
+	d.sendConf.MTU = fits.packets(d.wire(len(b)))
+	if d.corks(o) {
+		d.corked = &cork{
+			to: to, query: q, route: r, flow: d.flow(r, to), hash: d.cache.hash, conf: d.sendConf, fits: fits, segment: segment,
+			hops: o.Control.Has&tcpip.HasHopLimit != 0, tag: d.tagFor(&o.Control, to.Addr.Is6()),
+		}
+		return d.collect(w, b, o)
+	}
+	d.sendConf.DF = fits.dontFragment(d.wire(len(b)))
+	if segment > 0 {
+		if err := d.segments(&fits, len(b), segment); err != tcpip.OK {
+			return err
+		}
+	}
+	d.wish, d.tag = d.wishFor(o), d.tagFor(&o.Control, to.Addr.Is6())
+	return d.send(w, r, to, b, segment)
 }
 
 // wire returns the length of the transport header and the payload for n bytes written.
@@ -127,10 +184,10 @@ func (d *Datagram) target(to tcpip.FullAddress) (tcpip.FullAddress, tcpip.Error)
 	}
 	if to.Addr.IsUnspecified() {
 		local := loopback4
-		if to.Addr.Is6() {
+		if to.Addr.Is6() && !d.claim.source.Is4() {
 			local = loopback6
 		}
-		if s := d.claim.source; s.IsValid() && s.Is4() == to.Addr.Is4() {
+		if s := d.claim.source; s.Is4() && to.Addr.Is4() {
 			local = s
 		}
 		to.Addr = local
@@ -140,6 +197,9 @@ func (d *Datagram) target(to tcpip.FullAddress) (tcpip.FullAddress, tcpip.Error)
 	}
 	return to, tcpip.OK
 }
+
+// estranged reports whether an IPv6 destination, to which there is a route, would be sent to from an IPv4 address.
+func (d *Datagram) estranged(to netip.Addr) bool { return to.Is6() && d.claim.source.Is4() }
 
 // query asks for the way to a destination, with what binding and options say of source and NIC.
 func (d *Datagram) query(to tcpip.FullAddress) (stack.RouteQuery, tcpip.Error) {
@@ -153,9 +213,8 @@ func (d *Datagram) query(to tcpip.FullAddress) (stack.RouteQuery, tcpip.Error) {
 		switch {
 		case s.Is6() == v6:
 			q.Source = s
+		case v6: // see estranged
 		case !d.claim.fixed: // chosen by an earlier Connect, for the other family
-		case v6:
-			return q, tcpip.ErrAddressFamily
 		default:
 			return q, tcpip.ErrNetUnreachable
 		}
@@ -169,12 +228,27 @@ func (d *Datagram) query(to tcpip.FullAddress) (stack.RouteQuery, tcpip.Error) {
 		}
 		q.NIC = zone
 	}
-	if q.NIC == 0 && to.Addr.IsMulticast() {
-		q.NIC = d.conf.MulticastNIC4
-		if v6 {
-			q.NIC = d.conf.MulticastNIC6
+	if q.NIC == 0 && v6 && d.headers != nil && d.headers.nic != 0 {
+		if q.NIC = d.headers.nic; d.proto.stack.NIC(q.NIC) == nil {
+			return q, tcpip.ErrNetUnreachable
 		}
 	}
+	if to.Addr.IsMulticast() {
+		if nic := d.conf.MulticastNIC4; q.NIC == 0 && !v6 {
+			q.NIC = nic
+		} else if q.NIC == 0 {
+			q.NIC = d.conf.MulticastNIC6
+		}
+		if !v6 && !q.Source.IsValid() {
+			q.Source = d.groupSource
+		}
+	} else if q.NIC == 0 {
+		q.NIC = d.conf.UnicastNIC4
+		if v6 {
+			q.NIC = d.conf.UnicastNIC6
+		}
+	}
+	q.Taste, q.DontRoute = d.conf.SourceTaste, d.conf.DontRoute && !v6
 	return q, tcpip.OK
 }
 
@@ -185,13 +259,17 @@ func (d *Datagram) override(q *stack.RouteQuery, info *tcpip.PacketInfo) tcpip.E
 		if d.proto.stack.NIC(info.NIC) == nil {
 			return tcpip.ErrNoDevice
 		}
-		if v6 && d.conf.BoundNIC != 0 && d.conf.BoundNIC != info.NIC {
+		if v6 && d.conf.BoundNIC != 0 && d.conf.BoundNIC != info.NIC ||
+			v6 && d.headers != nil && d.headers.nic != 0 && d.headers.nic != info.NIC {
 			return tcpip.ErrInvalid
 		}
 		q.NIC = info.NIC
 	}
 	source := plain(info.Local)
 	switch {
+	case (!source.IsValid() || source.IsUnspecified()) && !v6: // not even the one that was bound to, as measured on Linux
+		q.Source = netip.Addr{}
+		return tcpip.OK
 	case !source.IsValid() || source.IsUnspecified():
 		return tcpip.OK
 	case source.Is6() != v6 || source.IsMulticast() || source == broadcast:
@@ -224,6 +302,9 @@ func (d *Datagram) route(q stack.RouteQuery, to tcpip.FullAddress) (*stack.Route
 	r, err := d.proto.stack.FindRoute(q)
 	if err != tcpip.OK {
 		c.route = nil
+		if err == tcpip.ErrNetUnreachable {
+			d.proto.unrouted(q.Destination.Is6())
+		}
 		if q.Source.IsValid() && err == tcpip.ErrAddrNotAvailable {
 			err = tcpip.ErrNetUnreachable // a source that is not ours, as measured on Linux (BEHAVIOUR C4)
 		}
@@ -236,7 +317,7 @@ func (d *Datagram) route(q stack.RouteQuery, to tcpip.FullAddress) (*stack.Route
 // flow names the flow of a datagram along r.
 func (d *Datagram) flow(r *stack.Route, to tcpip.FullAddress) stack.FlowID {
 	id := stack.FlowID{
-		Proto:  d.proto.number(to.Addr.Is6()),
+		Proto:  d.number(to.Addr.Is6()),
 		Local:  netip.AddrPortFrom(r.Local, d.claim.binding.Port),
 		Remote: netip.AddrPortFrom(to.Addr, to.Port),
 	}
@@ -250,20 +331,11 @@ func (d *Datagram) flow(r *stack.Route, to tcpip.FullAddress) stack.FlowID {
 func (d *Datagram) mark(r *stack.Route, c *tcpip.Control) {
 	o, conf := &d.sendConf, &d.conf
 	v6 := r.Remote.Is6()
-	hops, class := conf.TTL, conf.TOS
+	class := conf.TOS
 	if v6 {
-		hops, class = conf.Hops, conf.TrafficClass
+		class = conf.TrafficClass
 	}
-	if r.Multicast {
-		hops = conf.MulticastTTL
-		if v6 {
-			hops = conf.MulticastHops
-		}
-	}
-	o.TTL, o.TOS = uint8(hops), uint8(class)
-	if hops < 0 {
-		o.TTL = d.proto.stack.DefaultTTL()
-	}
+	o.TTL, o.TOS = d.hops(r), uint8(class)
 	if c.Has&tcpip.HasHopLimit != 0 {
 		o.TTL = c.HopLimit
 	}
@@ -271,15 +343,42 @@ func (d *Datagram) mark(r *stack.Route, c *tcpip.Control) {
 		o.TOS = c.Class
 	}
 	o.HostOnly = r.Multicast && o.TTL == 0
-	o.Proto = d.proto.number(v6)
-	o.NoLoop = r.Multicast && (v6 && !conf.MulticastLoop6 || !v6 && !conf.MulticastLoop4)
+	o.NoHops = v6 && o.TTL == 0
+	o.Proto = d.number(v6)
+	loop := conf.MulticastLoop4
+	if d.v6 { // for IPv4 packets too, as on Linux
+		loop = conf.MulticastLoop6
+	}
+	o.NoLoop = r.Multicast && !loop
+}
+
+// hops returns the TTL or hop limit that the options choose.
+func (d *Datagram) hops(r *stack.Route) uint8 {
+	v6 := r.Remote.Is6()
+	hops := d.conf.TTL
+	switch {
+	case r.Multicast && v6:
+		hops = d.conf.MulticastHops
+	case r.Multicast:
+		hops = d.conf.MulticastTTL
+	case v6:
+		hops = d.conf.Hops
+	}
+	if hops < 0 {
+		return r.DefaultTTL()
+	}
+	return uint8(hops)
 }
 
 // send builds the packet and hands it to the network protocol.
-func (d *Datagram) send(w *stack.Work, r *stack.Route, to tcpip.FullAddress, b []byte) tcpip.Error {
+func (d *Datagram) send(w *stack.Work, r *stack.Route, to tcpip.FullAddress, b []byte, segment int) tcpip.Error {
 	s, shape := d.proto.stack, d.proto.shape
 	v6 := to.Addr.Is6()
-	p := s.NewPacket()
+	p := d.newPacket()
+	if p == nil {
+		d.proto.counters(v6).SndbufErrors.Inc()
+		return tcpip.ErrNoBuffers
+	}
 	h := p.Prepend(shape.HeaderSize)
 	p.SetTransport()
 	if shape.UserHeader {
@@ -292,18 +391,45 @@ func (d *Datagram) send(w *stack.Work, r *stack.Route, to tcpip.FullAddress, b [
 		return tcpip.ErrNoBuffers
 	}
 	p.Hash = d.cache.hash
-	shape.Encode(p, d.flow(r, to), d.conf.NoChecksum)
+	return d.launch(w, r, d.flow(r, to), p, charge, segment)
+}
+
+// launch completes the packet, whose transport header is the front, and hands it to the network protocol.
+// charge is what its payload costs.
+func (d *Datagram) launch(w *stack.Work, r *stack.Route, flow stack.FlowID, p *stack.Packet, charge, segment int) tcpip.Error {
+	v6 := flow.Remote.Addr().Is6()
+	if segment > 0 && p.DataLen() > segment {
+		p.SegSize = uint16(segment)
+	}
+	if d.raw != nil {
+		if err := d.encodeRaw(p, flow); err != tcpip.OK {
+			p.Release()
+			return err
+		}
+	} else {
+		d.proto.shape.Encode(p, flow, d.noChecksum(v6))
+	}
 
 	charge += packetCost
 	d.sent.Add(int64(charge))
-	p.SetOwner(d, charge)
+	p.Mark, p.Priority = d.tag.mark, d.tag.priority
+	if d.wish != nil {
+		e := &errand{wish: d.wish, datagram: d}
+		p.SetOwner(e, charge)
+		if d.wish.flags&stampsOfPackets != 0 {
+			d.sendConf.Built = e.built
+		}
+	} else {
+		p.SetOwner(d, charge)
+	}
 	err := r.Net.Send(w, r, p, &d.sendConf)
+	d.sendConf.Built = nil
 	switch {
 	case err == tcpip.OK:
 		d.proto.counters(v6).OutDatagrams.Inc()
 	case err == tcpip.ErrNoBuffers:
 		d.proto.counters(v6).SndbufErrors.Inc()
-		if !d.reportsErrors(to.Addr) {
+		if !d.reportsErrors(flow.Remote.Addr()) {
 			return tcpip.OK
 		}
 	}

@@ -13,7 +13,7 @@ var (
 	// leaves know nothing of networks, at most header formats.
 	leaves = []string{"internal/checksum", "internal/seq", "internal/slab", "internal/siphash", "internal/gate", "internal/pcapng", "internal/ratelimit"}
 	// machines are protocols without locks, clocks or packets.
-	machines = []string{"internal/tcb", "internal/nud", "internal/slaac", "internal/mcast", "internal/frag", "internal/dad", "internal/ratelimit"}
+	machines = []string{"internal/tcb", "internal/nud", "internal/slaac", "internal/mcast", "internal/frag", "internal/dad", "internal/ratelimit", "internal/bpf"}
 	// support serves tests; the library never imports it.
 	support = []string{"internal/house", "internal/simnet", "internal/packetdrill", "internal/oracle", "internal/behaviour", "internal/interop", "internal/linktest", "internal/testnet", "internal/netns", "internal/behaviour"}
 	// programs are the commands.

@@ -54,6 +54,8 @@ var sorts = []sort{
 	{"udp6", linux.AF_INET6, linux.SOCK_DGRAM, 0},
 	{"ping4", linux.AF_INET, linux.SOCK_DGRAM, linux.IPPROTO_ICMP},
 	{"ping6", linux.AF_INET6, linux.SOCK_DGRAM, linux.IPPROTO_ICMPV6},
+	{"raw4", linux.AF_INET, linux.SOCK_RAW, 253},
+	{"raw6", linux.AF_INET6, linux.SOCK_RAW, 253},
 }
 
 func sortOf(name string) sort {

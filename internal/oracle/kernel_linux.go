@@ -3,6 +3,7 @@ package oracle
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"runtime"
 	"strconv"
@@ -19,13 +20,15 @@ type kernel struct {
 	calls chan func()
 	pause time.Duration // how long Settle waits
 	tun   int
+	other int // the TUN device t1, -1 before AddDevice
 	files map[int]bool
 	fail  func(error)
+	maps  [][]byte // of rings
 }
 
 // newKernel makes a namespace. It needs root.
 func newKernel(pause time.Duration, fail func(error)) (Sockets, error) {
-	k := &kernel{calls: make(chan func()), pause: pause, tun: -1, files: map[int]bool{}, fail: fail}
+	k := &kernel{calls: make(chan func()), pause: pause, tun: -1, other: -1, files: map[int]bool{}, fail: fail}
 	ready := make(chan error)
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread and its namespace end with the goroutine
@@ -62,10 +65,13 @@ var settings = []struct{ name, value string }{
 	{"net/ipv4/ping_group_range", "0 2147483647"},
 	{"net/ipv4/tcp_rmem", "4096 131072 6291456"}, // the defaults of a machine with some memory,
 	{"net/ipv4/tcp_wmem", "4096 16384 4194304"},  // whatever this one has
+	{"net/ipv4/tcp_congestion_control", "reno"},  // whatever the administrator prefers; no other can be chosen here
+	{"net/ipv6/flowlabel_state_ranges", "1"},     // labels that a host makes up begin at 0x80000
 	{"net/ipv6/conf/default/accept_dad", "0"},
 	{"net/ipv6/conf/default/addr_gen_mode", "1"},
 	{"net/ipv6/conf/default/router_solicitations", "0"},
 	{"net/ipv6/conf/default/mldv2_unsolicited_report_interval", "0"},
+	{"net/ipv4/igmp_qrv", "1"}, // every report is sent once; MLD has no such variable for a namespace
 }
 
 func (k *kernel) configure() error {
@@ -74,32 +80,15 @@ func (k *kernel) configure() error {
 			return err
 		}
 	}
-	if err := k.up("lo"); err != nil {
+	if err := up("lo"); err != nil {
 		return err
 	}
-	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("/dev/net/tun: %w", err)
-	}
-	k.tun = fd
-	ifr, err := unix.NewIfreq("t0")
-	if err != nil {
-		return err
-	}
-	ifr.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
-	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, ifr); err != nil {
-		return fmt.Errorf("TUNSETIFF: %w", err)
-	}
-	if err := k.address4(); err != nil {
-		return err
-	}
-	if err := k.up("t0"); err != nil {
-		return err
-	}
-	return k.address6()
+	var err error
+	k.tun, err = device("t0", Host4, Host6, 2)
+	return err
 }
 
-func (k *kernel) up(name string) error {
+func up(name string) error {
 	return control(unix.AF_INET, func(fd int) error {
 		ifr, err := unix.NewIfreq(name)
 		if err != nil {
@@ -122,13 +111,14 @@ func control(family int, f func(fd int) error) error {
 	return f(fd)
 }
 
-func (k *kernel) address4() error {
+func address4(name, addr string) error {
 	return control(unix.AF_INET, func(fd int) error {
+		a := netip.MustParseAddr(addr).As4()
 		for _, a := range []struct {
 			request uint
 			addr    []byte
-		}{{unix.SIOCSIFADDR, []byte{10, 77, 0, 1}}, {unix.SIOCSIFNETMASK, []byte{255, 255, 255, 0}}} {
-			ifr, err := unix.NewIfreq("t0")
+		}{{unix.SIOCSIFADDR, a[:]}, {unix.SIOCSIFNETMASK, []byte{255, 255, 255, 0}}} {
+			ifr, err := unix.NewIfreq(name)
 			if err == nil {
 				err = ifr.SetInet4Addr(a.addr)
 			}
@@ -136,22 +126,22 @@ func (k *kernel) address4() error {
 				err = unix.IoctlIfreq(fd, a.request, ifr)
 			}
 			if err != nil {
-				return fmt.Errorf("address of t0: %w", err)
+				return fmt.Errorf("address of %s: %w", name, err)
 			}
 		}
 		return nil
 	})
 }
 
-func (k *kernel) address6() error {
+func address6(addr string, index int32) error {
 	return control(unix.AF_INET6, func(fd int) error {
 		req := struct {
 			addr   [16]byte
 			prefix uint32
 			index  int32
-		}{[16]byte{0: 0xfd, 1: 0x77, 15: 1}, 64, 2}
+		}{netip.MustParseAddr(addr).As16(), 64, index}
 		if _, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCSIFADDR, uintptr(unsafe.Pointer(&req))); e != 0 {
-			return fmt.Errorf("IPv6 address of t0: %w", e)
+			return fmt.Errorf("IPv6 address %s: %w", addr, e)
 		}
 		return usable6()
 	})
@@ -160,7 +150,7 @@ func (k *kernel) address6() error {
 // usable6 waits until no IPv6 address is tentative any more: even without duplicate address detection the
 // kernel takes a moment.
 func usable6() error {
-	for range 1000 {
+	for range 10000 {
 		b, err := os.ReadFile("/proc/thread-self/net/if_inet6")
 		if err != nil {
 			return err
@@ -245,7 +235,7 @@ func (k *kernel) Accept4(fd, flags int) (int, []byte, int) {
 	return c, name, 0
 }
 
-func header(data, name, control []byte) (*unix.Msghdr, *unix.Iovec) {
+func msghdr(data, name, control []byte) (*unix.Msghdr, *unix.Iovec) {
 	iov := &unix.Iovec{Base: unsafe.SliceData(data)}
 	iov.SetLen(len(data))
 	h := &unix.Msghdr{Name: unsafe.SliceData(name), Namelen: uint32(len(name)), Iov: iov, Control: unsafe.SliceData(control)}
@@ -255,7 +245,7 @@ func header(data, name, control []byte) (*unix.Msghdr, *unix.Iovec) {
 }
 
 func (k *kernel) SendMsg(fd int, data, name, control []byte, flags int) (int, int) {
-	h, iov := header(data, name, control)
+	h, iov := msghdr(data, name, control)
 	n, e := k.call(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(h)), uintptr(flags|unix.MSG_NOSIGNAL))
 	runtime.KeepAlive(iov)
 	runtime.KeepAlive(h)
@@ -264,7 +254,7 @@ func (k *kernel) SendMsg(fd int, data, name, control []byte, flags int) (int, in
 
 func (k *kernel) RecvMsg(fd int, data, control []byte, flags int) (Message, int) {
 	name := make([]byte, 128)
-	h, iov := header(data, name, control)
+	h, iov := msghdr(data, name, control)
 	n, e := k.call(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(h)), uintptr(flags))
 	runtime.KeepAlive(iov)
 	runtime.KeepAlive(h)
@@ -341,32 +331,23 @@ func (k *kernel) Await(fd int, mask uint32) {
 	k.Settle()
 }
 
-func (k *kernel) Inject(packet []byte) {
-	var err error
-	k.do(func() { _, err = unix.Write(k.tun, packet) })
-	if err != nil {
-		k.fail(fmt.Errorf("inject: %w", err))
-	}
-}
+func (k *kernel) Inject(packet []byte) { k.injectInto(k.tun, packet) }
 
-func (k *kernel) Sent() (packets [][]byte) {
-	b := make([]byte, 1<<16)
-	for {
-		n := 0
-		var err error
-		k.do(func() { n, err = unix.Read(k.tun, b) })
-		if err != nil || n <= 0 {
-			return packets
-		}
-		packets = append(packets, append([]byte(nil), b[:n]...))
-	}
-}
+func (k *kernel) Sent() [][]byte { return k.sentOn(k.tun) }
 
 func (k *kernel) End() {
+	for _, m := range k.maps {
+		unix.Munmap(m)
+	}
 	for fd := range k.files {
 		k.Close(fd)
 	}
-	k.do(func() { unix.Close(k.tun) })
+	k.do(func() {
+		unix.Close(k.tun)
+		if k.other >= 0 {
+			unix.Close(k.other)
+		}
+	})
 	close(k.calls)
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/seed963a8790/netstack/tcpip"
 	"github.com/seed963a8790/netstack/tcpip/adapters/linux"
 	"github.com/seed963a8790/netstack/transport/icmp"
+	"github.com/seed963a8790/netstack/transport/raw"
 	"github.com/seed963a8790/netstack/transport/tcp"
 	"github.com/seed963a8790/netstack/transport/udp"
 )
@@ -24,8 +25,10 @@ type ours struct {
 	clock   *tcpip.ManualClock
 	stack   *stack.Stack
 	link    *channel.Channel
+	other   *channel.Channel // nil before AddDevice
 	sockets *linux.Sockets
 	files   map[int]*linux.Socket
+	epolls  []*linux.Epoll
 	next    int
 	fail    func(error) // told of leaks
 }
@@ -38,7 +41,8 @@ func newOurs(fail func(error)) (*ours, error) {
 	o.stack = stack.New(stack.Options{
 		Clock: o.clock, Random: rand.NewChaCha8([32]byte{1}),
 		Networks:   []stack.NewNetwork{ipv4.New, ipv6.New},
-		Transports: []stack.NewTransport{tcp.New, udp.New, icmp.New4, icmp.New6},
+		Transports: []stack.NewTransport{tcp.NewWith(tcp.Options{Congestion: tcpip.Set(tcp.Reno)}), udp.New, icmp.New4, icmp.New6},
+		Raw:        raw.New,
 	})
 	o.link = channel.New(channel.Options{MTU: tunMTU})
 	o.sockets = linux.New(o.stack)
@@ -48,7 +52,7 @@ func newOurs(fail func(error)) (*ours, error) {
 		v4   string
 		v6   string
 	}{{loopback.New(loopback.Options{}), "lo", "127.0.0.1/8", "::1/128"}, {o.link, "t0", Host4 + "/24", Host6 + "/64"}} {
-		_, err := o.stack.AddNIC(n.link, stack.NICOptions{Name: n.name, DAD: tcpip.Set(0), Addresses: []netip.Prefix{
+		_, err := o.stack.AddNIC(n.link, stack.NICOptions{Name: n.name, DAD: tcpip.Set(0), Groups: reporting, Addresses: []netip.Prefix{
 			netip.MustParsePrefix(n.v4), netip.MustParsePrefix(n.v6),
 		}})
 		if err != nil {
@@ -174,6 +178,9 @@ func (o *ours) Ioctl(fd int, request uint32) (v, errno int) {
 
 func (o *ours) Close(fd int) {
 	if s := o.files[fd]; s != nil {
+		for _, e := range o.epolls {
+			e.Forget(s)
+		}
 		s.Close()
 		delete(o.files, fd)
 	}
@@ -198,21 +205,14 @@ func (o *ours) Inject(packet []byte) {
 	}
 }
 
-func (o *ours) Sent() (packets [][]byte) {
-	for p := o.link.TryNext(); p != nil; p = o.link.TryNext() {
-		b := make([]byte, p.Len())
-		p.CopyTo(b)
-		p.Release()
-		packets = append(packets, b)
-	}
-	return packets
-}
+func (o *ours) Sent() [][]byte { return sentOn(o.link) }
 
 func (o *ours) End() {
 	for fd := 1; fd <= o.next; fd++ {
 		o.Close(fd)
 	}
 	o.Sent()
+	o.SentOther()
 	o.stack.Close()
 	o.clock.Settle()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

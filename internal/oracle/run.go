@@ -23,13 +23,21 @@ type Run struct {
 	sockets Sockets
 	log     []string
 	names   map[int]string    // of files: s0, s1, ... in the order of their making
+	raw4    map[int]bool      // files that receive IPv4 headers
 	given   map[uint16]bool   // ports that the scenario has chosen
+	labels  map[uint32]bool   // flow labels that the scenario has chosen
 	ports   map[uint16]string // all others: P0, P1, ...
+	made    int               // files so far; their numbers are used again
+	flows   map[tcpFlow]*tcpStart
+	pings   map[int]bool // files whose messages have an identifier of the implementation's choice
+
+	followed bool // the segment that is rendered is followed by more data
+	repeated bool // it is the same again
 }
 
 // Perform runs a scenario and returns its log.
 func Perform(s Scenario, sockets Sockets) []string {
-	r := &Run{sockets: sockets, names: map[int]string{}, ports: map[uint16]string{}, given: map[uint16]bool{}}
+	r := &Run{sockets: sockets, names: map[int]string{}, ports: map[uint16]string{}, given: map[uint16]bool{}, labels: map[uint32]bool{}, raw4: map[int]bool{}}
 	s.Do(r)
 	sockets.End()
 	return r.log
@@ -49,7 +57,8 @@ func (r *Run) file(fd int) string {
 
 func (r *Run) named(fd int) int {
 	if fd >= 0 {
-		r.names[fd] = fmt.Sprint("s", len(r.names))
+		r.names[fd] = fmt.Sprint("s", r.made)
+		r.made++
 	}
 	return fd
 }
@@ -90,11 +99,14 @@ func (r *Run) port(p uint16) string {
 
 // choice is address for a name that the scenario gives; a port that it has not got from a call is its choice.
 func (r *Run) choice(b []byte) string {
-	if len(b) >= 4 {
+	if len(b) >= 4 && binary.NativeEndian.Uint16(b) != linux.AF_PACKET {
 		p := binary.BigEndian.Uint16(b[2:])
 		if _, ephemeral := r.ports[p]; !ephemeral {
 			r.given[p] = true
 		}
+	}
+	if len(b) >= 24 && binary.NativeEndian.Uint16(b) == linux.AF_INET6 {
+		r.labels[binary.BigEndian.Uint32(b[4:])&0xfffff] = true
 	}
 	return r.address(b)
 }
@@ -105,6 +117,9 @@ func (r *Run) address(b []byte) string {
 		return fmt.Sprintf("name[%d]", len(b))
 	}
 	family := binary.NativeEndian.Uint16(b)
+	if family == linux.AF_PACKET {
+		return packetAddress(b)
+	}
 	s, size := "", 0
 	switch {
 	case len(b) >= 16 && family != linux.AF_INET6:
@@ -115,6 +130,9 @@ func (r *Run) address(b []byte) string {
 		s = fmt.Sprintf("[%v]:%s", netip.AddrFrom16([16]byte(b[8:])), r.port(binary.BigEndian.Uint16(b[2:])))
 		if len(b) >= 28 && binary.NativeEndian.Uint32(b[24:]) != 0 {
 			s += fmt.Sprint("%", binary.NativeEndian.Uint32(b[24:]))
+		}
+		if flow := binary.BigEndian.Uint32(b[4:]); flow != 0 {
+			s += fmt.Sprintf(" flow %#x", flow)
 		}
 	}
 	if family != linux.AF_INET && family != linux.AF_INET6 {
@@ -130,9 +148,19 @@ func (r *Run) address(b []byte) string {
 func (r *Run) Socket(family, typ, proto int) int {
 	fd, e := r.sockets.Socket(family, typ, proto)
 	fd = r.named(fd)
+	if typ == linux.SOCK_RAW { // which shows its protocol for its port
+		r.given[uint16(proto)] = true
+		r.raw4[fd] = family == linux.AF_INET
+	}
 	if e != 0 {
 		r.logf("socket(%d, %d, %d) = %s", family, typ, proto, errnoName(e))
 		return -1
+	}
+	if typ == linux.SOCK_DGRAM && proto != 0 && proto != linux.IPPROTO_UDP {
+		if r.pings == nil {
+			r.pings = map[int]bool{}
+		}
+		r.pings[fd] = true
 	}
 	r.logf("socket(%d, %d, %d) = %s", family, typ, proto, r.file(fd))
 	return fd
@@ -203,6 +231,13 @@ func (r *Run) Recv(fd, size, room, flags int) Message {
 		r.logf("recvmsg(%s, %d, %#x) = %s", r.file(fd), size, flags, errnoName(e))
 		return m
 	}
+	if r.raw4[fd] && size > 0 && data[0]>>4 == 4 { // its identification is the host's choice
+		clear(data[min(4, size):min(6, size)])
+		clear(data[min(10, size):min(12, size)])
+	}
+	if r.pings[fd] {
+		clear(data[min(2, size):min(6, size)]) // checksum and identifier
+	}
 	s := fmt.Sprintf("recvmsg(%s, %d, %#x) = %d %s", r.file(fd), size, flags, m.N, text(data[:min(max(m.N, 0), size)]))
 	if len(m.Name) > 0 {
 		s += " from " + r.address(m.Name)
@@ -224,9 +259,15 @@ func (r *Run) control(b []byte) string {
 		n := int(min(binary.NativeEndian.Uint64(b), uint64(len(b))))
 		level, typ := binary.NativeEndian.Uint32(b[8:]), binary.NativeEndian.Uint32(b[12:])
 		data := b[min(16, n):n]
+		if level == 0 && (typ == 6 || typ == 7) {
+			data = stampless(data)
+		}
 		m := fmt.Sprintf("%d/%d[%d] %x", level, typ, len(data), data)
-		if tcpip.Option(int(level), int(typ)) == tcpip.SO_TIMESTAMP {
+		if times[tcpip.Option(int(level), int(typ))] {
 			m = fmt.Sprintf("%d/%d[%d] TIME", level, typ, len(data))
+			for i := 16; i+16 <= len(data); i += 16 { // SO_TIMESTAMPING has three, mostly 0
+				m += fmt.Sprintf(" %v", !isZero(data[i:i+16]))
+			}
 		}
 		s = append(s, m)
 		b = b[min(max((n+7)&^7, 16), len(b)):]
@@ -235,6 +276,12 @@ func (r *Run) control(b []byte) string {
 		s = append(s, fmt.Sprintf("%d bytes", len(b)))
 	}
 	return "{" + strings.Join(s, ", ") + "}"
+}
+
+// times are the control messages with a time in them.
+var times = map[tcpip.OptionID]bool{
+	tcpip.SO_TIMESTAMP: true, linux.SO_TIMESTAMPNS: true, linux.SO_TIMESTAMP_NEW: true, linux.SO_TIMESTAMPNS_NEW: true,
+	tcpip.SO_TIMESTAMPING: true, linux.SO_TIMESTAMPING_NEW: true,
 }
 
 // SetOpt is setsockopt(2).

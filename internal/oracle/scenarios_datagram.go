@@ -290,18 +290,3 @@ func sendControlScenarios(k sort) (list []Scenario) {
 	}
 	return list
 }
-
-var datagramDifferences = []difference{
-	{"state/connected/connect-family/udp6", "getsockname after moving from an IPv6 to an IPv4 peer", "gap: Linux goes on showing the IPv6 address"},
-	{"state/shut-*/connect-family/udp6", "getsockname after moving from an IPv6 to an IPv4 peer", "gap: as above"},
-	{"pmtu/told0/udp6", "\"packet too big\" under 1280 tells the socket nothing", "gap: Linux leaves the MTU alone and yet reports EMSGSIZE"},
-	{"pmtu/told6?/udp6", "\"packet too big\" under 1280 tells the socket nothing", "gap: as above"},
-	{"pmtu/told55?/udp6", "\"packet too big\" under 1280 tells the socket nothing", "gap: as above"},
-	{"pmtu/told1279/udp6", "\"packet too big\" under 1280 tells the socket nothing", "gap: as above"},
-	{"wire/1-62-1/udp6", "lo carries multicast to groups that are not its own", "gap: Linux has no multicast route over lo"},
-	{"datagram/more/*", "MSG_MORE on datagrams is refused", "gap: no corking; refusing is honest"},
-	{"datagram/device/udp4", "a socket bound to a device cannot send to a local address elsewhere", "gap: Linux's local table ignores the device"},
-	{"datagram/send-control/info4-other-nic/*", "packet info with another NIC cannot send to a local address", "gap: as above"},
-	{"datagram/send-control/hops-0/udp6", "a hop limit of 0 in a control message is taken for the default", "gap: the network layer cannot send 0"},
-	{"datagram/reconnect/udp6", "a source chosen for ::1 is kept for another peer", "gap: in source choice when connecting again"},
-}

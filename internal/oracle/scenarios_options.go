@@ -35,7 +35,7 @@ func options() (list []option) {
 	for _, o := range []option{
 		{linux.SO_TYPE, "SO_TYPE", 0, 9}, {linux.SO_ERROR, "SO_ERROR", 0, 9}, {linux.SO_DOMAIN, "SO_DOMAIN", 0, 9},
 		{linux.SO_PROTOCOL, "SO_PROTOCOL", 0, 9}, {linux.SO_ACCEPTCONN, "SO_ACCEPTCONN", 0, 1},
-		{linux.SO_PEERNAME, "SO_PEERNAME", 0, 9}, {linux.SO_PRIORITY, "SO_PRIORITY", 0, 6}, {linux.SO_MARK, "SO_MARK", 0, 99},
+		{linux.SO_PEERNAME, "SO_PEERNAME", 0, 9}, {tcpip.SO_PRIORITY, "SO_PRIORITY", 0, 6}, {tcpip.SO_MARK, "SO_MARK", 0, 99},
 		{linux.SO_SNDBUFFORCE, "SO_SNDBUFFORCE", 0, 100000}, {linux.SO_RCVBUFFORCE, "SO_RCVBUFFORCE", 0, 100000},
 		{linux.SO_BUSY_POLL, "SO_BUSY_POLL", 0, 1000}, {linux.SO_DONTROUTE, "SO_DONTROUTE", 0, 1},
 		{linux.SO_RCVTIMEO, "SO_RCVTIMEO", 0, 1}, {linux.SO_SNDTIMEO, "SO_SNDTIMEO", 0, 1},
@@ -141,10 +141,8 @@ func congestionScenarios() (list []Scenario) {
 }
 
 var optionDifferences = []difference{
-	{"option/SO_DONTROUTE/*/*", "the option is refused", "gap: no lookup for routes without gateways; refusing is honest"},
 	{"option/IPV6_MTU/*/values", "the option can only be read", "gap: no fragment size per socket"},
 	{"option/IPV6_MTU/*/lengths", "the option can only be read", "gap: no fragment size per socket"},
 	{"option/SO_BINDTOIFINDEX/tcp?/values", "an interface that does not exist is refused", "deliberate: the route would fail later"},
-	{"option/TCP_NOTSENT_LOWAT/tcp?/values", "a negative bound reads as 0", "deliberate: both mean none"},
 	{"mtu-after-tos/*", "IP_MTU stays known after IP_TOS was set", "deliberate: Linux forgets the route until the next packet"},
 }

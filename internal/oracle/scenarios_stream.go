@@ -106,7 +106,7 @@ func streamScenarios() (list []Scenario) {
 			Scenario{"stream/inherit/" + k.name, func(r *Run) {
 				l := k.open(r)
 				inherited := []tcpip.OptionID{tcpip.Option(6, 1), tcpip.SO_KEEPALIVE, tcpip.Option(6, 4), tcpip.Option(6, 5), tcpip.Option(6, 6),
-					tcpip.IP_TTL, tcpip.IP_TOS, tcpip.SO_REUSEADDR, tcpip.Option(6, 18), linux.SO_MARK,
+					tcpip.IP_TTL, tcpip.IP_TOS, tcpip.SO_REUSEADDR, tcpip.Option(6, 18), tcpip.SO_MARK,
 					tcpip.IPV6_TCLASS, tcpip.IPV6_UNICAST_HOPS, tcpip.IP_MTU_DISCOVER, tcpip.IP_RECVERR, tcpip.SO_OOBINLINE, tcpip.Option(6, 8)}
 				for _, id := range inherited {
 					r.Set(l, id, 4)
@@ -128,9 +128,13 @@ func streamScenarios() (list []Scenario) {
 			}},
 			Scenario{"stream/priority-of-tos/" + k.name, func(r *Run) {
 				s := k.open(r)
-				r.Set(s, linux.SO_PRIORITY, 4)
+				r.Set(s, tcpip.SO_PRIORITY, 4)
 				r.Set(s, tcpip.IP_TOS, 8)
-				r.Get(s, linux.SO_PRIORITY)
+				r.Get(s, tcpip.SO_PRIORITY)
+				for _, tos := range []int{8, 0, 2, 4, 6, 0x10, 0x12, 0x14, 0x16, 0x18, 0x1a, 0x1c, 0x1e, 0x20, 0x28, 0xb8, 0xff, 3, 1} {
+					r.Set(s, tcpip.IP_TOS, tos)
+					r.Get(s, tcpip.SO_PRIORITY)
+				}
 			}},
 			Scenario{"stream/backlog/" + k.name, func(r *Run) {
 				l := k.open(r)
@@ -218,41 +222,4 @@ func streamScenarios() (list []Scenario) {
 	return list
 }
 
-var streamDifferences = []difference{
-	{"stream/priority-of-tos/*", "IP_TOS does not change SO_PRIORITY", "gap: the table from one to the other"},
-	{"stream/urgent/*", "MSG_OOB with MSG_PEEK takes the urgent byte", "gap: the machine cannot show it and keep it"},
-	{"stream/urgent-inline/*", "POLLPRI stays after the urgent byte was read in line", "gap: in readiness"},
-	{"stream/c-shut-rdwr/s-send/*", "no POLLERR on the end whose data met a closed receiver", "gap: the error is not pending after the reset"},
-	{"state/new/shutdown/tcp?", "shutdown on a socket without connection leaves no trace", "gap: Linux ends the directions although it says ENOTCONN"},
-	{"state/bound/shutdown/tcp?", "shutdown on a socket without connection leaves no trace", "gap: as above"},
-	{"state/wildcard/shutdown/tcp?", "shutdown on a socket without connection leaves no trace", "gap: as above"},
-	{"state/listening/shutdown/tcp?", "shutdown on a former listener leaves no trace", "gap: as above"},
-	{"state/listening-unbound/shutdown/tcp?", "shutdown on a former listener leaves no trace", "gap: as above"},
-	{"state/unlistened/shutdown/tcp?", "shutdown on a former listener leaves no trace", "gap: as above"},
-	{"state/connecting/shutdown/tcp?", "poll differs after a handshake was called off", "gap: in readiness"},
-	{"state/new/connect-port0/tcp?", "connecting to port 0 is refused at once", "deliberate: no SYN to port 0 leaves"},
-	{"state/bound/connect-port0/tcp?", "connecting to port 0 is refused at once", "deliberate: no SYN to port 0 leaves"},
-	{"state/wildcard/connect-port0/tcp?", "connecting to port 0 is refused at once", "deliberate: no SYN to port 0 leaves"},
-	{"state/unlistened/connect-port0/tcp?", "connecting to port 0 is refused at once", "deliberate: no SYN to port 0 leaves"},
-	{"state/refused/connect/tcp?", "poll and names after a second failure differ", "gap: a failed attempt keeps its port and its end"},
-	{"state/refused/connect-port0/tcp?", "poll and names after a second failure differ", "gap: a failed attempt keeps its port and its end"},
-	{"state/refused/connect-any/tcp?", "poll and names after a second failure differ", "gap: a failed attempt keeps its port and its end"},
-	{"state/refused/connect-group/tcp?", "poll and names after a second failure differ", "gap: a failed attempt keeps its port and its end"},
-	{"state/refused/connect-broadcast/tcp?", "poll and names after a second failure differ", "gap: a failed attempt keeps its port and its end"},
-	{"state/refused/connect-unreachable/tcp?", "poll and names after a second failure differ", "gap: a failed attempt keeps its port and its end"},
-	{"state/refused/connect-family/tcp?", "poll and names after a second failure differ", "gap: a failed attempt keeps its port and its end"},
-	{"state/refused/bind/tcp?", "a socket whose connect failed cannot be bound again", "gap: a failed attempt keeps its port"},
-	{"state/refused/bind-family/tcp?", "a socket whose connect failed cannot be bound again", "gap: a failed attempt keeps its port"},
-	{"state/refused/bind-foreign/tcp6", "a socket whose connect failed cannot be bound again", "gap: a failed attempt keeps its port"},
-	{"state/refused/bind-short/tcp6", "a socket whose connect failed cannot be bound again", "gap: a failed attempt keeps its port"},
-	{"state/refused/options/tcp6", "a socket whose connect failed cannot be bound again", "gap: a failed attempt keeps its port"},
-	{"state/reset/bind/tcp?", "a socket that was reset cannot be bound again", "gap: a connection that is over keeps its port"},
-	{"state/reset/bind-family/tcp?", "a socket that was reset cannot be bound again", "gap: a connection that is over keeps its port"},
-	{"state/reset/bind-foreign/tcp6", "a socket that was reset cannot be bound again", "gap: a connection that is over keeps its port"},
-	{"state/reset/bind-short/tcp6", "a socket that was reset cannot be bound again", "gap: a connection that is over keeps its port"},
-	{"state/reset/options/tcp6", "a socket that was reset cannot be bound again", "gap: a connection that is over keeps its port"},
-	{"state/reset/connect-short/tcp?", "the address is looked at before the state", "gap: the adapter takes the connection for unopened"},
-	{"state/reset/connect-family/tcp?", "the address is looked at before the state", "gap: as above"},
-	{"state/unlistened/send/tcp?", "SIOCOUTQ of a former listener is 0", "deliberate: Linux shows a number without a meaning"},
-	{"state/unlistened/ioctl/tcp?", "SIOCOUTQ of a former listener is 0", "deliberate: as above"},
-}
+var streamDifferences = []difference{}

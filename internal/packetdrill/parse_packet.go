@@ -165,7 +165,7 @@ func (p *parser) tcp() *TCP {
 		t.HasAck, t.Ack = true, uint32(p.number(32))
 	}
 	if p.word("win") {
-		v := uint16(p.number(16))
+		v := uint32(p.number(30)) // what was sent is compared after scaling
 		t.Window = &v
 	}
 	if p.word("urg") {

@@ -111,7 +111,7 @@ func TestSyntaxErrors(t *testing.T) {
 		{"no result", "0 close(3)", 1},
 		{"lengths", "0 < P. 1:10(10) ack 1", 1},
 		{"flags", "0 < Q 1:1(0)", 1},
-		{"window", "0 < . 1:1(0) ack 1 win 65536", 1},
+		{"window", "0 < . 1:1(0) ack 1 win 1073741824", 1},
 		{"option", "0 < S 0:0(0) win 1 <msss 5>", 1},
 		{"comment", "/* ", 1},
 		{"code", "0 %{ assert", 1},

@@ -101,7 +101,7 @@ type TCP struct {
 	Length     int
 	Ack        uint32
 	HasAck     bool
-	Window     *uint16
+	Window     *uint32 // nil: not written
 	Urgent     uint16
 	HasOptions bool // <...> is false: anything goes
 	AnyOptions bool

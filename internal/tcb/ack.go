@@ -31,11 +31,16 @@ func (t *TCB) acknowledge(now tcpip.Time, s *Segment) tcpip.Drop {
 		var a acked
 		t.takeSACK(s, &a)
 		if a.delivered > 0 {
+			t.noteDelivered(now, s, &a)
 			t.recover(now, &a, false)
 		}
 		return tcpip.DropNone
 	}
 	t.snd.probes = 0
+	if s.Len == 0 || s.Ack != t.snd.una { // what holds back holds no longer than until there is news of what was sent
+		t.snd.more = false
+	}
+	t.soft = tcpip.OK
 
 	advanced := s.Ack != t.snd.una
 	windowMoved := t.updateWindow(now, s)
@@ -44,6 +49,7 @@ func (t *TCB) acknowledge(now tcpip.Time, s *Segment) tcpip.Drop {
 	if advanced {
 		t.advanceUna(now, s, &a)
 		if t.state == StateClosed || t.state == StateTimeWait {
+			t.count.delivered += uint32(a.arrived)
 			return tcpip.DropNone
 		}
 	}
@@ -59,6 +65,7 @@ func (t *TCB) acknowledge(now tcpip.Time, s *Segment) tcpip.Drop {
 		a.delivered += t.cc.mss
 	}
 	if advanced || dup || a.delivered > 0 {
+		t.noteDelivered(now, s, &a)
 		t.recover(now, &a, advanced)
 	}
 	if advanced {
@@ -66,6 +73,21 @@ func (t *TCB) acknowledge(now tcpip.Time, s *Segment) tcpip.Drop {
 		t.noteWritable()
 	}
 	return tcpip.DropNone
+}
+
+// noteDelivered counts what the acknowledgement s says to have arrived.
+func (t *TCB) noteDelivered(now tcpip.Time, s *Segment, a *acked) {
+	t.count.delivered += uint32(a.arrived)
+	if s.Flags&header.ECE != 0 {
+		t.count.deliveredMarked += uint32(a.arrived)
+	}
+	if a.late {
+		t.count.reorders++
+	}
+	if t.search.probing {
+		t.judgeProbe()
+	}
+	t.takeRate(now, a.delivered)
 }
 
 // sample returns when the segment was sent that gives the RTT sample; zero is none.
@@ -81,10 +103,12 @@ func (t *TCB) advanceUna(now tcpip.Time, s *Segment, a *acked) {
 	una := s.Ack
 	handshake := t.snd.una == t.snd.iss
 	t.count.bytesAcked += uint64(una.Sub(t.snd.una))
+	if handshake {
+		t.count.bytesAcked-- // our SYN-ACK
+	}
 	t.snd.una = una
 	t.snd.retries = 0
 	t.rtt.backoffs = 0
-	t.soft = tcpip.OK
 	t.board.ack(una, a)
 	t.sendQ.ack(una)
 	if t.sendQ.chunks.len() == 0 {

@@ -10,6 +10,7 @@ type chunk struct {
 	piece slab.Piece
 	seq   seq.Number
 	cost  int32 // what it is accounted with, bytes
+	last  bool  // of a record
 }
 
 func (c *chunk) end() seq.Number { return c.seq.Add(c.piece.Len()) }
@@ -19,17 +20,18 @@ type sendQueue struct {
 	chunks deque[chunk]
 	end    seq.Number // one after the last byte
 	cost   int        // bytes of the slabs
+	ends   int        // chunks that end a record
 }
 
 func (q *sendQueue) append(p slab.Piece) {
 	q.cost += p.Cost()
-	q.chunks.pushBack(chunk{p, q.end, int32(p.Cost())})
+	q.chunks.pushBack(chunk{p, q.end, int32(p.Cost()), false})
 	q.end = q.end.Add(p.Len())
 }
 
 // spare returns how many bytes extend can take.
 func (q *sendQueue) spare() int {
-	if q.chunks.len() == 0 {
+	if q.chunks.len() == 0 || q.chunks.last().last {
 		return 0
 	}
 	return q.chunks.last().piece.Room()
@@ -51,9 +53,37 @@ func (q *sendQueue) ack(una seq.Number) {
 			return
 		}
 		q.cost -= int(c.cost)
+		if c.last {
+			q.ends--
+		}
 		c.piece.Release()
 		q.chunks.popFront()
 	}
+}
+
+// endRecord makes what was queued last the end of a record.
+func (q *sendQueue) endRecord() {
+	if q.chunks.len() > 0 && !q.chunks.last().last {
+		q.chunks.last().last = true
+		q.ends++
+	}
+}
+
+// record returns how many bytes from from on are of one record.
+func (q *sendQueue) record(from seq.Number) int {
+	if q.ends > 0 {
+		for i := range q.chunks.len() {
+			if c := q.chunks.at(i); c.last && from.Less(c.end()) {
+				return c.end().Sub(from)
+			}
+		}
+	}
+	return q.end.Sub(from)
+}
+
+// endsAt reports whether a record ends at end.
+func (q *sendQueue) endsAt(end seq.Number) bool {
+	return q.ends > 0 && q.record(end-1) == 1 && end != q.end
 }
 
 // maxPieces bounds the pieces of one segment, where more than one wire segment is at hand.
@@ -91,7 +121,7 @@ func (q *sendQueue) clear() {
 		c.piece.Release()
 	}
 	q.chunks.trim(0)
-	q.cost = 0
+	q.cost, q.ends = 0, 0
 }
 
 // charge returns the bytes that p is accounted with in a receive queue. A slab that other pieces

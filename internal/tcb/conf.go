@@ -33,11 +33,18 @@ type Conf struct {
 	KeepCount     int                      // TCP_KEEPCNT
 	DeferAccept   int                      // TCP_DEFER_ACCEPT, as a number of SYN-ACK retransmissions
 
+	MaxPacingRate int64         // SO_MAX_PACING_RATE, bytes per second; 0 is none, and no pacing
+	ThinLinear    bool          // TCP_THIN_LINEAR_TIMEOUTS: no backoff for the first timeouts of thin streams
+	DelAckMax     time.Duration // TCP_DELACK_MAX_US: how long an acknowledgement may wait at most
+
 	Congestion Congestion // TCP_CONGESTION
 
 	// Buffers, in slab bytes. A fixed size turns tuning off, as SO_SNDBUF and SO_RCVBUF do.
 	SendBuffer, ReceiveBuffer       tcpip.Opt[int]
 	SendBufferMax, ReceiveBufferMax int // where tuning ends (net.ipv4.tcp_wmem[2], tcp_rmem[2])
+
+	Probing         MTUProbing // net.ipv4.tcp_mtu_probing
+	BaseMSS, MinMSS int        // net.ipv4.tcp_base_mss, tcp_min_snd_mss: where probing begins, and what is sent at least; bytes
 
 	RTOMin, RTOMax time.Duration // 200 ms, 120 s on Linux
 	InitialWindow  int           // initial congestion window, segments (RFC 6928)
@@ -55,8 +62,10 @@ const (
 // Path is what the shell knows of the way to the peer.
 type Path struct {
 	MTU        int  // bytes of the largest IP packet
+	MinMTU     int  // what the protocol guarantees to get through (IPv6: 1280), bytes
 	NetHeader  int  // bytes of IP header and options or extension headers in front of ours
 	AdvMSS     int  // MSS to announce: the link's MTU less fixed headers
+	Options    int  // bytes of TCP options that the shell adds to every segment (RFC 2385)
 	MaxSegment int  // payload bytes of the largest super-segment the link takes; 0: one wire segment at a time
 	SameHost   bool // the peer is in this process or on this host
 }
@@ -74,8 +83,9 @@ func DefaultConf() Conf {
 		SynRetries: 6, SynAckRetries: 5, Retries: 15,
 		Linger2:  60 * time.Second,
 		KeepIdle: 7200 * time.Second, KeepInterval: 75 * time.Second, KeepCount: 9,
+		Probing: ProbingBlackHole, BaseMSS: 1024, MinMSS: minMSS,
 		SendBufferMax: 4 << 20, ReceiveBufferMax: 6 << 20,
-		RTOMin: 200 * time.Millisecond, RTOMax: 120 * time.Second,
+		RTOMin: 200 * time.Millisecond, RTOMax: 120 * time.Second, DelAckMax: 200 * time.Millisecond,
 		InitialWindow: 10,
 	}
 }

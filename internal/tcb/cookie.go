@@ -84,7 +84,7 @@ func (k *Cookies) Request(now tcpip.Time, s *Segment, c *Conf, p Path, tuple Tup
 	}
 	r = Request{
 		conf: c, path: p, id: Identity{ISS: uint32(iss), TSOffset: tsOffset}, born: now,
-		irs: irs, window: uint16(synWindow(c, p)), mss: cookieMSS[index],
+		irs: irs, window: uint16(synWindow(c, p, 0)), mss: cookieMSS[index],
 	}
 	if !s.Options.HasTimestamp || c.Timestamps == tcpip.TimestampsOff {
 		return r, tcpip.DropNone
@@ -100,6 +100,7 @@ func (k *Cookies) Request(now tcpip.Time, s *Segment, c *Conf, p Path, tuple Tup
 	r.sack = bits&cookieSACK != 0
 	r.ecn = bits&cookieECN != 0 && c.ECN
 	r.timestamps, r.tsRecent = true, s.Options.TSVal
+	r.window = uint16(synWindow(c, p, timestampSize))
 	return r, tcpip.DropNone
 }
 

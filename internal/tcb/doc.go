@@ -8,8 +8,8 @@
 //	Init(now, *Conf, Path, Identity)
 //	User:     Connect(now) Error, Write(now, Piece) Error, Append(now, []byte) int, Spare() int,
 //	          Room() int, Writable() bool, SetMore(now, bool), MarkUrgent(now),
-//	          Readable() []Piece, ReadableLen() int, AtEnd() bool, Consume(now, n), Urgent() (byte, Error),
-//	          AtMark() bool, Shutdown(now, dir) Error, Close(now), Abort(now), SetConf(now, *Conf),
+//	          Readable() []Piece, ReadableLen() int, AtEnd() bool, Consume(now, n), Urgent() (byte, Error), TakeUrgent(),
+//	          AtMark() bool, Shutdown(now, dir) Error, Close(now), Abort(now), Disconnect(now), SetConf(now, *Conf),
 //	          SetPath(now, Path)
 //	Network:  Segment(now, *Segment) Drop
 //	          Unreachable(now, Error, mtu, seq) Drop  an ICMP error that names this connection

@@ -11,6 +11,7 @@ type ecn struct {
 	echo  bool       // a mark has arrived, and the peer has not yet said that it slowed down
 	point seq.Number // snd.nxt when we last slowed down
 	once  bool       // there has been such a time
+	seen  bool       // a packet marked as ECN-capable has come
 }
 
 // ecnSetup is how a SYN asks for ECN; its answer has ECE alone.
@@ -22,6 +23,7 @@ func (t *TCB) takeECN(now tcpip.Time, s *Segment) {
 		return
 	}
 	e := &t.ecn
+	e.seen = e.seen || s.ECT
 	if s.Flags&header.CWR != 0 {
 		e.echo = false
 	}

@@ -118,6 +118,11 @@ func (s *script) step() {
 		c.Congestion = Congestion(bits >> 5 & 1)
 		c.UserTimeout = time.Duration(s.byte()>>7) * time.Second
 		t.SetConf(s.now, c)
+	case 17:
+		c := &s.conf
+		c.MaxPacingRate, c.ThinLinear, c.Probing = int64(s.word())<<(s.byte()%20), s.byte()%2 == 0, MTUProbing(s.byte()%3)
+		c.DelAckMax = time.Duration(s.byte()) * time.Millisecond
+		t.SetConf(s.now, c)
 	case 13:
 		t.Unreachable(s.now, []tcpip.Error{tcpip.ErrMessageSize, tcpip.ErrHostUnreachable}[s.byte()%2], s.word(), t.snd.una.Add(s.near()))
 	case 14:
@@ -128,6 +133,8 @@ func (s *script) step() {
 	case 16:
 		s.path.MTU = 576 + s.word()%9000
 		s.path.MaxSegment = s.byte() % 2 * 65535
+		s.path.Options = s.byte() % 2 * 20
+		s.path.MinMTU = s.byte() % 2 * 1280
 		t.SetPath(s.now, s.path)
 	}
 }

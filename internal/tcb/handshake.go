@@ -1,6 +1,8 @@
 package tcb
 
 import (
+	"time"
+
 	"github.com/seed963a8790/netstack/header"
 	"github.com/seed963a8790/netstack/tcpip"
 )
@@ -14,18 +16,26 @@ func (t *TCB) Connect(now tcpip.Time) tcpip.Error {
 	t.cc.init(t.conf.Congestion, t.mss(), t.initialWindow())
 	t.born = now
 	t.rcv.scale = chooseScale(t.conf)
-	t.opt.timestamps = t.conf.Timestamps != tcpip.TimestampsOff
+	t.opt.timestamps = t.conf.Timestamps != tcpip.TimestampsOff && t.path.Options == 0 // a signature leaves no room, as Linux sees it
 	t.opt.strict = t.conf.Timestamps == tcpip.TimestampsStrict
 	t.opt.sack, t.opt.scaling, t.opt.ecn = t.conf.SACK, t.conf.Scaling, t.conf.ECN
+	t.opt.advMSS = uint16(advMSS(t.path, t.conf))
 	t.step(now, &onConnect)
 	return tcpip.OK
 }
+
+// hurriedSyn is after how long the SYN goes out again when it has met a peer that is still in an old connection, as
+// on Linux.
+const hurriedSyn = 2 * time.Millisecond
 
 // synSent is RFC 9293 §3.10.7.3.
 func (t *TCB) synSent(now tcpip.Time, s *Segment) tcpip.Drop {
 	hasAck := s.Flags&header.ACK != 0
 	if hasAck && !s.Ack.InRange(t.snd.iss+1, t.snd.nxt+1) {
 		t.due.answer(s)
+		if t.snd.retries == 0 { // the peer remembers an old connection: it will have forgotten it by then
+			t.deadline[timerRexmit] = now.Add(hurriedSyn)
+		}
 		return tcpip.DropBadAck
 	}
 	if s.Flags&header.RST != 0 {
@@ -42,7 +52,7 @@ func (t *TCB) synSent(now tcpip.Time, s *Segment) tcpip.Drop {
 	s.Seq++
 	s.Flags &^= header.SYN
 	t.snd.wnd, t.snd.maxWnd = int(s.Window), int(s.Window) // never scaled in a SYN
-	t.snd.wl1, t.snd.wl2 = s.Seq, s.Ack
+	t.snd.wl1, t.snd.wl2 = t.rcv.irs, s.Ack
 	t.rcv.last = now
 	t.cc.setMSS(t.mss())
 	if !hasAck {
@@ -55,6 +65,8 @@ func (t *TCB) synSent(now tcpip.Time, s *Segment) tcpip.Drop {
 	var a acked
 	t.snd.una = s.Ack
 	t.board.ack(s.Ack, &a)
+	t.count.bytesAcked += uint64(a.delivered)
+	t.count.delivered += uint32(a.arrived)
 	t.measure(s.At, a.sample(), s)
 	t.opened(now)
 	t.rearmRexmit(now)
@@ -79,7 +91,7 @@ func (t *TCB) learnSyn(now tcpip.Time, s *Segment) {
 	t.rcv.adv = t.rcv.nxt.Add(t.tun.synWindow)
 	o := &s.Options
 	if o.HasMSS {
-		t.opt.peerMSS = max(int(o.MSS), minMSS)
+		t.opt.peerMSS = t.conf.limitMSS(int(o.MSS))
 	}
 	if t.opt.scaling = t.opt.scaling && o.HasWindowScale; t.opt.scaling {
 		t.snd.scale = min(o.WindowScale, header.MaxWindowScale)
@@ -104,10 +116,17 @@ func (t *TCB) opened(now tcpip.Time) {
 	if t.count.retrans > 0 && t.rtt.srtt == 0 {
 		t.rtt.rto = fallbackRTO
 	}
-	t.rec = recovery{}
+	if t.rec.lossSince != 0 {
+		t.rec.lost += now.Sub(t.rec.lossSince)
+	}
+	t.rec = recovery{lost: t.rec.lost}
 	t.tun.opened(t, now)
 	t.step(now, &onSynAcked)
 	t.armKeepAlive(now)
+	if t.conf.Probing == ProbingAlways {
+		t.startSearch(now)
+		t.cc.init(t.conf.Congestion, t.mss(), window)
+	}
 	t.events |= EventConnected | EventWritable
 }
 

@@ -1,6 +1,7 @@
 package tcb
 
 import (
+	"github.com/seed963a8790/netstack/header"
 	"github.com/seed963a8790/netstack/internal/seq"
 	"github.com/seed963a8790/netstack/tcpip"
 )
@@ -32,6 +33,14 @@ func (t *TCB) Unreachable(now tcpip.Time, err tcpip.Error, mtu int, at seq.Numbe
 	}
 	return tcpip.DropNone
 }
+
+// Fits reports whether full segments fit into packets of mtu bytes.
+func (t *TCB) Fits(mtu int) bool {
+	return mtu-t.path.NetHeader-header.TCPSize-t.optionSize() >= t.mss()
+}
+
+// InFlight reports whether a segment of ours that starts at at may be on its way (RFC 5927 §4.1).
+func (t *TCB) InFlight(at seq.Number) bool { return at.InRange(t.snd.una, t.snd.nxt+1) }
 
 // SoftError returns what ICMP last said of a connection that goes on, and forgets it.
 func (t *TCB) SoftError() tcpip.Error {

@@ -1,6 +1,7 @@
 package tcb
 
 import (
+	"math"
 	"time"
 
 	"github.com/seed963a8790/netstack/tcpip"
@@ -27,10 +28,35 @@ type Info struct {
 
 	Unacked, Sacked, Lost, Retransmitting, NotSent int // bytes in flight of each kind, and behind them
 
+	// The same in segments, as tcp_info has them.
+	UnackedSegments, SackedSegments, LostSegments, RetransmittingSegments int
+
 	LastDataSent, LastDataReceived, LastAckReceived time.Duration // ago; zero if never
+	Age                                             time.Duration // of the connection
 
 	SegmentsIn, SegmentsOut, DataSegmentsIn, DataSegmentsOut, TotalRetransmits uint32
 	BytesReceived, BytesAcked, BytesSent, BytesRetransmitted                   uint64
+
+	Delivered, DeliveredMarked uint32 // segments that the peer has, and those of them that it reported congestion with
+
+	// Bytes per second. PacingRate is what a paced connection would send at, with twice the window per round trip in
+	// slow start and 1.2 of it later, as Linux computes it; MaxPacingRate is SO_MAX_PACING_RATE. Zero is no limit.
+	DeliveryRate, PacingRate, MaxPacingRate int64
+	AppLimited                              bool // the last round trip measured the application rather than the path
+
+	// How long there has been data to send, and of that how long the peer's window, and the send buffer, held it back.
+	BusyTime, WindowLimited, BufferLimited time.Duration
+
+	ReorderSeen, Reordering int // times that segments came out of order, and by how many they may without being taken for lost
+	ReceiveSsthresh         int // bytes: the largest window that the receive buffer allows at present
+	AnnouncedWindow         int // bytes, as of the last acknowledgement
+
+	PeerFin bool // the peer's FIN has come, which tcp_info counts among the bytes received
+
+	AcceptQueue, AcceptBacklog int // of a listener: connections that wait to be accepted, and how many may
+
+	TimeoutRecoveries uint32 // series of retransmission timeouts, and how long they took
+	TimeoutTime       time.Duration
 
 	SendBufferUsed, SendBufferSize, ReceiveBufferUsed, ReceiveBufferSize int // slab bytes
 
@@ -38,6 +64,28 @@ type Info struct {
 	Timeouts, FastRecoveries, DuplicateAcks, OutOfOrder, PAWS, NoTimestamp uint32
 	Challenges, ZeroWindows, ProbesSent, Reneged, DuplicateSACKs, BadSACKs uint32
 	Refused, Marked                                                        uint32
+}
+
+// CwndSegments and SsthreshSegments are the window and the threshold as tcp_info has them, in segments.
+func (i *Info) CwndSegments() int { return i.segments(i.Cwnd) }
+
+// SsthreshSegments is 0x7fffffff while there is no threshold.
+func (i *Info) SsthreshSegments() int {
+	if i.Ssthresh >= infiniteSsthresh {
+		return math.MaxInt32
+	}
+	return i.segments(i.Ssthresh)
+}
+
+func (i *Info) segments(n int) int { return (n + i.SendMSS/2) / max(i.SendMSS, 1) }
+
+// UnopenedInfo is what there is to say of an endpoint that has had no connection.
+func UnopenedInfo(c *Conf) Info {
+	return Info{
+		State: StateClosed, Phase: phaseNames[phaseOpen], Congestion: algorithms[c.Congestion].name, RTO: initialRTO,
+		SendMSS: defaultMSS, Cwnd: c.InitialWindow * defaultMSS, Ssthresh: infiniteSsthresh, Reordering: dupThresh,
+		AppLimited: true, MaxPacingRate: c.MaxPacingRate,
+	}
 }
 
 // InfoOptions are the TCPI_OPT_* bits.
@@ -49,6 +97,7 @@ const (
 	InfoSACK
 	InfoScaling
 	InfoECN
+	InfoECNSeen // the peer has sent packets that are marked as ECN-capable
 )
 
 // Info describes the connection.
@@ -59,12 +108,16 @@ func (t *TCB) Info(now tcpip.Time) Info {
 		Retransmits: uint8(t.snd.retries), Probes: uint8(t.snd.probes), Backoff: t.rtt.backoffs,
 		SendScale: t.snd.scale, ReceiveScale: t.rcv.scale,
 		RTO: t.rtt.rto, ATO: t.due.ato, RTT: t.rtt.srtt, RTTVar: t.rtt.rttvar, MinRTT: t.rtt.min, ReceiverRTT: t.tun.rtt,
-		SendMSS: t.mss(), ReceiveMSS: t.rcv.mss, PMTU: t.path.MTU, AdvertisedMSS: advMSS(t.path, t.conf),
+		SendMSS: t.mss(), ReceiveMSS: t.rcv.mss, PMTU: t.path.MTU, AdvertisedMSS: int(t.opt.advMSS),
 		Cwnd: t.cc.cwnd, Ssthresh: t.cc.ssthresh, SendWindow: t.snd.wnd, ReceiveWindow: max(t.rcv.adv.Sub(t.rcv.nxt), 0),
 		ReceiveSpace: t.tun.space,
 		Unacked:      t.flight(), Sacked: t.board.sacked, Lost: t.board.lost, Retransmitting: t.board.resent, NotSent: t.unsent(),
 		LastDataSent: ago(now, t.snd.lastData), LastDataReceived: ago(now, t.rcv.lastData), LastAckReceived: ago(now, t.rcv.last),
-		SegmentsIn: c.segsIn, SegmentsOut: c.segsOut, DataSegmentsIn: c.dataIn, DataSegmentsOut: c.dataOut, TotalRetransmits: c.retrans,
+		Age:        now.Sub(t.born),
+		PeerFin:    t.rcv.ended,
+		Reordering: dupThresh, ReorderSeen: int(c.reorders), ReceiveSsthresh: t.fullWindow(), AnnouncedWindow: max(t.rcv.adv.Sub(t.rcv.acked), 0),
+		Delivered: c.delivered, DeliveredMarked: c.deliveredMarked,
+		SegmentsIn: c.segsIn, SegmentsOut: c.segsOut, DataSegmentsIn: c.dataIn, DataSegmentsOut: c.dataOut + c.dataRetrans, TotalRetransmits: c.retrans,
 		BytesReceived: c.bytesIn, BytesAcked: c.bytesAcked, BytesSent: c.bytesOut + c.bytesRetrans, BytesRetransmitted: c.bytesRetrans,
 		SendBufferUsed: t.sendQ.cost, SendBufferSize: t.tun.sendLimit, ReceiveBufferUsed: t.held(), ReceiveBufferSize: t.tun.receiveLimit,
 		Timeouts: c.timeouts, FastRecoveries: c.fastRecoveries, DuplicateAcks: c.dupAcksIn, OutOfOrder: c.outOfOrder, PAWS: c.paws,
@@ -74,11 +127,18 @@ func (t *TCB) Info(now tcpip.Time) Info {
 	if t.cc.algorithm != nil {
 		i.Congestion = t.cc.algorithm.name
 	}
+	if t.rcv.known {
+		i.AdvertisedMSS -= t.optionSize() - t.path.Options
+	} else { // what was not agreed upon yet does not count
+		i.SendScale, i.ReceiveScale, i.AnnouncedWindow, i.ReceiveSpace, i.ReceiveMSS = 0, 0, t.tun.synWindow, 0, leastReceiveMSS
+	}
+	t.countSegments(&i)
+	t.fillRates(now, &i)
 	for _, o := range [...]struct {
 		on  bool
 		bit InfoOptions
-	}{{t.opt.timestamps, InfoTimestamps}, {t.opt.sack, InfoSACK}, {t.opt.scaling, InfoScaling}, {t.opt.ecn, InfoECN}} {
-		if o.on {
+	}{{t.opt.timestamps, InfoTimestamps}, {t.opt.sack, InfoSACK}, {t.opt.scaling, InfoScaling}, {t.opt.ecn, InfoECN}, {t.ecn.seen, InfoECNSeen}} {
+		if o.on && t.rcv.known {
 			i.Options |= o.bit
 		}
 	}

@@ -16,6 +16,9 @@ func (t *TCB) Segment(now tcpip.Time, s *Segment) tcpip.Drop {
 		s.At = now
 	}
 	t.count.segsIn += uint32(s.Wire)
+	if s.Len > 0 {
+		t.count.dataIn += uint32(s.Wire)
+	}
 	d := t.segment(now, s)
 	releaseAll(s.Data)
 	s.Data = s.Data[:0]
@@ -53,6 +56,7 @@ func (t *TCB) segment(now tcpip.Time, s *Segment) tcpip.Drop {
 	if s.Flags&header.ACK == 0 {
 		return tcpip.DropNoAck
 	}
+	overtaken := s.Ack.Less(t.snd.una)
 	if d := t.acknowledge(now, s); d != tcpip.DropNone {
 		return d
 	}
@@ -60,7 +64,9 @@ func (t *TCB) segment(now tcpip.Time, s *Segment) tcpip.Drop {
 		return tcpip.DropNone
 	}
 	t.rcv.last = now
-	t.updateTimestamp(now, s)
+	if !overtaken {
+		t.updateTimestamp(now, s)
+	}
 	t.takeECN(now, s)
 	if t.state == StateTimeWait {
 		return tcpip.DropNone
@@ -132,7 +138,7 @@ func (t *TCB) checkTimestamp(now tcpip.Time, s *Segment) tcpip.Drop {
 		return tcpip.DropNone
 	}
 	t.count.paws += uint32(s.Wire)
-	if s.Len > 0 || t.spendInvalid(now) {
+	if s.end() != s.Seq || t.spendInvalid(now) {
 		t.ackNow()
 	}
 	return tcpip.DropPAWS
@@ -167,10 +173,10 @@ func (t *TCB) checkSequence(now tcpip.Time, s *Segment) tcpip.Drop {
 		t.challenge(now)
 		return tcpip.DropSynInWindow
 	}
-	if d == tcpip.DropOldData && s.Len > 0 {
-		t.noteDuplicate(s.Seq, s.Seq.Add(s.Len))
+	if d == tcpip.DropOldData {
+		t.noteDuplicate(s.Seq, s.end())
 	}
-	if s.Len > 0 || t.spendInvalid(now) {
+	if s.end() != s.Seq || t.spendInvalid(now) {
 		t.ackNow()
 	}
 	return d

@@ -210,7 +210,7 @@ func TestSameHostIsModest(t *testing.T) {
 
 // An idle connection holds no buffer, and after a moment no timer.
 func TestIdle(t *testing.T) {
-	if n := unsafe.Sizeof(TCB{}); n > 1536 {
+	if n := unsafe.Sizeof(TCB{}); n > 1664 { // and the endpoint around it still fits 2 KB
 		t.Errorf("a TCB has %d bytes", n)
 	}
 	if n := unsafe.Sizeof(Request{}); n > 160 {

@@ -24,7 +24,11 @@ func (t *TCB) Poll(now tcpip.Time, out *Out) bool {
 			return t.sendSyn(now, out)
 		}
 	}
-	return t.sendLost(now, out) || t.sendNew(now, out) || t.sendProbe(now, out) || t.sendAck(now, out)
+	if t.sendLost(now, out) || t.search.on && t.sendMTUProbe(now, out) || t.sendNew(now, out) || t.sendProbe(now, out) || t.sendAck(now, out) {
+		return true
+	}
+	t.watch(now)
+	return false
 }
 
 func (t *TCB) sendReset(now tcpip.Time, out *Out) bool {
@@ -92,6 +96,9 @@ func (t *TCB) sendLost(now tcpip.Time, out *Out) bool {
 		t.buildSyn(now, out)
 		return true
 	}
+	if t.conf.MaxPacingRate > 0 && !t.due.rexmit && t.holdForPace(now) {
+		return false
+	}
 	t.header(now, out)
 	mss := out.SegSize
 	room := t.cc.cwnd - t.pipe()
@@ -131,9 +138,15 @@ func (t *TCB) sendLost(now tcpip.Time, out *Out) bool {
 		t.deadline[timerRexmit] = now.Add(t.rtt.rto)
 	}
 	out.Retransmit = true
+	if t.conf.MaxPacingRate > 0 {
+		t.pace(now, out)
+	}
 	segs := segments(out.Len, mss)
 	t.count.retrans += uint32(segs)
 	t.count.bytesRetrans += uint64(out.Len)
+	if out.Len > 0 {
+		t.count.dataRetrans += uint32(segs)
+	}
 	t.count.segsOut += uint32(segs)
 	t.acknowledged(out)
 	return true
@@ -142,6 +155,9 @@ func (t *TCB) sendLost(now tcpip.Time, out *Out) bool {
 // sendNew sends data, and the FIN, for the first time.
 func (t *TCB) sendNew(now tcpip.Time, out *Out) bool {
 	if !maySend.has(t.state) || t.snd.una == t.snd.iss || t.end() == t.snd.nxt {
+		return false
+	}
+	if t.conf.MaxPacingRate > 0 && t.holdForPace(now) {
 		return false
 	}
 	t.restartAfterIdle(now)
@@ -166,9 +182,14 @@ func (t *TCB) sendRange(now tcpip.Time, out *Out, n int) {
 		want++
 	}
 	want = t.fill(out, from, want)
-	t.markNew(out)
 	t.snd.nxt = from.Add(want)
-	segs := segments(out.Len, out.SegSize)
+	t.sentNew(now, out, segments(out.Len, out.SegSize))
+}
+
+// sentNew notes that out, of segs segments on the wire, is sent up to snd.nxt.
+func (t *TCB) sentNew(now tcpip.Time, out *Out, segs int) {
+	from, want := out.Seq, t.snd.nxt.Sub(out.Seq)
+	t.markNew(out)
 	t.board.push(record{seq: from, end: t.snd.nxt, sent: now, segs: uint16(segs)})
 	if t.deadline[timerRexmit] == 0 {
 		t.deadline[timerRexmit] = now.Add(t.rtt.rto)
@@ -185,9 +206,15 @@ func (t *TCB) sendRange(now tcpip.Time, out *Out, n int) {
 		}
 		t.snd.lastData = now
 	}
-	t.count.dataOut += uint32(segs)
+	if out.Len > 0 {
+		t.count.dataOut += uint32(segs)
+		t.rate.begin(now, t.snd.nxt)
+	}
 	t.count.segsOut += uint32(segs)
 	t.count.bytesOut += uint64(out.Len)
+	if t.conf.MaxPacingRate > 0 {
+		t.pace(now, out)
+	}
 	t.acknowledged(out)
 }
 
@@ -197,7 +224,7 @@ func (t *TCB) windowRoom() int { return t.snd.una.Add(t.snd.wnd).Sub(t.snd.nxt) 
 // sendable returns how many bytes of new data may be sent now, -1 for none: 0 is a bare FIN. It sets
 // the timers that a negative answer needs. small says that the last segment will not be full.
 func (t *TCB) sendable(now tcpip.Time, mss int) (n int, small bool) {
-	unsent := t.unsent()
+	unsent, last := t.unsent(), true
 	wnd := t.windowRoom()
 	if unsent == 0 { // only the FIN is left; it need not fit the congestion window
 		if wnd < 1 {
@@ -205,6 +232,9 @@ func (t *TCB) sendable(now tcpip.Time, mss int) (n int, small bool) {
 			return -1, false
 		}
 		return 0, false
+	}
+	if record := t.sendQ.record(t.snd.nxt); record < unsent { // the first record goes out whatever follows
+		unsent, last = record, false
 	}
 	n = min(unsent, t.segmentLimit(mss))
 	if n > wnd { // whole segments only: silly window avoidance (RFC 9293 §3.8.6.2.1)
@@ -214,7 +244,7 @@ func (t *TCB) sendable(now tcpip.Time, mss int) (n int, small bool) {
 		}
 		n -= n % mss
 	}
-	if n == unsent && n%mss != 0 && t.hold(now) {
+	if last && n == unsent && n%mss != 0 && t.hold(now) {
 		if n -= n % mss; n == 0 {
 			return -1, false
 		}
@@ -277,7 +307,11 @@ func (t *TCB) segmentLimit(mss int) int {
 	if t.snd.urgent { // the urgent pointer counts from one header only
 		return mss
 	}
-	return max(t.path.MaxSegment-t.path.MaxSegment%mss, mss)
+	n := max(t.path.MaxSegment-t.path.MaxSegment%mss, mss)
+	if t.conf.MaxPacingRate > 0 {
+		n = min(n, t.pacedLimit(mss))
+	}
+	return n
 }
 
 func segments(n, mss int) int { return max((n+mss-1)/mss, 1) }
@@ -379,7 +413,7 @@ func (t *TCB) fill(out *Out, from seq.Number, n int) int {
 	if n > out.Len {
 		out.Flags |= header.FIN
 	}
-	if end := from.Add(out.Len); out.Len > 0 && end == t.sendQ.end {
+	if end := from.Add(out.Len); out.Len > 0 && (end == t.sendQ.end && !t.snd.unpushed || t.sendQ.endsAt(end)) {
 		out.Flags |= header.PSH
 	}
 	if p, ok := t.urgentPointer(from); ok {

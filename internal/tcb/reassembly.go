@@ -57,7 +57,7 @@ func (q *reassembly) addPiece(from seq.Number, p slab.Piece) {
 		}
 		cost := chargeEarly(front)
 		q.cost += cost
-		q.parts.insert(i, chunk{front, from, int32(cost)})
+		q.parts.insert(i, chunk{front, from, int32(cost), false})
 		from = gap
 		i++
 	}

@@ -12,11 +12,14 @@ import (
 // receive is the seventh and eighth step of RFC 9293 §3.10.7.4: data and FIN.
 func (t *TCB) receive(now tcpip.Time, s *Segment) tcpip.Drop {
 	if !mayReceive.has(t.state) && t.state != StateSynRcvd {
-		t.ackNow() // after the peer's FIN there is nothing new: our answer to it was lost
+		if s.Seq.Less(t.rcv.nxt) { // our answer to the FIN was lost; what lies behind it never was, and gets none
+			t.noteDuplicate(s.Seq, seq.Min(s.end(), t.rcv.nxt))
+			t.ackNow()
+		}
 		return tcpip.DropOldData
 	}
-	if t.closed && s.Len > 0 && t.rcv.nxt.Less(s.Seq.Add(s.Len)) { // nobody will read it
-		t.reset(now)
+	if (t.closed || t.deaf && t.snd.fin) && s.Len > 0 && t.rcv.nxt.Less(s.Seq.Add(s.Len)) { // nobody will read it
+		t.due.answer(s)
 		t.fail(now, tcpip.ErrConnReset)
 		return tcpip.DropAfterClose
 	}
@@ -31,12 +34,14 @@ func (t *TCB) receive(now tcpip.Time, s *Segment) tcpip.Drop {
 	if s.Seq != t.rcv.nxt {
 		return t.receiveEarly(now, s)
 	}
+	if fin && endsFirst.has(t.state) && (s.Len > 0 || t.rcv.lastData != 0) {
+		t.due.pingPong = true // the user is about to end the other direction
+	}
 	if s.Len > 0 {
 		if !t.admit(s) {
 			t.ackNow()
 			return tcpip.DropReceiveQueue
 		}
-		t.count.dataIn += uint32(wire)
 		for i := range s.Data {
 			t.deliver(s.Data[i])
 			s.Data[i] = slab.Piece{}
@@ -147,15 +152,23 @@ func (t *TCB) deliver(p slab.Piece) {
 	t.recvQ.push(p)
 }
 
+// endsFirst are the states in which the peer is the first to end its direction. Then the acknowledgement is
+// delayed, as on Linux, if there was any data before: mostly our own FIN, or an answer, carries it.
+var endsFirst = states(StateSynRcvd, StateEstablished)
+
 // finish is the eighth step: the FIN, once all before it is there.
 func (t *TCB) finish(now tcpip.Time) {
 	if !t.rcv.hasFin || t.rcv.nxt != t.rcv.fin {
 		return
 	}
-	t.rcv.hasFin = false
+	t.rcv.hasFin, t.rcv.ended = false, true
 	t.rcv.nxt++
 	t.ooo.clear() // bytes beyond the end never were
-	t.ackNow()
+	if endsFirst.has(t.state) && t.rcv.lastData != 0 {
+		t.delayAck(now)
+	} else {
+		t.ackNow()
+	}
 	t.events |= EventPeerFin | EventReadable
 	t.step(now, &onFinRcvd)
 }
@@ -259,14 +272,21 @@ func (t *TCB) scheduleAck(now tcpip.Time, wire int, flags header.TCPFlags) {
 		t.ackNow()
 		return
 	}
-	d.delayed = true
+	t.delayAck(now)
+}
+
+// delayAck sees to it that an acknowledgement is sent in a while.
+func (t *TCB) delayAck(now tcpip.Time) {
+	t.due.delayed = true
 	if t.deadline[timerDelAck] == 0 {
 		t.deadline[timerDelAck] = now.Add(t.ackDelay())
 	}
 }
 
 // ackDelay returns how long an acknowledgement may wait.
-func (t *TCB) ackDelay() time.Duration {
+func (t *TCB) ackDelay() time.Duration { return min(t.wantedAckDelay(), t.conf.DelAckMax) }
+
+func (t *TCB) wantedAckDelay() time.Duration {
 	if t.due.ato <= delAckMin {
 		return delAckMin
 	}
@@ -294,9 +314,12 @@ func (t *TCB) delAckTimeout(tcpip.Time) {
 	t.ackNow()
 }
 
+// leastReceiveMSS is the least estimate of what the peer sends, bytes: Linux's TCP_MIN_MSS.
+const leastReceiveMSS = 88
+
 // guessPeerSegments starts low: only what has arrived proves that the peer sends as much.
 func (t *TCB) guessPeerSegments() {
-	t.rcv.mss = max(min(t.opt.peerMSS, defaultMSS, t.tun.synWindow/2), 88)
+	t.rcv.mss = max(min(t.opt.peerMSS, defaultMSS, t.tun.synWindow/2), leastReceiveMSS)
 }
 
 // trackPeerSegments learns how large the peer's segments are.

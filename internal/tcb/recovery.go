@@ -1,6 +1,8 @@
 package tcb
 
 import (
+	"time"
+
 	"github.com/seed963a8790/netstack/internal/seq"
 	"github.com/seed963a8790/netstack/tcpip"
 )
@@ -26,6 +28,9 @@ type recovery struct {
 	once  bool
 
 	dupAcks int // duplicate acknowledgements in a row, where there is no SACK
+
+	lossSince tcpip.Time    // since when a timeout is being repaired; zero: none is
+	lost      time.Duration // how long earlier repairs have taken
 
 	// Proportional rate reduction (RFC 6937), bytes.
 	prrFlight, prrDelivered, prrOut int
@@ -63,11 +68,11 @@ func (t *TCB) settleDupAcks(a *acked) {
 // recover moves loss recovery on after an acknowledgement: advanced says that snd.una moved.
 func (t *TCB) recover(now tcpip.Time, a *acked, advanced bool) {
 	r := &t.rec
-	left := advanced && t.leaveRecovery()
+	left := advanced && t.leaveRecovery(now)
 	lost := t.findLost(advanced)
 	switch r.phase {
 	case phaseOpen, phaseDisorder:
-		if lost {
+		if lost && !t.probeLost() {
 			t.enterRecovery(now)
 			break
 		}
@@ -109,12 +114,16 @@ func (t *TCB) findLost(advanced bool) bool {
 
 // leaveRecovery ends fast recovery or the repair of a timeout, if everything that was in flight when
 // it began is acknowledged. It reports whether it ended fast recovery.
-func (t *TCB) leaveRecovery() bool {
+func (t *TCB) leaveRecovery(now tcpip.Time) bool {
 	r := &t.rec
 	if r.phase < phaseRecovery || t.snd.una.Less(r.point) {
 		return false
 	}
 	fast := r.phase == phaseRecovery
+	if r.lossSince != 0 {
+		r.lost += now.Sub(r.lossSince)
+		r.lossSince = 0
+	}
 	if fast {
 		t.cc.cwnd = t.cc.ssthresh
 	}

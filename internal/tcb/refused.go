@@ -17,7 +17,7 @@ type undo struct {
 	acked    seq.Number
 	dup      header.SACKBlock
 	prrOut   int
-	count    counters
+	count    sentCounters
 	record   record
 }
 
@@ -34,7 +34,7 @@ const (
 func (t *TCB) save(kind undoKind, r record) {
 	u := &t.undo
 	u.kind, u.record = kind, r
-	u.snd, u.due, u.deadline, u.count = t.snd, t.due, t.deadline, t.count
+	u.snd, u.due, u.deadline, u.count = t.snd, t.due, t.deadline, t.count.sentCounters
 	u.adv, u.acked, u.dup, u.prrOut = t.rcv.adv, t.rcv.acked, t.ooo.dup, t.rec.prrOut
 }
 
@@ -47,11 +47,14 @@ func (t *TCB) Refused(now tcpip.Time) {
 		return
 	case undoNew:
 		t.board.pop()
+		if t.search.probing && t.search.start == u.snd.nxt {
+			t.search.probing = false
+		}
 	case undoResent:
 		t.board.unsend(&u.record)
 	}
 	u.kind = undoNothing
-	t.snd, t.due, t.deadline, t.count = u.snd, u.due, u.deadline, u.count
+	t.snd, t.due, t.deadline, t.count.sentCounters = u.snd, u.due, u.deadline, u.count
 	t.rcv.adv, t.rcv.acked, t.ooo.dup, t.rec.prrOut = u.adv, u.acked, u.dup, u.prrOut
 	t.count.refused++
 }

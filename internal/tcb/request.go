@@ -47,18 +47,24 @@ func (r *Request) Init(now tcpip.Time, s *Segment, c *Conf, p Path, id Identity)
 	o := &s.Options
 	*r = Request{
 		conf: c, path: p, id: id, born: now,
-		irs: s.Seq, window: uint16(synWindow(c, p)), peerWnd: s.Window, mss: defaultMSS,
+		irs: s.Seq, peerWnd: s.Window,
 		timestamps: c.Timestamps != tcpip.TimestampsOff && o.HasTimestamp,
 		sack:       c.SACK && o.SACKPermitted,
 		scaling:    c.Scaling && o.HasWindowScale,
 		ecn:        c.ECN && s.Flags&ecnSetup == ecnSetup,
 	}
+	if p.Options > 0 && r.sack { // no room for both beside the signature, as Linux sees it
+		r.timestamps = false
+	}
+	r.mss = uint16(c.limitMSS(p.defaultMSS()))
 	if o.HasMSS {
-		r.mss = max(o.MSS, minMSS)
+		r.mss = uint16(c.limitMSS(int(o.MSS)))
 	}
+	options := 0
 	if r.timestamps {
-		r.tsRecent = o.TSVal
+		r.tsRecent, options = o.TSVal, timestampSize
 	}
+	r.window = uint16(synWindow(c, p, options))
 	if r.scaling {
 		r.sendScale, r.receiveScale = min(o.WindowScale, header.MaxWindowScale), chooseScale(c)
 	}
@@ -206,10 +212,10 @@ func (r *Request) Establish(now tcpip.Time, s *Segment, t *TCB, c *Conf) tcpip.D
 	t.rcv.nxt = r.irs + 1
 	t.rcv.acked = t.rcv.nxt
 	t.rcv.adv = t.rcv.nxt.Add(int(r.window))
-	t.tun.synWindow = int(r.window)
+	t.tun.synWindow, t.tun.space = int(r.window), int(r.window)
 	t.opt = negotiated{
 		timestamps: r.timestamps, strict: c.Timestamps == tcpip.TimestampsStrict,
-		sack: r.sack, scaling: r.scaling, ecn: r.ecn, peerMSS: int(r.mss),
+		sack: r.sack, scaling: r.scaling, ecn: r.ecn, peerMSS: int(r.mss), advMSS: uint16(advMSS(r.path, c)),
 	}
 	if r.timestamps {
 		t.rcv.tsRecent, t.rcv.tsRecentAt = r.tsRecent, r.born
@@ -223,6 +229,7 @@ func (r *Request) Establish(now tcpip.Time, s *Segment, t *TCB, c *Conf) tcpip.D
 	t.count.retrans = uint32(r.retries)
 	t.board.push(syn)
 	t.deadline[timerRexmit] = now.Add(time.Second)
+	t.count.segsIn++ // the SYN
 	t.step(now, &onPassive)
 	return t.Segment(now, s)
 }

@@ -133,10 +133,13 @@ type acked struct {
 	sacked    int        // segments sacked for the first time
 	retrans   bool       // covers a record that was sent more than once
 	segs      int        // segments acknowledged cumulatively
+	arrived   int        // segments that arrived: those of delivered
+	late      bool       // a segment that was sent once arrived after others sent behind it
 }
 
 func (a *acked) add(r *record) {
 	a.delivered += r.len()
+	a.arrived += int(r.segs)
 	if r.flags&recRetrans != 0 {
 		a.retrans = true
 		return
@@ -161,6 +164,7 @@ func (b *scoreboard) ack(una seq.Number, a *acked) {
 		a.segs += int(r.segs)
 		if r.flags&recSacked == 0 {
 			a.add(r)
+			a.late = a.late || b.sacked > 0 && r.flags&recRetrans == 0 && r.seq.Less(b.highSacked)
 		} else if b.judged.LessEq(r.seq) {
 			b.above -= int(r.segs)
 		}

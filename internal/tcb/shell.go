@@ -43,9 +43,32 @@ func (t *TCB) PeerDone() bool { return peerDone.has(t.state) || t.state == State
 // WriteDone reports whether the user will write no more.
 func (t *TCB) WriteDone() bool { return t.snd.fin || !mayWrite.has(t.state) }
 
-// UrgentReady reports whether an urgent byte was announced and not read.
-func (t *TCB) UrgentReady() bool {
-	return t.rcv.urgent.state == urgentAwaited || t.rcv.urgent.state == urgentThere
+// UrgentReady reports whether an urgent byte is there and was not read.
+func (t *TCB) UrgentReady() bool { return t.rcv.urgent.state == urgentThere }
+
+// PassesOver reports whether the next read passes over the urgent byte, which then counts in ReadableLen and
+// cannot be read.
+func (t *TCB) PassesOver() bool { return t.atHole() }
+
+// Unacked returns what was written, the end included, and not acknowledged; NotSent what of it was not sent.
+// Both are sequence numbers, and stay as they were at the end of a connection.
+func (t *TCB) Unacked() int { return max(t.end().Sub(t.snd.una), 0) }
+
+// NotSent: see Unacked.
+func (t *TCB) NotSent() int { return max(t.end().Sub(t.snd.nxt), 0) }
+
+// MaxWindow returns the largest window that the peer has announced, bytes.
+func (t *TCB) MaxWindow() int { return t.snd.maxWnd }
+
+// GotFin reports whether the peer's FIN has come.
+func (t *TCB) GotFin() bool { return t.rcv.ended }
+
+// WindowClamp returns the largest window that may be announced at present, bytes (TCP_WINDOW_CLAMP).
+func (t *TCB) WindowClamp() int {
+	if !t.rcv.known {
+		return 65535 << t.rcv.scale
+	}
+	return t.fullWindow()
 }
 
 // Una returns snd.una: that it moves is the proof that what we send arrives.
@@ -59,3 +82,21 @@ func (t *TCB) MSS() int { return t.mss() }
 
 // ReceiveLimit returns the bound of the receive queues, slab bytes.
 func (t *TCB) ReceiveLimit() int { return t.tun.receiveLimit }
+
+// TSVal returns the timestamp that a segment carries now.
+func (t *TCB) TSVal(now tcpip.Time) uint32 { return tsClock(now, t.id.TSOffset) }
+
+// Written returns the sequence number after the last byte that the user has queued.
+func (t *TCB) Written() seq.Number { return t.sendQ.end }
+
+// Received returns the sequence number after the last byte received in order, and Copied that of the next byte that
+// the user will read.
+func (t *TCB) Received() seq.Number {
+	if t.rcv.ended {
+		return t.rcv.nxt - 1
+	}
+	return t.rcv.nxt
+}
+
+// Copied: see Received.
+func (t *TCB) Copied() seq.Number { return t.copied() }

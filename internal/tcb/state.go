@@ -94,7 +94,7 @@ func (t *TCB) step(now tcpip.Time, event *[numStates]State) {
 		t.deadline[timerWait] = now.Add(TimeWaitLength)
 		t.events |= EventTimeWait
 	case StateFinWait2:
-		t.armFinWait2(now)
+		t.armFinWait2(now, resetAnswer)
 	case StateClosed:
 		t.stopTimers()
 		t.release()

@@ -24,6 +24,9 @@ const (
 	TallyAbortOnData                 // connections reset because the user would not linger at all
 	TallyAbortOnLinger               // connections reset because the user would not linger in FIN-WAIT-2
 
+	TallyMTUPSuccess // path-MTU probes that arrived
+	TallyMTUPFail    // and those that did not
+
 	// What follows is noted in Out, so that nothing counts that was refused.
 
 	TallyFastRetrans      // segments sent again in fast recovery

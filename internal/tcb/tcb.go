@@ -17,6 +17,7 @@ type TCB struct {
 	soft   tcpip.Error // what ICMP last said; the error if the connection times out
 	events Events
 	closed bool // the user has closed: nobody reads any more
+	deaf   bool // the user has ended reading
 
 	conf *Conf
 	path Path
@@ -40,6 +41,9 @@ type TCB struct {
 	cc  cc
 	tun tuning
 
+	search  mtuSearch
+	rate    rate
+	chrono  chrono
 	count   counters
 	tallies [tallySegment]uint32
 	undo    undo
@@ -56,10 +60,12 @@ type sendVars struct {
 	urgent        bool
 	fin           bool // the user has finished: a FIN follows the queue
 	more          bool // the user said that more follows (MSG_MORE)
+	unpushed      bool // and so it is not pushed
 
 	lastData tcpip.Time // when data was last sent
 	retries  int        // retransmission timeouts without progress
 	probes   int        // zero-window or keep-alive probes without an answer
+	paced    tcpip.Time // when the next data may leave, if it is paced
 	since    tcpip.Time // when the first retransmission or unanswered probe of this series was sent
 }
 
@@ -73,6 +79,7 @@ type receiveVars struct {
 	scale    uint8      // of the windows that we announce
 	known    bool       // irs is known
 	hasFin   bool
+	ended    bool // the FIN has been received, and counts in nxt
 	urgent   urgent
 
 	tsRecent   uint32 // TS.Recent
@@ -86,16 +93,27 @@ type receiveVars struct {
 type negotiated struct {
 	timestamps, strict, sack, scaling, ecn bool
 
-	peerMSS int // bytes of payload and options that the peer takes in a segment
+	peerMSS int    // bytes of payload and options that the peer takes in a segment, and the user lets us send
+	advMSS  uint16 // what we have announced, bytes
 }
 
 // counters are cumulative; Info shows them.
 type counters struct {
-	segsIn, segsOut, dataIn, dataOut, retrans, timeouts, fastRecoveries uint32
-	dupAcksIn, outOfOrder, paws, noTimestamp, challenges, zeroWindow    uint32
-	probesOut, reneged, dsackIn, refused, badSACK, marked               uint32
+	sentCounters
 
-	bytesIn, bytesAcked, bytesOut, bytesRetrans uint64
+	segsIn, dataIn, timeouts, fastRecoveries             uint32
+	dupAcksIn, outOfOrder, paws, noTimestamp, zeroWindow uint32
+	reneged, dsackIn, refused, badSACK, marked           uint32
+	delivered, deliveredMarked, reorders, timeoutSeries  uint32
+
+	bytesIn, bytesAcked uint64
+}
+
+// sentCounters are those that building a segment moves, and Refused moves back.
+type sentCounters struct {
+	segsOut, dataOut, retrans, dataRetrans, challenges, probesOut uint32
+
+	bytesOut, bytesRetrans uint64
 }
 
 // defaultMSS is what a peer takes that does not say (RFC 9293 §3.7.1), and minMSS what we send at
@@ -111,9 +129,9 @@ const TimeWaitLength = 60 * time.Second
 // Init makes t a closed connection that Connect can open.
 func (t *TCB) Init(now tcpip.Time, conf *Conf, path Path, id Identity) {
 	*t = TCB{state: StateClosed, conf: conf, path: path, id: id, born: now}
-	t.opt.peerMSS = defaultMSS
+	t.opt.peerMSS = path.defaultMSS()
 	t.snd.iss = seq.Number(id.ISS)
-	t.snd.una, t.snd.nxt = t.snd.iss, t.snd.iss
+	t.snd.una, t.snd.nxt, t.snd.small = t.snd.iss, t.snd.iss, t.snd.iss
 	t.rcv.mss = defaultMSS
 	t.rtt.init()
 	t.tun.init(t)
@@ -170,9 +188,9 @@ func (t *TCB) end() seq.Number {
 // optionSize returns the bytes of options in a segment without SYN and SACK blocks.
 func (t *TCB) optionSize() int {
 	if t.opt.timestamps {
-		return timestampSize
+		return timestampSize + t.path.Options
 	}
-	return 0
+	return t.path.Options
 }
 
 const (
@@ -183,18 +201,15 @@ const (
 
 // baseMSS returns how many bytes of options and payload a segment to the peer may carry.
 func (t *TCB) baseMSS() int {
-	m := min(t.opt.peerMSS, t.path.MTU-t.path.NetHeader-header.TCPSize)
-	if t.conf.MaxSegment != 0 {
-		m = min(m, t.conf.MaxSegment)
-	}
+	m := min(t.opt.peerMSS, t.mtu()-t.path.NetHeader-header.TCPSize)
 	// Never more than half of the largest window seen, so that a small receiver still gets two
 	// segments in (RFC 9293 §3.8.6.2.1), as Linux does.
 	if w := t.snd.maxWnd; w > defaultMSS {
-		m = min(m, w/2)
+		m = min(m, w/2+t.optionSize())
 	} else if w > 0 {
 		m = min(m, w)
 	}
-	return max(m, minMSS)
+	return max(m, t.leastMSS())
 }
 
 // mss returns the payload bytes of a full segment without SACK blocks: SMSS of RFC 5681.
@@ -207,6 +222,17 @@ func advMSS(p Path, c *Conf) int {
 		m = min(m, c.MaxSegment)
 	}
 	return min(max(m, minMSS), 65535)
+}
+
+// defaultMSS is what a peer takes that does not say (RFC 9293 §3.7.1), bytes: over IPv6 more than over IPv4.
+func (p Path) defaultMSS() int { return max(p.MinMTU-p.NetHeader-header.TCPSize, defaultMSS) }
+
+// limitMSS is what the user makes of an MSS that the peer announces, bytes. TCP_MAXSEG counts in the handshake only.
+func (c *Conf) limitMSS(peer int) int {
+	if c.MaxSegment != 0 {
+		peer = min(peer, c.MaxSegment)
+	}
+	return max(peer, minMSS)
 }
 
 // tsClock returns the millisecond clock of RFC 7323 §5.4. Zero is left out: some peers take a TSecr

@@ -16,6 +16,7 @@ const (
 	timerKeepAlive              // RFC 9293 §3.8.4
 	timerCork                   // a corked segment waits no longer
 	timerWait                   // the end of TIME-WAIT, or of an orphan's FIN-WAIT-2
+	timerPace                   // paced data may leave
 	timerTrim                   // gives back arrays that have been empty for a while
 
 	numTimers
@@ -27,8 +28,9 @@ var onTimer = [numTimers]func(*TCB, tcpip.Time){
 	timerPersist:   (*TCB).persistTimeout,
 	timerDelAck:    (*TCB).delAckTimeout,
 	timerKeepAlive: (*TCB).keepAliveTimeout,
-	timerCork:      func(t *TCB, _ tcpip.Time) { t.due.uncork = true },
+	timerCork:      func(t *TCB, _ tcpip.Time) { t.due.uncork, t.snd.unpushed = true, false },
 	timerWait:      (*TCB).waitTimeout,
+	timerPace:      func(*TCB, tcpip.Time) {}, // Poll looks again
 	timerTrim:      (*TCB).trimTimeout,
 }
 
@@ -71,12 +73,41 @@ func (t *TCB) rexmitTimeout(now tcpip.Time) {
 		return
 	}
 	t.enterLoss(now)
+	if t.snd.retries == 0 {
+		t.count.timeoutSeries++
+		if t.rec.lossSince == 0 {
+			t.rec.lossSince = now
+		}
+	}
 	t.snd.retries++
 	t.count.timeouts++
 	t.tally(TallyTimeouts, 1)
-	t.rtt.backoff(t.conf)
+	t.search.probing = false // whatever becomes of it proves nothing now
+	if t.snd.retries > blackHoleRetries {
+		t.suspectBlackHole(now)
+	}
+	if t.conf.ThinLinear && t.snd.retries <= thinRetries && t.thin() {
+		t.rtt.settle(t.conf)
+	} else {
+		t.rtt.backoff(t.conf)
+	}
 	t.deadline[timerRexmit] = now.Add(t.rtt.rto)
 	t.due.rexmit = true
+}
+
+// thinRetries is how many timeouts in a row of a thin stream are not backed off.
+const thinRetries = 6
+
+// thin reports whether so little is in flight that losses of it show in timeouts only.
+func (t *TCB) thin() bool {
+	if t.state != StateEstablished || t.cc.ssthresh >= infiniteSsthresh || t.board.recs.len() >= dupThresh+1 {
+		return false
+	}
+	segs := 0
+	for i := range t.board.recs.len() {
+		segs += int(t.board.recs.at(i).segs)
+	}
+	return segs <= dupThresh
 }
 
 // exhausted reports whether a series of unanswered retransmissions or probes has lasted long enough
@@ -187,14 +218,15 @@ func (t *TCB) keepAliveTimeout(now tcpip.Time) {
 	t.deadline[timerKeepAlive] = now.Add(t.conf.KeepInterval)
 }
 
-// armFinWait2 bounds how long an orphan waits for the peer's FIN (TCP_LINGER2).
-func (t *TCB) armFinWait2(now tcpip.Time) {
+// armFinWait2 bounds how long an orphan waits for the peer's FIN (TCP_LINGER2). kind is the RST that goes out where
+// it waits not at all.
+func (t *TCB) armFinWait2(now tcpip.Time, kind resetKind) {
 	if !t.closed || t.state != StateFinWait2 {
 		return
 	}
 	if t.conf.Linger2 < 0 {
 		t.tally(TallyAbortOnLinger, 1)
-		t.reset(now)
+		t.due = duty{reset: kind, resetSeq: t.snd.nxt}
 		t.step(now, &onTerminate)
 		return
 	}

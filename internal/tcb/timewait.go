@@ -62,10 +62,16 @@ func (w *TimeWait) Segment(now tcpip.Time, s *Segment, out *Out) (Verdict, tcpip
 	if s.Flags&header.ACK != 0 {
 		w.deadline = now.Add(TimeWaitLength)
 	}
-	if w.invalidAt != 0 && now.Sub(w.invalidAt) < invalidInterval {
+	if w.invalidAt != 0 && now.Sub(w.invalidAt) < invalidInterval && (s.end() == s.Seq || s.Flags&header.SYN != 0) {
 		return VerdictDrop, tcpip.DropTimeWait
 	}
 	w.invalidAt = now
+	w.Ack(now, out)
+	return VerdictReply, tcpip.DropTimeWait
+}
+
+// Ack fills out with the acknowledgement of all that the peer has sent.
+func (w *TimeWait) Ack(now tcpip.Time, out *Out) {
 	out.clear()
 	out.Flags = header.ACK
 	out.Seq, out.Ack, out.Window = w.sndNxt, w.rcvNxt, w.window
@@ -73,5 +79,4 @@ func (w *TimeWait) Segment(now tcpip.Time, s *Segment, out *Out) (Verdict, tcpip
 		out.Options.HasTimestamp = true
 		out.Options.TSVal, out.Options.TSEcr = tsClock(now, w.tsOffset), w.tsRecent
 	}
-	return VerdictReply, tcpip.DropTimeWait
 }

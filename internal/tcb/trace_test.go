@@ -268,7 +268,7 @@ func (x *trace) read(n int) {
 	left := n
 	for _, p := range x.tcb.Readable() {
 		k := min(left, p.Len())
-		if !x.tcb.rcv.urgent.mark {
+		if x.tcb.rcv.urgent.state == urgentNone {
 			checkPattern(x.t, p.Bytes()[:k], at)
 		}
 		at = at.Add(k)
@@ -410,6 +410,9 @@ func show(o *Out) string {
 	}
 	if o.ECT {
 		b.WriteString(" ect")
+	}
+	if o.Probe {
+		b.WriteString(" probe")
 	}
 	if o.Challenge {
 		b.WriteString(" challenge")

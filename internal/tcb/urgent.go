@@ -7,13 +7,12 @@ import (
 )
 
 // urgent is the receiving side of Linux's one urgent byte (tcp(7)). The byte lies before the one that
-// the urgent pointer names, as 4.2BSD had it.
+// the urgent pointer names, as 4.2BSD had it. It stays in the stream, between two pieces of its own;
+// whether a read passes over it is decided by OOBInline when it comes to it, as on Linux.
 type urgent struct {
 	state urgentState
 	byte  byte
-	mark  bool       // left counts
 	seq   seq.Number // of the urgent byte
-	left  int        // bytes that can be read before the mark
 }
 
 type urgentState uint8
@@ -22,25 +21,37 @@ const (
 	urgentNone    urgentState = iota
 	urgentAwaited             // announced, not there yet
 	urgentThere               // there, not read
-	urgentRead
+	urgentRead                // read out of line, and still in the stream
 )
 
-// announceUrgent is the sixth step of RFC 9293 §3.10.7.4.
+// copied returns the sequence number of the next byte to be read.
+func (t *TCB) copied() seq.Number {
+	at := t.rcv.nxt.Add(-t.recvQ.n)
+	if t.rcv.ended {
+		at--
+	}
+	return at
+}
+
+// announceUrgent is the sixth step of RFC 9293 §3.10.7.4. A newer mark makes an older byte, if nobody has read
+// it yet, one of the stream, unless it is the next to be read: then it is lost.
 func (t *TCB) announceUrgent(s *Segment) {
-	if s.Urgent == 0 || !mayReceive.has(t.state) {
+	if !mayReceive.has(t.state) {
 		return
 	}
-	at := s.Seq.Add(int(s.Urgent) - 1)
+	at := s.Seq.Add(max(int(s.Urgent)-1, 0))
 	u := &t.rcv.urgent
 	if at.Less(t.rcv.nxt) || u.state != urgentNone && at.LessEq(u.seq) {
 		return
+	}
+	if t.atHole() {
+		t.recvQ.consume(1)
 	}
 	u.state, u.seq = urgentAwaited, at
 	t.events |= EventUrgent
 }
 
-// deliverUrgent delivers p, which starts at from, if the urgent byte is in it. Unless the user wants
-// it inline it leaves the stream.
+// deliverUrgent delivers p, which starts at from, if the urgent byte is in it: in up to three pieces.
 func (t *TCB) deliverUrgent(p slab.Piece, from seq.Number) bool {
 	u := &t.rcv.urgent
 	at := u.seq.Sub(from)
@@ -49,30 +60,47 @@ func (t *TCB) deliverUrgent(p slab.Piece, from seq.Number) bool {
 	}
 	u.byte = p.Bytes()[at]
 	u.state = urgentThere
+	t.events |= EventUrgent
 	rest := p.Split(at)
-	if !t.conf.OOBInline {
-		rest.TrimFront(1)
+	after := rest.Split(1)
+	for i, part := range [...]slab.Piece{p, rest, after} {
+		if part.Len() == 0 {
+			part.Release()
+			continue
+		}
+		if i > 0 {
+			t.recvQ.sealed = true
+		}
+		t.recvQ.push(part)
 	}
-	if p.Len() > 0 {
-		t.recvQ.push(p)
-	} else {
-		p.Release()
-	}
-	u.mark, u.left = true, t.recvQ.n
-	t.recvQ.sealed = true
-	if rest.Len() > 0 {
-		t.recvQ.push(rest)
-	} else {
-		rest.Release()
+	if after.Len() == 0 {
+		t.recvQ.sealed = true
 	}
 	return true
 }
 
-// AtMark reports whether the next byte to read is the one at the urgent mark (SIOCATMARK).
-func (t *TCB) AtMark() bool { return t.rcv.urgent.mark && t.rcv.urgent.left == 0 }
+// atHole reports whether the next byte is the urgent one and reads pass over it.
+func (t *TCB) atHole() bool {
+	u := &t.rcv.urgent
+	return (u.state == urgentThere || u.state == urgentRead) && !t.conf.OOBInline && t.recvQ.n > 0 && u.seq == t.copied()
+}
 
-// Urgent reads the urgent byte (MSG_OOB). Errors: ErrInvalid if there is none or it was read, or if it
-// is in the stream; ErrWouldBlock if it was announced and is not there yet.
+// AtMark reports whether the next byte to read is the one at the urgent mark (SIOCATMARK).
+func (t *TCB) AtMark() bool {
+	return t.rcv.urgent.state != urgentNone && t.rcv.urgent.seq == t.copied()
+}
+
+// Unread returns what SIOCINQ says can be read: up to the mark, if the urgent byte is out of line.
+func (t *TCB) Unread() int {
+	u := &t.rcv.urgent
+	if left := u.seq.Sub(t.copied()); u.state != urgentNone && !t.conf.OOBInline && left >= 0 && u.seq.Less(t.rcv.nxt) {
+		return left
+	}
+	return t.recvQ.n
+}
+
+// Urgent shows the urgent byte (MSG_OOB); TakeUrgent makes it one that was read. Errors: ErrInvalid if there is
+// none or it was read, or if it is in the stream; ErrWouldBlock if it was announced and is not there yet.
 func (t *TCB) Urgent() (byte, tcpip.Error) {
 	u := &t.rcv.urgent
 	switch {
@@ -81,8 +109,14 @@ func (t *TCB) Urgent() (byte, tcpip.Error) {
 	case u.state == urgentAwaited:
 		return 0, tcpip.ErrWouldBlock
 	}
-	u.state = urgentRead
 	return u.byte, tcpip.OK
+}
+
+// TakeUrgent follows Urgent where the byte is not to be shown again.
+func (t *TCB) TakeUrgent() {
+	if t.rcv.urgent.state == urgentThere {
+		t.rcv.urgent.state = urgentRead
+	}
 }
 
 // MarkUrgent makes the last byte written the urgent one (MSG_OOB).

@@ -50,21 +50,33 @@ func (t *TCB) writeError() tcpip.Error {
 }
 
 // SetMore says whether more data follows what was written (MSG_MORE): until it comes, and at most for
-// 200 ms, a segment that is not full waits.
-func (t *TCB) SetMore(now tcpip.Time, more bool) { t.snd.more = more }
+// 200 ms and until the peer acknowledges, a segment that is not full waits.
+func (t *TCB) SetMore(now tcpip.Time, more bool) { t.snd.more, t.snd.unpushed = more, more }
 
-// Readable returns what has been received in order and can be read next. It ends at the urgent mark.
-// The pieces remain the machine's and are valid until the next call of any other method.
+// EndRecord says that what was written last is not to share a segment with what follows (MSG_EOR).
+func (t *TCB) EndRecord(tcpip.Time) { t.sendQ.endRecord() }
+
+// Readable returns what has been received in order and can be read next. It ends at the urgent mark, and passes
+// over the urgent byte where it begins there. The pieces remain the machine's and are valid until the next call
+// of any other method.
 func (t *TCB) Readable() []slab.Piece {
 	q := t.recvQ.pieces[t.recvQ.head:]
-	if u := &t.rcv.urgent; u.mark && u.left > 0 {
-		n := 0
-		for i := range q {
-			if n == u.left {
-				return q[:i]
-			}
-			n += q[i].Len()
+	u := &t.rcv.urgent
+	if u.state == urgentNone {
+		return q
+	}
+	if t.atHole() {
+		return q[1:]
+	}
+	left := u.seq.Sub(t.copied())
+	if left <= 0 {
+		return q
+	}
+	for i := range q {
+		if left <= 0 {
+			return q[:i]
 		}
+		left -= q[i].Len()
 	}
 	return q
 }
@@ -77,8 +89,12 @@ func (t *TCB) AtEnd() bool {
 	return t.recvQ.n == 0 && !mayReceive.has(t.state) && t.state != StateSynSent && t.state != StateSynRcvd
 }
 
-// Consume releases the first n bytes of Readable, n <= ReadableLen, and opens the window.
+// Consume releases the first n bytes of Readable, and the urgent byte where that was passed over, and opens
+// the window. To have read nothing because there is nothing but the urgent byte consumes that, too.
 func (t *TCB) Consume(now tcpip.Time, n int) {
+	if t.atHole() {
+		n++
+	}
 	if n == 0 {
 		return
 	}
@@ -86,11 +102,8 @@ func (t *TCB) Consume(now tcpip.Time, n int) {
 	if t.recvQ.n == 0 {
 		t.armTrim(now)
 	}
-	if u := &t.rcv.urgent; u.mark {
-		if u.left -= n; u.left < 0 {
-			u.mark = false
-			u.left = 0
-		}
+	if u := &t.rcv.urgent; u.state != urgentNone && u.seq.Less(t.copied()) {
+		u.state = urgentNone
 	}
 	if !mayReceive.has(t.state) {
 		return
@@ -100,13 +113,15 @@ func (t *TCB) Consume(now tcpip.Time, n int) {
 }
 
 // Shutdown ends directions of the stream (RFC 9293 §3.6.1). The end for writing is a FIN behind what
-// is queued. Reading is the shell's to refuse: as on Linux, the peer does not notice.
+// is queued. Reading is the shell's to refuse: as on Linux, the peer does not notice, unless it sends after
+// both directions were ended.
 //
 // Errors: ErrNotConnected.
 func (t *TCB) Shutdown(now tcpip.Time, d tcpip.Shutdown) tcpip.Error {
 	if t.state == StateClosed {
 		return tcpip.ErrNotConnected
 	}
+	t.deaf = t.deaf || d&tcpip.ShutdownRead != 0
 	if d&tcpip.ShutdownWrite == 0 || t.snd.fin {
 		return tcpip.OK
 	}
@@ -143,27 +158,43 @@ func (t *TCB) Close(now tcpip.Time) {
 	case t.state == StateSynSent:
 		t.step(now, &onTerminate)
 		return
-	case unread && mayReceiveOrDone(t.state), set && linger == 0:
-		if unread {
-			t.tally(TallyAbortOnClose, 1)
-		} else {
-			t.tally(TallyAbortOnData, 1)
-		}
+	case unread:
+		t.tally(TallyAbortOnClose, 1)
 		t.reset(now)
 		t.step(now, &onTerminate)
+		return
+	case set && linger == 0:
+		t.tally(TallyAbortOnData, 1)
+		t.Disconnect(now)
 		return
 	}
 	t.deadline[timerKeepAlive] = 0
 	if t.snd.fin {
-		t.armFinWait2(now)
+		t.armFinWait2(now, resetConnection)
 		return
 	}
 	t.finishWriting(now)
 }
 
-func mayReceiveOrDone(s State) bool {
-	return mayReceive.has(s) || s == StateCloseWait || s == StateSynRcvd
+// Disconnect gives the connection up without an error: what was received and queued is lost, and a peer that
+// has not heard of the end gets a RST, as with connect(2) to AF_UNSPEC. It returns what Linux then leaves pending:
+// ErrConnReset, unless both sides were through with it.
+func (t *TCB) Disconnect(now tcpip.Time) (err tcpip.Error) {
+	t.closed = true
+	t.recvQ.clear()
+	if owesReset.has(t.state) || (t.state == StateClosing || t.state == StateLastAck) && t.end() != t.snd.nxt {
+		t.reset(now)
+		err = tcpip.ErrConnReset
+	}
+	if t.state == StateSynSent {
+		err = tcpip.ErrConnReset
+	}
+	t.step(now, &onTerminate)
+	return err
 }
+
+// owesReset are the states in which the peer must be told that the connection is given up.
+var owesReset = states(StateSynRcvd, StateEstablished, StateFinWait1, StateFinWait2, StateCloseWait)
 
 // Abort ends the connection with a RST (RFC 9293 §3.10.5).
 func (t *TCB) Abort(now tcpip.Time) {
@@ -200,6 +231,9 @@ func (t *TCB) SetConf(now tcpip.Time, c *Conf) {
 	t.cc.setMSS(t.mss())
 	if c.KeepAlive != (t.deadline[timerKeepAlive] != 0) || c.KeepAlive && t.snd.probes == 0 {
 		t.armKeepAlive(now)
+	}
+	if c.MaxPacingRate == 0 {
+		t.snd.paced, t.deadline[timerPace] = 0, 0
 	}
 	if !c.Cork {
 		t.due.uncork = false

@@ -40,21 +40,22 @@ func (u *tuning) init(t *TCB) {
 		sendLimit:    t.conf.SendBuffer.Or(min(initialSend, t.conf.SendBufferMax)),
 		ratio:        128,
 	}
-	u.synWindow = synWindow(t.conf, t.path)
+	u.synWindow = synWindow(t.conf, t.path, 0)
 	u.space = u.synWindow
 }
 
-// synWindow returns the window of the SYN, a multiple of the MSS where it can be.
-func synWindow(c *Conf, p Path) int {
+// synWindow returns the window of the SYN, a multiple of the MSS, less the options that are known to be in every
+// segment, where it can be.
+func synWindow(c *Conf, p Path, options int) int {
 	limit := c.ReceiveBuffer.Or(min(initialReceive, c.ReceiveBufferMax))
-	w := min(limit/2, 65535)
-	if m := advMSS(p, c); w > m {
-		w -= w % m
-	}
+	w := limit / 2
 	if c.WindowClamp > 0 {
 		w = min(w, c.WindowClamp)
 	}
-	return w
+	if m := advMSS(p, c) - options; w > m {
+		w -= w % m
+	}
+	return min(w, 65535)
 }
 
 // chooseScale returns the shift with which the largest window that tuning can reach is announced.
@@ -62,7 +63,10 @@ func chooseScale(c *Conf) uint8 {
 	if !c.Scaling {
 		return 0
 	}
-	space := c.ReceiveBuffer.Or(c.ReceiveBufferMax)
+	space := c.ReceiveBufferMax
+	if size, fixed := c.ReceiveBuffer.Get(); fixed {
+		space = size / 2 // the other half is for what slabs cost
+	}
 	if c.WindowClamp > 0 {
 		space = min(space, c.WindowClamp)
 	}
@@ -129,10 +133,10 @@ func (t *TCB) admit(s *Segment) bool {
 // §3.8.6.2.2). It does not look at what was announced before, except that an unscaled window only
 // moves by whole segments.
 func (t *TCB) chooseWindow() int {
-	full := scaled(t.tun.receiveLimit, t.tun.ratio, 256)
+	full := t.fullWindow()
 	free := scaled(max(t.tun.receiveLimit-t.held(), 0), t.tun.ratio, 256)
 	if clamp := t.conf.WindowClamp; clamp > 0 {
-		full, free = min(full, clamp), min(free, clamp)
+		free = min(free, clamp)
 	}
 	mss := min(t.rcv.mss, full)
 	if free < full/2 && free < max(full/16, mss) {
@@ -149,6 +153,15 @@ func (t *TCB) chooseWindow() int {
 		return free
 	}
 	return current
+}
+
+// fullWindow returns the window that an empty receive buffer allows.
+func (t *TCB) fullWindow() int {
+	full := scaled(t.tun.receiveLimit, t.tun.ratio, 256)
+	if clamp := t.conf.WindowClamp; clamp > 0 {
+		full = min(full, clamp)
+	}
+	return full
 }
 
 func alignUp(n int, scale uint8) int { return (n + 1<<scale - 1) >> scale << scale }
@@ -243,11 +256,16 @@ func (t *TCB) Writable() bool {
 		return true // a write fails at once
 	}
 	used := t.sendQ.cost - t.sendQ.spare()
-	return !t.tooMuchUnsent() && t.tun.sendLimit-used >= used/2
+	return !t.halfTooMuchUnsent() && t.tun.sendLimit-used >= used/2
 }
 
 // tooMuchUnsent is TCP_NOTSENT_LOWAT.
 func (t *TCB) tooMuchUnsent() bool { return t.conf.NotSentLow > 0 && t.unsent() >= t.conf.NotSentLow }
+
+// halfTooMuchUnsent is half of it, from which on a writer is not woken, as on Linux.
+func (t *TCB) halfTooMuchUnsent() bool {
+	return t.conf.NotSentLow > 0 && 2*t.unsent() >= t.conf.NotSentLow
+}
 
 // noteWritable follows the window with the send buffer and tells a writer that found it full.
 func (t *TCB) noteWritable() {

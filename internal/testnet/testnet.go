@@ -75,7 +75,7 @@ func New(t testing.TB, o Options, transports ...stack.NewTransport) *Net {
 		var err error
 		h.wire.Link = []stack.Link{a, b}[i]
 		h.NIC, err = h.AddNIC(&h.wire, stack.NICOptions{
-			ID: Ethernet, Name: "eth0", DAD: tcpip.Set(0),
+			ID: Ethernet, Name: "eth0", DAD: tcpip.Set(0), Groups: stack.GroupOptions{Silent: true},
 			Addresses: []netip.Prefix{netip.PrefixFrom(h.V4, 24), netip.PrefixFrom(h.V6, 64)},
 		})
 		require.NoError(t, err)

@@ -54,7 +54,8 @@ func Wire(t testing.TB, o stack.Options, transports ...stack.NewTransport) *Wire
 	return w
 }
 
-// Port adds a NIC with the given addresses. Without a DAD in o, detection is off.
+// Port adds a NIC with the given addresses. Without a DAD in o, detection is off. Groups are not reported: who wants
+// that calls SetGroupOptions.
 func (w *Wired) Port(l channel.Options, o stack.NICOptions, addresses ...string) *Port {
 	w.t.Helper()
 	if l.Kind == stack.LinkEthernet && l.Address.IsZero() {
@@ -63,6 +64,7 @@ func (w *Wired) Port(l channel.Options, o stack.NICOptions, addresses ...string)
 	if !o.DAD.IsSet() {
 		o.DAD = tcpip.Set(0)
 	}
+	o.Groups.Silent = true
 	for _, a := range addresses {
 		o.Addresses = append(o.Addresses, netip.MustParsePrefix(a))
 	}

@@ -16,6 +16,7 @@ import (
 // Faults are what befalls the packets of one direction. The zero value is a perfect wire. Probabilities
 // lie between 0 and 1 and hold for each packet by itself.
 type Faults struct {
+	Hole      int // packets of more bytes vanish without a word: a black hole for path-MTU discovery; 0: none do
 	Loss      float64
 	Duplicate float64
 	Corrupt   float64 // one random bit is flipped, in a private copy

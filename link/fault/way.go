@@ -59,7 +59,7 @@ func (l *Fault) admit(w *way, now tcpip.Time, p *stack.Packet) {
 		w.busy = start.Add(transmission(n, f.Rate))
 		at = w.busy
 	}
-	if w.chance(f.Loss) {
+	if f.Hole > 0 && p.Len() > f.Hole || w.chance(f.Loss) {
 		w.stats.Lost++
 		w.lost = append(w.lost, p)
 		return

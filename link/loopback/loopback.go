@@ -76,6 +76,11 @@ func (l *Loopback) Transmit(w *stack.Work, _ int, batch []*stack.Packet) int {
 	for _, p := range batch {
 		p.Arrive()
 		p.Link.Type = stack.PacketHost
+		if p.Written {
+			if p.Link.Type = stack.PacketTypeOf(p.Link.Dst, tcpip.LinkAddr{}); p.Link.Type == stack.PacketBroadcast {
+				p.Link.Type = stack.PacketMulticast // on Linux the loopback's broadcast address is zero too
+			}
+		}
 	}
 	(*r).Deliver(w, batch)
 	return len(batch)

@@ -16,8 +16,9 @@ func (ip *Protocol) AddressAdded(w *stack.Work, nic *stack.NIC, a netip.Addr) {
 // AddressRemoved does nothing: nobody is told.
 func (ip *Protocol) AddressRemoved(*stack.Work, *stack.NIC, netip.Addr) {}
 
-// LinkUp announces all addresses when the link comes up.
+// LinkUp announces all addresses and reports all groups when the link comes up.
 func (ip *Protocol) LinkUp(w *stack.Work, nic *stack.NIC, up bool) {
+	ip.igmp.Up(nic, up)
 	if !up {
 		return
 	}

@@ -1,6 +1,7 @@
 package ipv4
 
 import (
+	"encoding/binary"
 	"net/netip"
 
 	"github.com/seed963a8790/netstack/header"
@@ -48,10 +49,10 @@ func (ip *Protocol) receiveICMP(w *stack.Work, p *stack.Packet) {
 		return
 	case header.ICMPv4Redirect: // routes are configured, not learnt
 		c.InRedirects.Inc()
-		p.Drop(tcpip.DropUnknownType)
+		ip.receiveError(w, p)
 		return
 	case header.ICMPv4SourceQuench: // RFC 6633 §3
-		p.Drop(tcpip.DropUnknownType)
+		ip.receiveError(w, p)
 		return
 	case header.ICMPv4EchoReply:
 		c.InEchoReps.Inc()
@@ -105,7 +106,11 @@ func (ip *Protocol) reply(w *stack.Work, p *stack.Packet, counter *stack.Counter
 	mtu, _ := r.PathMTU()
 	o := stack.SendOptions{Proto: header.ProtocolICMPv4, TOS: p.TOS, MTU: mtu}
 	if p.NetworkLen() > header.IPv4Size {
-		o.Options = echoOptions(header.IPv4(p.Network()))
+		var ok bool
+		if o.Options, ok = header.EchoIPv4Options(header.IPv4(p.Network())); !ok {
+			p.Drop(tcpip.DropBadOption)
+			return
+		}
 	}
 	shared.Turn(p)
 	n.Icmp.OutMsgs.Inc()
@@ -132,7 +137,7 @@ var unreachable = [...]meaning{
 	header.ICMPv4SourceRouteFailed:   {stack.ICMPHostUnreachable, tcpip.ErrNotSupported, false},
 	header.ICMPv4NetUnknown:          {stack.ICMPNetUnreachable, tcpip.ErrNetUnreachable, true},
 	header.ICMPv4HostUnknown:         {stack.ICMPHostUnreachable, tcpip.ErrHostDown, true},
-	header.ICMPv4HostIsolated:        {stack.ICMPHostUnreachable, tcpip.ErrHostUnreachable, true}, // ENONET
+	header.ICMPv4HostIsolated:        {stack.ICMPHostUnreachable, tcpip.ErrNoNetwork, true},
 	header.ICMPv4NetProhibited:       {stack.ICMPProhibited, tcpip.ErrNetUnreachable, true},
 	header.ICMPv4HostProhibited:      {stack.ICMPProhibited, tcpip.ErrHostUnreachable, true},
 	header.ICMPv4NetTOS:              {stack.ICMPNetUnreachable, tcpip.ErrNetUnreachable, false},
@@ -147,10 +152,12 @@ func meaningOf(t header.ICMPv4Type, c header.ICMPv4Code) (m meaning, ok bool) {
 	switch {
 	case t == header.ICMPv4Unreachable && int(c) < len(unreachable):
 		return unreachable[c], true
-	case t == header.ICMPv4TimeExceeded && c == header.ICMPv4ReassemblyExceeded:
-		return meaning{stack.ICMPReassemblyTimeout, tcpip.ErrHostUnreachable, false}, true
+	case t == header.ICMPv4TimeExceeded && c == header.ICMPv4ReassemblyExceeded: // as measured on Linux
+		return meaning{}, false
 	case t == header.ICMPv4TimeExceeded:
 		return meaning{stack.ICMPHopLimit, tcpip.ErrHostUnreachable, false}, true
+	case t == header.ICMPv4Redirect, t == header.ICMPv4SourceQuench:
+		return meaning{stack.ICMPNotice, tcpip.ErrRemoteIO, false}, true
 	case t == header.ICMPv4ParameterProblem:
 		return meaning{stack.ICMPParameter, tcpip.ErrProtocol, true}, true
 	}
@@ -170,7 +177,7 @@ func (ip *Protocol) receiveError(w *stack.Work, p *stack.Packet) {
 	m, ok := meaningOf(h.Type(), h.Code())
 	switch {
 	case drop != tcpip.DropNone:
-	case !ok:
+	case !ok, m.kind == stack.ICMPNotice && q.Protocol != header.ProtocolICMPv4:
 		drop = tcpip.DropUnknownType
 	case q.Dst.IsMulticast() || p.NIC.Classify(q.Dst) == stack.DestinationBroadcast || !q.Src.IsGlobalUnicast() && !q.Src.IsLoopback() && !q.Src.IsLinkLocalUnicast():
 		drop = tcpip.DropICMPNoFlow // RFC 1122 §3.2.2: such packets cause no errors
@@ -183,10 +190,16 @@ func (ip *Protocol) receiveError(w *stack.Work, p *stack.Packet) {
 	e := stack.ICMPError{
 		Kind: m.kind, Err: m.err, Hard: m.hard, Origin: tcpip.OriginICMP, Type: uint8(h.Type()), Code: uint8(h.Code()),
 		Offender: p.Src, NIC: p.NIC, Proto: q.Protocol,
-		Local: netip.AddrPortFrom(q.Src, q.SrcPort), Remote: netip.AddrPortFrom(q.Dst, q.DstPort), Quoted: q.Transport,
+		Local: netip.AddrPortFrom(q.Src, q.SrcPort), Remote: netip.AddrPortFrom(q.Dst, q.DstPort), Quoted: q.Transport, QuotedPacket: h.Payload(), Packet: p,
 	}
 	if m.kind == stack.ICMPTooBig {
 		e.MTU = int(h.NextHopMTU())
+	}
+	switch {
+	case m.kind == stack.ICMPParameter:
+		e.MTU = int(h.Pointer())
+	case m.kind == stack.ICMPNotice && h.Type() == header.ICMPv4Redirect:
+		e.MTU = int(binary.BigEndian.Uint32(h[4:])) // the gateway
 	}
 	ip.stack.DeliverError(w, &e)
 	p.Release()

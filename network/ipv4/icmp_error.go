@@ -1,8 +1,6 @@
 package ipv4
 
 import (
-	"net/netip"
-
 	"github.com/seed963a8790/netstack/header"
 	"github.com/seed963a8790/netstack/network/internal/shared"
 	"github.com/seed963a8790/netstack/stack"
@@ -44,7 +42,7 @@ func (ip *Protocol) SendError(w *stack.Work, p *stack.Packet, e stack.ICMPErrorK
 	}
 	c := &ip.stack.Counters().Icmp
 	// Linux limits everything but what path MTU discovery needs, and nothing inside the host.
-	if e != stack.ICMPTooBig && p.NIC.Info().Kind != stack.LinkLoopback &&
+	if e != stack.ICMPTooBig && !p.Inside() &&
 		!ip.limiter.Allow(p.Src, &c.OutRateLimitGlobal, &c.OutRateLimitHost) {
 		return
 	}
@@ -55,6 +53,13 @@ func (ip *Protocol) SendError(w *stack.Work, p *stack.Packet, e stack.ICMPErrorK
 	r, err := ip.stack.FindRoute(q)
 	if err != tcpip.OK || r.Broadcast || r.Multicast {
 		return
+	}
+	o := stack.SendOptions{Proto: header.ProtocolICMPv4, TOS: p.TOS&0x1e | precedenceInternetControl}
+	if p.NetworkLen() > header.IPv4Size && e != stack.ICMPParameter {
+		var ok bool
+		if o.Options, ok = header.EchoIPv4Options(header.IPv4(p.Network())); !ok {
+			return
+		}
 	}
 	m := ip.quote(p, min(maxError, r.MTU())-header.IPv4Size-header.ICMPv4Size)
 	if m == nil {
@@ -77,7 +82,7 @@ func (ip *Protocol) SendError(w *stack.Work, p *stack.Packet, e stack.ICMPErrorK
 	c.OutMsgs.Inc()
 	f.Encode(m.Prepend(header.ICMPv4Size))
 	header.ICMPv4(m.Front()).UpdateChecksum()
-	ip.Send(w, r, m, &stack.SendOptions{Proto: header.ProtocolICMPv4, TOS: p.TOS&0x1e | precedenceInternetControl})
+	ip.Send(w, r, m, &o)
 }
 
 // quote returns a packet with the first n bytes of p from its network header on, nil if memory is short.
@@ -103,7 +108,7 @@ func (ip *Protocol) mayAnswer(p *stack.Packet) bool {
 		return false
 	}
 	h := header.IPv4(p.Network())
-	if h.FragmentOffset() != 0 || p.Dst.IsMulticast() || !answerable(p.Src, p.NIC) {
+	if h.FragmentOffset() != 0 || p.Dst.IsMulticast() || !answerable(p) {
 		return false
 	}
 	if p.NIC.Classify(p.Dst) == stack.DestinationBroadcast {
@@ -121,14 +126,14 @@ func (ip *Protocol) mayAnswer(p *stack.Packet) bool {
 // isQuery reports whether a message is surely no error: what is unknown may be one.
 func isQuery(t header.ICMPv4Type) bool { return t <= header.ICMPv4TimestampReply+4 && !t.IsError() }
 
-// answerable reports whether src is the address of one host.
-func answerable(src netip.Addr, nic *stack.NIC) bool {
-	b := src.As4()
+// answerable reports whether p's source is the address of one host.
+func answerable(p *stack.Packet) bool {
+	b := p.Src.As4()
 	a := number(b[:])
 	switch {
 	case isZeroNet(a), isMulticast(a), isClassE(a), a == broadcastAddr,
-		isLoopback(a) && nic.Info().Kind != stack.LinkLoopback:
+		isLoopback(a) && !p.Inside():
 		return false
 	}
-	return nic.Classify(src) != stack.DestinationBroadcast
+	return p.NIC.Classify(p.Src) != stack.DestinationBroadcast
 }

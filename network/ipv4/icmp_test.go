@@ -70,11 +70,16 @@ func TestTimestamp(t *testing.T) {
 
 func TestICMPNotOurs(t *testing.T) {
 	b := newBench(t, stack.Options{}, stack.NICOptions{})
-	for _, m := range []header.ICMPv4Type{header.ICMPv4Redirect, header.ICMPv4SourceQuench, header.ICMPv4EchoReply, 99} {
+	for _, m := range []header.ICMPv4Type{header.ICMPv4EchoReply, 99} {
 		b.dropped(tcpip.DropUnknownType, func() {
 			b.Inject(testnet.IPv4(header.IPv4Fields{Src: peer, Dst: us, Protocol: header.ProtocolICMPv4}, testnet.ICMPv4(m, 0, 0, make([]byte, 28))))
 		})
 	}
+	// A redirect is not followed; it is told to who sent the packet that it quotes, if that was ICMP.
+	b.dropped(tcpip.DropUnknownType, func() {
+		b.Inject(testnet.IPv4(header.IPv4Fields{Src: peer, Dst: us, Protocol: header.ProtocolICMPv4},
+			testnet.ICMPv4(header.ICMPv4Redirect, 0, 0, datagram(us, far, 8))))
+	})
 	require.Empty(t, b.Sent())
 	require.EqualValues(t, 1, b.Wired.Counters().Icmp.InRedirects.Value())
 }
@@ -109,19 +114,21 @@ func TestReceiveErrors(t *testing.T) {
 		{3, 7, 0, stack.ICMPHostUnreachable, tcpip.ErrHostDown, true, 0},
 		{3, 13, 0, stack.ICMPProhibited, tcpip.ErrHostUnreachable, true, 0},
 		{11, 0, 0, stack.ICMPHopLimit, tcpip.ErrHostUnreachable, false, 0},
-		{11, 1, 0, stack.ICMPReassemblyTimeout, tcpip.ErrHostUnreachable, false, 0},
-		{12, 0, 20 << 24, stack.ICMPParameter, tcpip.ErrProtocol, true, 0},
+		{12, 0, 20 << 24, stack.ICMPParameter, tcpip.ErrProtocol, true, 20}, // where the pointer points
 	} {
 		b := newBench(t, stack.Options{}, stack.NICOptions{})
 		quoted := datagram(us, far, 64)
 		b.Inject(testnet.IPv4(header.IPv4Fields{Src: peer, Dst: us, Protocol: header.ProtocolICMPv4},
 			testnet.ICMPv4(c.icmp, c.code, c.rest, quoted[:28])))
 		require.Len(t, b.udp.Errors, 1)
+		e := b.udp.Errors[0]
+		require.Equal(t, quoted[:28], e.QuotedPacket)
+		e.QuotedPacket, e.Packet = nil, nil // borrowed
 		require.Equal(t, stack.ICMPError{
 			Kind: c.kind, Err: c.err, Hard: c.hard, Origin: tcpip.OriginICMP, Type: uint8(c.icmp), Code: uint8(c.code), MTU: c.mtu,
 			Offender: peer, NIC: b.NIC, Proto: udp,
 			Local: netip.AddrPortFrom(us, 1000), Remote: netip.AddrPortFrom(far, 2000), Quoted: quoted[20:28],
-		}, b.udp.Errors[0])
+		}, e)
 	}
 }
 

@@ -17,6 +17,7 @@ type Protocol struct {
 	stack     *stack.Stack
 	ids       identifiers
 	fragments shared.Reassembler
+	igmp      shared.Membership
 	limiter   shared.Limiter
 }
 
@@ -40,6 +41,7 @@ func NewWith(o Options) stack.NewNetwork {
 		ip := &Protocol{stack: s}
 		ip.ids.init(s)
 		ip.limiter.Init(s)
+		ip.initIGMP()
 		memory := o.ReassemblyMemory.Or(frag.DefaultMemory)
 		c := &s.Counters().Ip
 		ip.fragments.Init(s, frag.Conf{
@@ -56,4 +58,7 @@ func (*Protocol) EtherType() header.EtherType { return header.EtherTypeIPv4 }
 func (*Protocol) HeaderLen() int { return header.IPv4Size }
 
 // Close stops timers and gives back what waits for reassembly.
-func (ip *Protocol) Close() { ip.fragments.Close() }
+func (ip *Protocol) Close() {
+	ip.igmp.Close()
+	ip.fragments.Close()
+}

@@ -20,22 +20,26 @@ func isMulticast(a uint32) bool { return a>>28 == 0xe }
 func isClassE(a uint32) bool    { return a>>28 == 0xf && a != broadcastAddr }
 func isLinkLocal(a uint32) bool { return a>>16 == 169<<8|254 }
 
+// isLocalGroup reports whether a is in 224.0.0.0/24, whose packets stay on the link.
+func isLocalGroup(a uint32) bool { return a>>8 == 224<<16 }
+
 // number returns the address in the four bytes at the front of b.
 func number(b []byte) uint32 { return binary.BigEndian.Uint32(b) }
 
 // martian checks the addresses of a received packet (RFC 1122 §3.2.1.3, RFC 1812 §5.3.7, RFC 3704;
-// BEHAVIOUR F6). The one source without an address that may speak is a host that asks everybody for one.
+// BEHAVIOUR F6). A source without an address may ask everybody for one, and speak of groups on its link (RFC 4541
+// §2.1.1), as on Linux.
 func (ip *Protocol) martian(nic *stack.NIC, p *stack.Packet, h header.IPv4) tcpip.Drop {
 	src, dst := number(h[12:]), number(h[16:])
 	switch {
 	case isMulticast(src), src == broadcastAddr, isClassE(src):
 		return tcpip.DropMartianSource
-	case isZeroNet(src) && (src != anyAddr || dst != broadcastAddr):
+	case isZeroNet(src) && (src != anyAddr || dst != broadcastAddr && !isLocalGroup(dst) && (!isMulticast(dst) || p.Proto != header.ProtocolIGMP)):
 		return tcpip.DropMartianSource
 	case isZeroNet(dst), isClassE(dst):
 		return tcpip.DropMartianDestination
 	}
-	if p.Looped || nic.Info().Kind == stack.LinkLoopback {
+	if p.Looped || nic.Info().Kind == stack.LinkLoopback && !p.Written {
 		return tcpip.DropNone
 	}
 	switch {

@@ -1,7 +1,6 @@
 package ipv4
 
 import (
-	"bytes"
 	"net/netip"
 	"time"
 
@@ -46,35 +45,28 @@ func (ip *Protocol) record(h header.IPv4, a netip.Addr) {
 	}
 }
 
+// recordSent enters our address and the time into the options of h, which is about to be sent; who found no room is
+// not counted, as on Linux.
+func (ip *Protocol) recordSent(h header.IPv4, a netip.Addr) {
+	options, _, drop := header.ParseIPv4Options(h.Options())
+	if drop != tcpip.DropNone {
+		return
+	}
+	for option := range options.All() {
+		switch {
+		case option.Type() == header.IPv4OptRecordRoute:
+			option.Record(a)
+		case option.Type() == header.IPv4OptTimestamp && !option.Full():
+			option.Stamp(a, ip.milliseconds())
+		}
+	}
+	h[:h.HeaderLen()].UpdateChecksum()
+}
+
 // milliseconds returns the time since midnight UTC, as ICMP and IP timestamps have it (RFC 792).
 func (ip *Protocol) milliseconds() uint32 {
 	clock := ip.stack.Clock()
 	t := clock.Wall(clock.Now()).UTC()
 	midnight := time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC)
 	return uint32(t.Sub(midnight) / time.Millisecond)
-}
-
-// echoOptions returns the options that the answer to a request with h's options has: those in which the
-// way is recorded (RFC 1122 §3.2.2.6), with the others taken out. It copies.
-func echoOptions(h header.IPv4) []byte {
-	b := bytes.Clone(h.Options())
-	options, _, drop := header.ParseIPv4Options(b)
-	if drop != tcpip.DropNone {
-		return nil
-	}
-	kept := false
-	for option := range options.All() {
-		switch option.Type() {
-		case header.IPv4OptRecordRoute, header.IPv4OptTimestamp:
-			kept = true
-		default:
-			for i := range option {
-				option[i] = uint8(header.IPv4OptNop)
-			}
-		}
-	}
-	if !kept {
-		return nil
-	}
-	return b
 }

@@ -41,6 +41,11 @@ func (ip *Protocol) Receive(w *stack.Work, nic *stack.NIC, p *stack.Packet) {
 			p.Drop(tcpip.DropMartianDestination)
 			return
 		}
+		if dst == stack.DestinationMulticast && p.Proto != header.ProtocolIGMP && !nic.GroupAllows(p.Dst, p.Src) {
+			c.InAddrErrors.Inc()
+			p.Drop(tcpip.DropMulticastSource)
+			return
+		}
 		p.Local = nic.LocalFor(p.Dst, p.Src)
 	case dst != stack.DestinationOther || !nic.Forwarding():
 		c.InAddrErrors.Inc()
@@ -98,11 +103,20 @@ func (ip *Protocol) deliver(w *stack.Work, p *stack.Packet, h header.IPv4) {
 		}
 	}
 	c.InDelivers.Inc()
-	if p.Proto == header.ProtocolICMPv4 {
+	raw := ip.stack.DeliverRaw(w, p)
+	switch p.Proto {
+	case header.ProtocolICMPv4:
 		ip.receiveICMP(w, p)
+		return
+	case header.ProtocolIGMP:
+		ip.receiveIGMP(p)
 		return
 	}
 	if ip.stack.DeliverTransport(w, p) {
+		return
+	}
+	if raw {
+		p.Release()
 		return
 	}
 	c.InUnknownProtos.Inc()

@@ -277,7 +277,7 @@ func TestRecordRoute(t *testing.T) {
 		Src: peer, Dst: us, Protocol: header.ProtocolICMPv4, Options: []byte{7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0},
 	}, testnet.ICMPv4(header.ICMPv4Echo, 0, header.ICMPRestEcho(1, 2), nil))
 	b.Inject(p)
-	require.Equal(t, []string{"IP 10.0.0.1 > 10.0.0.2: options 070b080a0000010000000000, ICMP echo reply, id 1, seq 2, length 8"}, b.Sent())
+	require.Equal(t, []string{"IP 10.0.0.1 > 10.0.0.2: options 070b0c0a0000010a00000100, ICMP echo reply, id 1, seq 2, length 8"}, b.Sent())
 	p = testnet.IPv4(header.IPv4Fields{
 		Src: peer, Dst: us, Protocol: header.ProtocolICMPv4, Options: []byte{68, 8, 5, 0, 0, 0, 0, 0},
 	}, testnet.ICMPv4(header.ICMPv4Echo, 0, header.ICMPRestEcho(1, 2), nil))

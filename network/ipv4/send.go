@@ -13,8 +13,11 @@ func (ip *Protocol) Send(w *stack.Work, r *stack.Route, p *stack.Packet, o *stac
 	c := &ip.stack.Counters().Ip
 	c.OutRequests.Inc()
 	p.NIC, p.EtherType = r.NIC, header.EtherTypeIPv4
+	if o.HeaderIncluded {
+		return ip.sendIncluded(w, r, p, o)
+	}
 	p.Src, p.Dst, p.Proto, p.TOS = r.Local, r.Remote, o.Proto, o.TOS
-	if p.TTL = o.TTL; p.TTL == 0 && !o.HostOnly {
+	if p.TTL = o.TTL; p.TTL == 0 && !o.HostOnly && !o.NoHops {
 		p.TTL = r.DefaultTTL()
 	}
 	if p.Hash == 0 {
@@ -47,6 +50,12 @@ func (ip *Protocol) Send(w *stack.Work, r *stack.Route, p *stack.Packet, o *stac
 	f.TotalLength = uint16(total)
 	f.Encode(p.Prepend(size))
 	p.SetNetwork(size)
+	if len(o.Options) > 0 {
+		ip.recordSent(header.IPv4(p.Front()[:size]), p.Src)
+	}
+	if o.Built != nil {
+		o.Built(w, p)
+	}
 
 	if ip.stack.Filtered(stack.Out, r.NIC, p) {
 		c.OutDiscards.Inc()
@@ -66,8 +75,12 @@ func (ip *Protocol) Send(w *stack.Work, r *stack.Route, p *stack.Packet, o *stac
 	return r.Output(w, p)
 }
 
-// loop gives a copy of a packet for many to this stack, if it is one of them.
+// loop gives a copy of a packet for many to this stack, if it is one of them. What goes out through a loopback NIC comes
+// back by itself.
 func (ip *Protocol) loop(w *stack.Work, r *stack.Route, p *stack.Packet) {
+	if r.NIC.Info().Kind == stack.LinkLoopback && p.TTL != 0 {
+		return
+	}
 	switch r.NIC.Classify(p.Dst) {
 	case stack.DestinationMulticast, stack.DestinationBroadcast:
 	default:

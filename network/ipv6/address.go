@@ -22,9 +22,10 @@ func (ip *Protocol) AddressRemoved(_ *stack.Work, nic *stack.NIC, a netip.Addr) 
 	ip.dad.stop(nic, a)
 }
 
-// LinkUp begins detection for the addresses that are tentative, and announces the others. When the link
-// goes down, detection waits.
+// LinkUp begins detection for the addresses that are tentative, announces the others and reports the groups. When
+// the link goes down, detection waits.
 func (ip *Protocol) LinkUp(w *stack.Work, nic *stack.NIC, up bool) {
+	ip.mld.Up(nic, up)
 	if !up {
 		ip.dad.stop(nic, netip.Addr{})
 		ip.discover.link(w, nic, false)

@@ -117,6 +117,7 @@ func (d *detections) expire() {
 		case dad.Unique:
 			if e.nic.SetAddressState(e.addr, stack.AddressPreferred) {
 				d.ip.announce(w, e.nic, e.addr)
+				d.ip.reportFrom(e.nic, e.addr)
 				d.ip.discover.detected(w, e.nic, e.addr, true)
 			}
 		}

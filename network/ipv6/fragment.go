@@ -10,10 +10,10 @@ import (
 	"github.com/seed963a8790/netstack/tcpip"
 )
 
-// fragment sends p, whose front begins with a header without extensions, in fragments of at most mtu
-// bytes (RFC 8200 §4.5). The fragments share its payload; their identification is random (RFC 7739
+// fragment sends p in fragments of at most mtu bytes (RFC 8200 §4.5). p's front begins with the n bytes of headers
+// that are in every one of them. The fragments share its payload; their identification is random (RFC 7739
 // §5.1). It takes p.
-func (ip *Protocol) fragment(w *stack.Work, r *stack.Route, p *stack.Packet, mtu int) tcpip.Error {
+func (ip *Protocol) fragment(w *stack.Work, r *stack.Route, p *stack.Packet, n, mtu int) tcpip.Error {
 	c := &ip.stack.Counters().Ip6
 	if p.Checksum == stack.ChecksumPartial {
 		var one [1]*stack.Packet
@@ -23,33 +23,40 @@ func (ip *Protocol) fragment(w *stack.Work, r *stack.Route, p *stack.Packet, mtu
 			return tcpip.ErrInvalid
 		}
 	}
-	var first [header.IPv6Size]byte
-	copy(first[:], p.Front()[:header.IPv6Size])
-	h := header.IPv6(first[:])
-	fragment := header.IPv6Fragment{Next: h.NextHeader(), ID: ip.stack.Random().Uint32()}
-	h.SetNextHeader(header.ProtocolFragment)
-	const headers = header.IPv6Size + header.IPv6FragmentSize
+	var short [header.IPv6Size]byte
+	first := append(short[:0], p.Front()[:n]...)
+	h := header.IPv6(first)
+	nextAt := nextHeaderIn(h)
+	fragment := header.IPv6Fragment{Next: header.Protocol(h[nextAt]), ID: ip.stack.Random().Uint32()}
+	h[nextAt] = uint8(header.ProtocolFragment)
+	headers := n + header.IPv6FragmentSize
 	room := (mtu - headers) &^ 7
 	var scratch shared.Scratch
-	payload, ok := shared.TakePayload(p, header.IPv6Size, &scratch)
-	if !ok {
+	payload, ok := shared.TakePayload(p, n, &scratch)
+	if !ok || room <= 0 {
+		payload.Release()
 		c.FragFails.Inc()
 		w.Drop(p, tcpip.DropNoMemory)
 		return tcpip.ErrNoBuffers
 	}
-	p.TrimFront(header.IPv6Size)
+	p.TrimFront(n)
 	for q := p; ; {
-		n := min(room, payload.Len())
-		payload.MoveTo(q, n)
+		size := min(room, payload.Len())
+		payload.MoveTo(q, size)
 		fragment.More = payload.Len() > 0
 		b := q.Prepend(headers)
-		h.SetPayloadLength(uint16(header.IPv6FragmentSize + n))
+		h.SetPayloadLength(uint16(headers - header.IPv6Size + size))
 		fragment.Encode(b[copy(b, h):])
 		q.SetNetwork(headers)
-		fragment.Offset += n
+		fragment.Offset += size
 		var next *stack.Packet
 		if fragment.More { // made before q is given away
-			next = ip.stack.NewPacket()
+			if next = ip.stack.NewPacketRoom(n - header.IPv6Size); next == nil {
+				c.FragFails.Inc()
+				payload.Release()
+				w.Drop(q, tcpip.DropNoMemory)
+				return tcpip.ErrNoBuffers
+			}
 			shared.Like(next, q)
 		}
 		c.FragCreates.Inc()
@@ -68,6 +75,17 @@ func (ip *Protocol) fragment(w *stack.Work, r *stack.Route, p *stack.Packet, mtu
 	}
 	c.FragOKs.Inc()
 	return tcpip.OK
+}
+
+// nextHeaderIn returns the offset of the byte that names what follows the headers h, an IPv6 header and those
+// behind it.
+func nextHeaderIn(h header.IPv6) int {
+	at := 6
+	for next := header.IPv6Size; next < len(h); {
+		at = next
+		next += 8 + 8*int(h[next+1])
+	}
+	return at
 }
 
 // reassemble takes a fragment for us, whose headers are good, and returns the datagram if it is complete, with

@@ -34,6 +34,9 @@ func (ip *Protocol) receiveICMP(w *stack.Work, p *stack.Packet, c *header.IPv6Ch
 	case t.IsNDP():
 		ip.receiveNDP(w, p, c)
 		return
+	case isMLD(t):
+		ip.receiveMLD(p, c)
+		return
 	case !p.Local.IsValid(): // to a tentative address
 		p.Drop(tcpip.DropDuplicateAddr)
 		return
@@ -59,6 +62,10 @@ func (ip *Protocol) receiveICMP(w *stack.Work, p *stack.Packet, c *header.IPv6Ch
 		return
 	case header.ICMPv6ParameterProblem:
 		n.InParmProblems.Inc()
+		ip.receiveError(w, p)
+		return
+	}
+	if t.IsError() { // an unknown one (RFC 4443 §2.4 a)
 		ip.receiveError(w, p)
 		return
 	}
@@ -128,6 +135,8 @@ func meaningOf(t header.ICMPv6Type, c header.ICMPv6Code) (m meaning, ok bool) {
 	switch {
 	case t == header.ICMPv6Unreachable && int(c) < len(unreachable):
 		return unreachable[c], true
+	case t == header.ICMPv6Unreachable: // as measured on Linux
+		return meaning{stack.ICMPHostUnreachable, tcpip.ErrProtocol, true}, true
 	case t == header.ICMPv6PacketTooBig:
 		return meaning{stack.ICMPTooBig, tcpip.ErrMessageSize, false}, true
 	case t == header.ICMPv6TimeExceeded && c == header.ICMPv6ReassemblyExceeded:
@@ -136,6 +145,8 @@ func meaningOf(t header.ICMPv6Type, c header.ICMPv6Code) (m meaning, ok bool) {
 		return meaning{stack.ICMPHopLimit, tcpip.ErrHostUnreachable, false}, true
 	case t == header.ICMPv6ParameterProblem && int(c) < len(problems):
 		return meaning{problems[c], tcpip.ErrProtocol, true}, true
+	case t.IsError() && t > header.ICMPv6ParameterProblem:
+		return meaning{stack.ICMPParameter, tcpip.ErrProtocol, false}, true
 	}
 	return meaning{}, false
 }
@@ -154,7 +165,8 @@ func (ip *Protocol) receiveError(w *stack.Work, p *stack.Packet) {
 	case q.Dst.IsMulticast() && m.kind != stack.ICMPTooBig && m.kind != stack.ICMPParameterOption,
 		q.Src.IsMulticast() || q.Src.IsUnspecified() || q.Src.Is4In6() || q.Dst.Is4In6():
 		drop = tcpip.DropICMPNoFlow
-	case m.kind == stack.ICMPTooBig && h.MTU() < header.IPv6MinMTU: // BEHAVIOUR B8
+	case m.kind == stack.ICMPTooBig && h.MTU() < header.IPv6MinMTU && q.Protocol == header.ProtocolTCP:
+		// BEHAVIOUR B8. Programs that send datagrams are told, as on Linux, though nothing is learnt.
 		drop = tcpip.DropICMPBadMTU
 	}
 	if drop != tcpip.DropNone {
@@ -165,10 +177,14 @@ func (ip *Protocol) receiveError(w *stack.Work, p *stack.Packet) {
 	e := stack.ICMPError{
 		Kind: m.kind, Err: m.err, Hard: m.hard, Origin: tcpip.OriginICMP6, Type: uint8(h.Type()), Code: uint8(h.Code()),
 		Offender: p.Src, NIC: p.NIC, Proto: q.Protocol,
-		Local: netip.AddrPortFrom(q.Src, q.SrcPort), Remote: netip.AddrPortFrom(q.Dst, q.DstPort), Quoted: q.Transport,
+		Local: netip.AddrPortFrom(q.Src, q.SrcPort), Remote: netip.AddrPortFrom(q.Dst, q.DstPort), Quoted: q.Transport, QuotedPacket: h.Payload(), Packet: p,
 	}
 	if m.kind == stack.ICMPTooBig {
 		e.MTU = int(min(h.MTU(), 1<<30))
+	}
+	switch m.kind {
+	case stack.ICMPParameter, stack.ICMPParameterHeader, stack.ICMPParameterOption:
+		e.MTU = int(min(h.MTU(), 1<<30)) // the pointer
 	}
 	ip.stack.DeliverError(w, &e)
 	p.Release()

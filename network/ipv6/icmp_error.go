@@ -1,8 +1,6 @@
 package ipv6
 
 import (
-	"net/netip"
-
 	"github.com/seed963a8790/netstack/header"
 	"github.com/seed963a8790/netstack/network/internal/shared"
 	"github.com/seed963a8790/netstack/stack"
@@ -54,7 +52,7 @@ func (ip *Protocol) sendError(w *stack.Work, p *stack.Packet, t header.ICMPv6Typ
 	}
 	c := &ip.stack.Counters().Icmp6
 	// Linux limits everything but what path MTU discovery needs, and nothing inside the host.
-	if t != header.ICMPv6PacketTooBig && p.NIC.Info().Kind != stack.LinkLoopback &&
+	if t != header.ICMPv6PacketTooBig && !p.Inside() &&
 		!ip.limiter.Allow(p.Src, &c.OutRateLimitHost, &c.OutRateLimitHost) {
 		return
 	}
@@ -116,7 +114,7 @@ func mayAnswer(p *stack.Packet, toGroups bool) bool {
 	if (p.Dst.IsMulticast() || p.Link.Type == stack.PacketMulticast) && !toGroups {
 		return false
 	}
-	if !answerable(p.Src, p.NIC) {
+	if !answerable(p) {
 		return false
 	}
 	var b [maxPeek]byte
@@ -136,9 +134,9 @@ func mayAnswer(p *stack.Packet, toGroups bool) bool {
 	return true
 }
 
-// answerable reports whether src is the address of one node.
-func answerable(src netip.Addr, nic *stack.NIC) bool {
-	return !src.IsUnspecified() && !src.IsMulticast() && (!src.IsLoopback() || nic.Info().Kind == stack.LinkLoopback)
+// answerable reports whether p's source is the address of one node.
+func answerable(p *stack.Packet) bool {
+	return !p.Src.IsUnspecified() && !p.Src.IsMulticast() && (!p.Src.IsLoopback() || p.Inside())
 }
 
 // nextHeaderAt returns the offset of the byte that names the protocol of p's transport header.

@@ -51,7 +51,7 @@ func message(t header.ICMPv6Type, code header.ICMPv6Code, rest uint32, data []by
 
 func TestICMPNotOurs(t *testing.T) {
 	b := newBench(t, stack.Options{}, stack.NICOptions{})
-	for _, m := range []header.ICMPv6Type{header.ICMPv6EchoReply, header.ICMPv6MLDQuery, 99, 200} {
+	for _, m := range []header.ICMPv6Type{header.ICMPv6EchoReply, 200} {
 		b.dropped(tcpip.DropUnknownType, func() { b.Inject(message(m, 0, 0, make([]byte, 28))) })
 	}
 	require.Empty(t, b.Sent())
@@ -85,17 +85,20 @@ func TestReceiveErrors(t *testing.T) {
 		{2, 0, 1300, stack.ICMPTooBig, tcpip.ErrMessageSize, false, 1300},
 		{3, 0, 0, stack.ICMPHopLimit, tcpip.ErrHostUnreachable, false, 0},
 		{3, 1, 0, stack.ICMPReassemblyTimeout, tcpip.ErrHostUnreachable, false, 0},
-		{4, 1, 6, stack.ICMPParameterHeader, tcpip.ErrProtocol, true, 0},
+		{4, 1, 6, stack.ICMPParameterHeader, tcpip.ErrProtocol, true, 6},
 	} {
 		b := newBench(t, stack.Options{}, stack.NICOptions{})
 		quoted := datagram(us, far, 64)
 		b.Inject(message(c.icmp, c.code, c.rest, quoted))
 		require.Len(t, b.udp.Errors, 1)
+		e := b.udp.Errors[0]
+		require.Equal(t, quoted, e.QuotedPacket)
+		e.QuotedPacket, e.Packet = nil, nil // borrowed
 		require.Equal(t, stack.ICMPError{
 			Kind: c.kind, Err: c.err, Hard: c.hard, Origin: tcpip.OriginICMP6, Type: uint8(c.icmp), Code: uint8(c.code), MTU: c.mtu,
 			Offender: peer, NIC: b.NIC, Proto: udp,
 			Local: netip.AddrPortFrom(us, 1000), Remote: netip.AddrPortFrom(far, 2000), Quoted: quoted[40:],
-		}, b.udp.Errors[0])
+		}, e)
 	}
 }
 
@@ -111,11 +114,11 @@ func TestReceiveBadErrors(t *testing.T) {
 	}{
 		{"nothing quoted", 1, 4, 0, nil, tcpip.DropShort},
 		{"seven bytes of transport", 1, 4, 0, good[:47], tcpip.DropShort},
-		{"unknown code", 1, 99, 0, good, tcpip.DropUnknownType},
+		{"unknown code", 4, 99, 0, good, tcpip.DropUnknownType},
 		{"later fragment", 1, 4, 0, with(good, header.ProtocolFragment, 17, 0, 0, 8, 0, 0, 0, 1), tcpip.DropICMPNoFlow},
 		{"from a group", 1, 4, 0, datagram(allNodes, far, 8), tcpip.DropICMPNoFlow},
 		{"to a group", 1, 4, 0, datagram(us, allNodes, 8), tcpip.DropICMPNoFlow},
-		{"MTU below 1280", 2, 0, 1279, good, tcpip.DropICMPBadMTU},
+		{"MTU below 1280 for TCP", 2, 0, 1279, testnet.IPv6(header.IPv6Fields{Src: us, Dst: far, NextHeader: header.ProtocolTCP}, make([]byte, 20)), tcpip.DropICMPBadMTU},
 		{"no such transport", 1, 4, 0, testnet.IPv6(header.IPv6Fields{Src: us, Dst: far, NextHeader: header.ProtocolSCTP}, make([]byte, 8)), tcpip.DropICMPNoFlow},
 	} {
 		t.Run(c.name, func(t *testing.T) {

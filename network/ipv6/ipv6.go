@@ -19,6 +19,7 @@ type Protocol struct {
 	dad       detections
 	discover  discoveries
 	fragments shared.Reassembler
+	mld       shared.Membership
 	limiter   shared.Limiter
 }
 
@@ -46,6 +47,7 @@ func NewWith(o Options) stack.NewNetwork {
 		ip := &Protocol{stack: s}
 		ip.dad.ip = ip
 		ip.limiter.Init(s)
+		ip.initMLD()
 		memory := o.ReassemblyMemory.Or(frag.DefaultMemory)
 		c := &s.Counters().Ip6
 		ip.fragments.Init(s, frag.Conf{
@@ -67,6 +69,7 @@ func (*Protocol) HeaderLen() int { return header.IPv6Size }
 // Close stops timers and gives back what waits for reassembly.
 func (ip *Protocol) Close() {
 	ip.dad.close()
+	ip.mld.Close()
 	ip.discover.close()
 	ip.fragments.Close()
 }

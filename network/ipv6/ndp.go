@@ -190,7 +190,7 @@ func (ip *Protocol) sendNDP(w *stack.Work, nic *stack.NIC, p *stack.Packet, src,
 			w.Drop(p, tcpip.DropNoRoute)
 			return
 		}
-		ip.Send(w, r, p, &stack.SendOptions{Proto: header.ProtocolICMPv6, TTL: header.NDPHopLimit})
+		ip.Send(w, r, p, &stack.SendOptions{Proto: header.ProtocolICMPv6, TTL: header.NDPHopLimit, NoFlowLabel: true})
 		return
 	}
 	c.Ip6.OutRequests.Inc()

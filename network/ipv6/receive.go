@@ -88,6 +88,9 @@ func (ip *Protocol) local(w *stack.Work, p *stack.Packet, h header.IPv6) {
 			return
 		}
 	}
+	if c.Offset > header.IPv6Size {
+		ip.deliverExtensions(w, p, c.Offset)
+	}
 	p.Proto = c.Protocol
 	p.SetNetwork(c.Offset)
 	ip.deliver(w, p, &c)
@@ -115,6 +118,12 @@ func (ip *Protocol) badHeaders(w *stack.Work, p *stack.Packet, c *header.IPv6Cha
 // headers.
 func (ip *Protocol) deliver(w *stack.Work, p *stack.Packet, c *header.IPv6Chain) {
 	n := &ip.stack.Counters().Ip6
+	if p.Dst.IsMulticast() && !p.NIC.GroupAllows(p.Dst, p.Src) && !ip.aboutGroups(p) {
+		n.InAddrErrors.Inc()
+		p.Drop(tcpip.DropMulticastSource)
+		return
+	}
+	raw := ip.stack.DeliverRaw(w, p)
 	switch p.Proto {
 	case header.ProtocolICMPv6:
 		n.InDelivers.Inc()
@@ -132,6 +141,10 @@ func (ip *Protocol) deliver(w *stack.Work, p *stack.Packet, c *header.IPv6Chain)
 	}
 	n.InDelivers.Inc()
 	if ip.stack.DeliverTransport(w, p) {
+		return
+	}
+	if raw {
+		p.Release()
 		return
 	}
 	n.InUnknownProtos.Inc()

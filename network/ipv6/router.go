@@ -78,12 +78,12 @@ func (ip *Protocol) redirect(w *stack.Work, p *stack.Packet, m header.ICMPv6) tc
 	if drop != tcpip.DropNone {
 		return drop
 	}
-	if !p.Src.IsLinkLocalUnicast() {
-		return tcpip.DropNDPInvalid
-	}
 	d := ip.discover.of(p.NIC)
 	if d == nil || !d.heeds() {
 		return tcpip.DropUnknownType
+	}
+	if !p.Src.IsLinkLocalUnicast() {
+		return tcpip.DropNDPInvalid
 	}
 	r, err := ip.stack.FindRoute(stack.RouteQuery{Destination: h.Dst(), NIC: p.NIC.ID()})
 	if err != tcpip.OK || r.NextHop != p.Src || r.Loopback {

@@ -23,22 +23,30 @@ type family struct {
 	shape       transport.Shape
 	proto       header.Protocol
 	echo, reply uint8
+	extended    uint8 // an extended echo request; its reply is the next number (RFC 8335)
 }
+
+// The types of extended echo requests (RFC 8335 §2).
+const (
+	extended4 = 42
+	extended6 = 160
+)
 
 var (
 	v4 = family{
-		proto: header.ProtocolICMPv4, echo: uint8(header.ICMPv4Echo), reply: uint8(header.ICMPv4EchoReply),
-		shape: shapeOf(transport.Shape{Proto4: header.ProtocolICMPv4, Check: check(uint8(header.ICMPv4Echo)), Encode: encode4}),
+		proto: header.ProtocolICMPv4, echo: uint8(header.ICMPv4Echo), reply: uint8(header.ICMPv4EchoReply), extended: extended4,
+		shape: shapeOf(transport.Shape{Proto4: header.ProtocolICMPv4, Check: check(uint8(header.ICMPv4Echo), extended4), Encode: encode4}),
 	}
 	v6 = family{
-		proto: header.ProtocolICMPv6, echo: uint8(header.ICMPv6Echo), reply: uint8(header.ICMPv6EchoReply),
-		shape: shapeOf(transport.Shape{Proto6: header.ProtocolICMPv6, Check: check(uint8(header.ICMPv6Echo)), Encode: encode6}),
+		proto: header.ProtocolICMPv6, echo: uint8(header.ICMPv6Echo), reply: uint8(header.ICMPv6EchoReply), extended: extended6,
+		shape: shapeOf(transport.Shape{Proto6: header.ProtocolICMPv6, Check: check(uint8(header.ICMPv6Echo), extended6), Encode: encode6}),
 	}
 )
 
 // shapeOf adds what the two have in common. Identifiers may be shared, as on Linux.
 func shapeOf(s transport.Shape) transport.Shape {
-	s.Kind, s.HeaderSize, s.UserHeader, s.Share = tcpip.KindPing, header.ICMPv4Size, true, true
+	s.Kind, s.HeaderSize, s.UserHeader = tcpip.KindPing, header.ICMPv4Size, true
+	s.Share, s.Unicast = true, true
 	s.MIB = mib
 	return s
 }
@@ -50,10 +58,10 @@ func mib(c *stack.Counters, v6 bool) transport.MIB {
 	return transport.MIB{OutDatagrams: &c.Icmp.OutEchos}
 }
 
-// check lets echo requests with code 0 pass.
-func check(echo uint8) func([]byte, bool) tcpip.Error {
+// check lets echo requests with code 0 pass, and extended ones.
+func check(echo, extended uint8) func([]byte, bool) tcpip.Error {
 	return func(b []byte, _ bool) tcpip.Error {
-		if len(b) < header.ICMPv4Size || b[0] != echo || b[1] != 0 {
+		if len(b) < header.ICMPv4Size || b[0] != echo && b[0] != extended || b[1] != 0 {
 			return tcpip.ErrInvalid
 		}
 		return tcpip.OK
@@ -122,7 +130,7 @@ func (c *protocol) Receive(w *stack.Work, p *stack.Packet) {
 		return
 	}
 	h := header.ICMPv4(p.Transport()) // an echo looks the same in both versions
-	if uint8(h.Type()) != c.family.reply {
+	if t := uint8(h.Type()); t != c.family.reply && t != c.family.extended+1 {
 		p.Drop(tcpip.DropUnknownType)
 		return
 	}

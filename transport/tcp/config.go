@@ -17,6 +17,16 @@ const (
 	Reno  = tcb.Reno  // RFC 5681, RFC 6582
 )
 
+// MTUProbing says when connections probe for the path MTU, with the values of net.ipv4.tcp_mtu_probing.
+type MTUProbing = tcb.MTUProbing
+
+// The values.
+const (
+	ProbingOff       = tcb.ProbingOff
+	ProbingBlackHole = tcb.ProbingBlackHole
+	ProbingAlways    = tcb.ProbingAlways
+)
+
 // CookieMode says when a listener answers with SYN cookies (RFC 4987 §3.6), with the values of
 // net.ipv4.tcp_syncookies.
 type CookieMode uint8
@@ -50,6 +60,12 @@ type Options struct {
 	RTOMin        tcpip.Opt[time.Duration] // 200 ms
 	RTOMax        tcpip.Opt[time.Duration] // 120 s
 	InitialWindow tcpip.Opt[int]           // segments: 10 (RFC 6928)
+
+	// Probing for the path MTU (RFC 4821). Linux's default is off: a path that swallows large packets without an ICMP
+	// error then stops connections for ever.
+	MTUProbing tcpip.Opt[MTUProbing] // net.ipv4.tcp_mtu_probing: in black holes
+	BaseMSS    tcpip.Opt[int]        // net.ipv4.tcp_base_mss, bytes: 1024; probing starts there
+	MinMSS     tcpip.Opt[int]        // net.ipv4.tcp_min_snd_mss, bytes: 48; what is sent at least, whatever a peer or ICMP says
 
 	SynBacklog      tcpip.Opt[int]        // net.ipv4.tcp_max_syn_backlog: 4096
 	Cookies         tcpip.Opt[CookieMode] // net.ipv4.tcp_syncookies: when the queue is full
@@ -104,6 +120,10 @@ func (o *Options) config() config {
 		RTOMin:           o.RTOMin.Or(200 * time.Millisecond),
 		RTOMax:           o.RTOMax.Or(120 * time.Second),
 		InitialWindow:    o.InitialWindow.Or(10),
+		DelAckMax:        200 * time.Millisecond,
+		Probing:          o.MTUProbing.Or(ProbingBlackHole),
+		BaseMSS:          o.BaseMSS.Or(1024),
+		MinMSS:           o.MinMSS.Or(48),
 	}
 	return c
 }

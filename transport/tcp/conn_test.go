@@ -131,6 +131,8 @@ func TestHalfClose(t *testing.T) {
 	c, s, _ := h.connected(0)
 	write(t, c, "request")
 	require.NoError(t, c.Shutdown(tcpip.ShutdownWrite))
+	require.Equal(t, StateFinWait1, c.State(), "the acknowledgement of a FIN waits for the other")
+	h.clock.Advance(50 * time.Millisecond)
 	require.Equal(t, StateFinWait2, c.State())
 	require.Equal(t, "request", string(readAll(t, s, 100)))
 	require.Empty(t, readAll(t, s, 100))

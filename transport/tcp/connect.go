@@ -12,36 +12,62 @@ import (
 // Connect starts the handshake with remote and returns ErrInProgress; Writable follows, and then
 // LastError has the outcome. It behaves as connect(2) on a non-blocking socket: calling it again gives
 // ErrAlreadyInProgress, nil once after it has succeeded, and then ErrAlreadyConnected; after a failure
-// that error, once, and then a fresh attempt.
+// that error, once, and then a fresh attempt. The zero remote is AF_UNSPEC: it ends whatever there is, a
+// connection with a RST, and leaves a socket that can be used again.
 //
 // Errors: ErrAddressFamily, ErrNetUnreachable, ErrHostUnreachable, ErrAddrNotAvailable if no local
 // port is free, ErrAddrInUse if exactly this connection exists.
 func (e *Endpoint) Connect(remote tcpip.FullAddress) error {
 	w := e.begin()
-	err := e.connect(remote)
-	e.end(w)
+	var queue []*Endpoint
+	var err tcpip.Error
+	switch {
+	case e.closed:
+		err = tcpip.ErrClosed
+	case remote == tcpip.FullAddress{}:
+		queue = e.disconnect(w)
+	default:
+		err = e.connect(w, remote)
+	}
+	e.unlock(w)
+	abandonAll(w, queue)
+	w.End()
 	return err.Err()
 }
 
-func (e *Endpoint) connect(remote tcpip.FullAddress) tcpip.Error {
-	switch {
-	case e.closed:
-		return tcpip.ErrClosed
-	case e.phase == phaseListening || e.phase == phaseConnected:
+// Opens reports whether Connect would begin a connection, and so look at the address, rather than tell of one
+// that was begun before.
+func (e *Endpoint) Opens() bool {
+	w := e.begin()
+	opens := e.phase == phaseUnconnected && !e.running
+	e.end(w)
+	return opens
+}
+
+func (e *Endpoint) connect(w *stack.Work, remote tcpip.FullAddress) tcpip.Error {
+	state := e.state()
+	switch e.phase {
+	case phaseListening, phaseConnected:
 		return tcpip.ErrAlreadyConnected
-	case e.phase == phaseConnecting:
-		switch e.tcb.State() {
+	case phaseDisconnecting:
+		return tcpip.ErrInvalid
+	case phaseConnecting:
+		switch state {
 		case tcb.StateSynSent, tcb.StateSynRcvd:
 			return tcpip.ErrAlreadyInProgress
 		case tcb.StateClosed:
-			e.phase = phaseUnconnected
-			if err := e.takeError(); err != tcpip.OK {
-				return err
+			err := e.takeError()
+			e.disconnect(w)
+			if err == tcpip.OK {
+				err = tcpip.ErrConnAborted
 			}
-			return tcpip.ErrConnAborted
+			return err
 		}
 		e.phase = phaseConnected
 		return tcpip.OK
+	}
+	if state != tcb.StateClosed {
+		return tcpip.ErrAlreadyConnected
 	}
 	return e.open(remote)
 }
@@ -63,6 +89,8 @@ func (e *Endpoint) open(remote tcpip.FullAddress) tcpip.Error {
 	var bound netip.AddrPort
 	if e.binding != nil {
 		bound = netip.AddrPortFrom(e.binding.Local, e.binding.Port)
+	} else if a := e.unplaced(); a.Addr.IsValid() && !a.Addr.IsUnspecified() {
+		bound = netip.AddrPortFrom(a.Addr.Unmap().WithZone(""), 0)
 	}
 	local := bound.Addr()
 	if to.IsUnspecified() { // as everywhere in BSD's family: this host
@@ -73,8 +101,8 @@ func (e *Endpoint) open(remote tcpip.FullAddress) tcpip.Error {
 	if local.IsValid() && local.Is4() != to.Is4() {
 		return tcpip.ErrNetUnreachable
 	}
-	if to.IsMulticast() || remote.Port == 0 {
-		return refusedDestination(to, remote.Port)
+	if to.IsMulticast() {
+		return tcpip.ErrNetUnreachable
 	}
 	nic := e.opts.sock.BoundNIC
 	if nic == 0 && to.Is6() && to.IsLinkLocalUnicast() {
@@ -86,7 +114,7 @@ func (e *Endpoint) open(remote tcpip.FullAddress) tcpip.Error {
 		}
 		e.scope = nic
 	}
-	r, err := e.proto.stack.FindRoute(stack.RouteQuery{Destination: to, Source: local, NIC: nic, AnySource: e.anySource()})
+	r, err := e.proto.stack.FindRoute(e.query(to, local, nic))
 	if err != tcpip.OK {
 		return err
 	}
@@ -96,19 +124,25 @@ func (e *Endpoint) open(remote tcpip.FullAddress) tcpip.Error {
 	return e.start(r, bound.Port(), remote.Port)
 }
 
+// query asks for the way to a destination from an address, which may be zero, through a NIC, which may be 0.
+func (e *Endpoint) query(to, from netip.Addr, nic tcpip.NICID) stack.RouteQuery {
+	c := &e.opts.sock
+	q := stack.RouteQuery{Destination: to, Source: from, NIC: nic, AnySource: e.anySource(), Taste: c.SourceTaste}
+	if q.NIC == 0 {
+		q.NIC = c.UnicastNIC4
+		if to.Is6() {
+			q.NIC = c.UnicastNIC6
+		}
+	}
+	q.DontRoute = c.DontRoute && to.Is4()
+	return q
+}
+
 func loopbackOf(a netip.Addr) netip.Addr {
 	if a.Is4() {
 		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
 	return netip.IPv6Loopback()
-}
-
-// refusedDestination returns what connecting to a group or to port 0 gives.
-func refusedDestination(to netip.Addr, port uint16) tcpip.Error {
-	if to.IsMulticast() {
-		return tcpip.ErrNetUnreachable
-	}
-	return tcpip.ErrConnRefused
 }
 
 // start enters the flow from a local port, to be chosen if it is 0, to a remote one and sends the SYN.
@@ -125,14 +159,12 @@ func (e *Endpoint) start(r *stack.Route, from, to uint16) tcpip.Error {
 	now := e.lock.now
 	e.id, e.entered = id, true
 	e.hash = e.proto.stack.FlowHash(id)
+	e.rekey()
 	e.setRoute(r)
 	identity := e.proto.identity(id, now, e.opts.conf.Timestamps)
 	identity.ISS = iss.Or(identity.ISS)
 	e.err = tcpip.OK
-	e.noRead, e.established = false, false
-	if e.opened {
-		e.tcb.Close(now) // what an earlier attempt has received and nobody has read
-	}
+	e.done, e.established = false, false
 	e.tcb.Init(now, &e.opts.conf.Conf, e.path(), identity)
 	e.opened, e.running = true, true
 	e.phase = phaseConnecting
@@ -160,7 +192,7 @@ func (e *Endpoint) enter(id *stack.FlowID) (iss tcpip.Opt[uint32], err tcpip.Err
 			return tcpip.Set(next), tcpip.OK
 		}
 	}
-	port, err := t.stack.Demux.ConnectPort(*id, e)
+	port, err := t.stack.Demux.ConnectPort(*id, e, uint32(e.opts.sock.PortRange))
 	if err == tcpip.OK {
 		id.Local = netip.AddrPortFrom(id.Local.Addr(), port)
 		return iss, err

@@ -23,7 +23,7 @@ func (l *listener) sendCookie(w *stack.Work, p *stack.Packet, s *tcb.Segment, o 
 	t := l.proto
 	_, mtu := r.PMTUPolicy(pmtuMode(&o.sock, r.Remote))
 	offset := t.identity(id, p.At, o.conf.Timestamps).TSOffset
-	t.cookies.SynAck(p.At, s, &o.conf.Conf, pathOf(r, mtu), tupleOf(id), offset, &sc.out)
+	t.cookies.SynAck(p.At, s, &o.conf.Conf, signedPath(pathOf(r, mtu), sc.secret), tupleOf(id), offset, &sc.out)
 	t.cookieSent.Store(int64(p.At))
 	t.counters.TcpExt.SyncookiesSent.Inc()
 	t.reply(w, r, id, sc, &o.sock)
@@ -47,9 +47,17 @@ func (l *listener) lateAck(w *stack.Work, p *stack.Packet, o *endpointOptions) {
 	defer t.putScratch(sc)
 	var s tcb.Segment
 	decode(p, &s)
+	sc.secret = o.md5.find(id.Remote.Addr())
+	if s.Options.MD5 != nil || sc.secret != nil {
+		if d := t.checkMD5(p, &s, sc.secret); d != tcpip.DropNone {
+			releaseSegment(&s)
+			p.Drop(d)
+			return
+		}
+	}
 	_, mtu := route.PMTUPolicy(pmtuMode(&o.sock, route.Remote))
 	offset := t.identity(id, p.At, o.conf.Timestamps).TSOffset
-	q, d := t.cookies.Request(p.At, &s, &o.conf.Conf, pathOf(route, mtu), tupleOf(id), offset)
+	q, d := t.cookies.Request(p.At, &s, &o.conf.Conf, signedPath(pathOf(route, mtu), sc.secret), tupleOf(id), offset)
 	if d != tcpip.DropNone {
 		releaseSegment(&s)
 		t.counters.TcpExt.SyncookiesFailed.Inc()

@@ -20,6 +20,9 @@ func (e *Endpoint) settle(w *stack.Work) {
 			}
 		}
 		e.transmit(w)
+		if e.seldom != nil && e.seldom.stamps != nil && !e.closed {
+			e.tellAcked(w)
+		}
 		if ev := e.tcb.TakeEvents(); ev != 0 {
 			e.react(w, ev)
 		}
@@ -66,6 +69,10 @@ func (e *Endpoint) react(w *stack.Work, ev tcb.Events) {
 		if ev&tcb.EventError != 0 {
 			e.err = e.tcb.Err()
 		}
+		if ev&tcb.EventPeerFin != 0 {
+			e.done = true
+			e.shut |= tcpip.ShutdownRead
+		}
 		if ev&tcb.EventSoftError != 0 && e.reportsErrors() {
 			e.err = e.tcb.SoftError()
 			wake |= waiter.Error
@@ -87,10 +94,12 @@ func (e *Endpoint) react(w *stack.Work, ev tcb.Events) {
 // detach ends the connection for the shell: nothing finds e any more, and nothing happens to it.
 func (e *Endpoint) detach() {
 	e.running = false
+	e.shut = shutBoth
 	if e.entered {
 		e.entered = false
 		e.proto.stack.Demux.Remove(e.id, e)
 	}
+	e.releasePort()
 	if e.orphan {
 		e.orphan = false
 		e.proto.orphans.Add(-1)

@@ -28,9 +28,13 @@ type Endpoint struct {
 	closed  bool // by the user
 	orphan  bool // counted among the closed that still send
 	gone    bool // has left the stack
-	noRead  bool // ShutdownRead
 
 	established bool // the handshake was completed
+	done        bool // the peer's end has been received: reads end there, whatever comes later
+	fixedPort   bool // the user has chosen the port, which then outlives connections
+	fixedAddr   bool // and the address
+	stale       bool // the path's MTU has changed, and the next write is to see to it
+	shut        tcpip.Shutdown
 
 	err     tcpip.Error // pending, for SO_ERROR and the next call
 	tcb     tcb.TCB
@@ -58,14 +62,22 @@ type Endpoint struct {
 	backlogLimit atomic.Int32 // slab bytes
 	ready        atomic.Uint32
 	listener     atomic.Pointer[listener]
+	filter       atomic.Pointer[stack.SocketFilter] // nil: never had one
 	waiters      waiter.Queue
 }
 
 // seldom is what few endpoints need; the others do without its bytes.
 type seldom struct {
-	reports []tcpip.ErrorReport // for IP_RECVERR, oldest first
-	done    chan struct{}       // closed when the endpoint has left the stack; nil if nobody waits
-	strays  stack.PacketList    // for the demux, once the lock is given up
+	stamps   *stamps           // time stamps and completions; nil: there never were any
+	secret   []byte            // TCP_MD5SIG: what is shared with the peer
+	savedSyn []byte            // TCP_SAVED_SYN
+	reports  []report          // for IP_RECVERR, oldest first
+	done     chan struct{}     // closed when the endpoint has left the stack; nil if nobody waits
+	strays   stack.PacketList  // for the demux, once the lock is given up
+	address  tcpip.FullAddress // bound to, without a port (IP_BIND_ADDRESS_NO_PORT)
+
+	unacked, notSent int               // what SIOCOUTQ and SIOCOUTQNSD show of a socket that was disconnected
+	group            *stack.ReuseGroup // made by AttachReuse before binding
 }
 
 // rarely returns e.seldom, made on first use.
@@ -76,23 +88,14 @@ func (e *Endpoint) rarely() *seldom {
 	return e.seldom
 }
 
-// phase is how far a socket has come, as connect(2) sees it.
-type phase uint8
-
-const (
-	phaseUnconnected phase = iota
-	phaseListening
-	phaseConnecting // Connect was called; its outcome was not told yet
-	phaseConnected
-)
-
 // Stack returns the stack that the endpoint belongs to.
 func (e *Endpoint) Stack() *stack.Stack { return e.proto.stack }
 
 // Waiters is the queue that is told when Readiness may have grown.
 func (e *Endpoint) Waiters() *waiter.Queue { return &e.waiters }
 
-// Bind sets the local address, as bind(2). Port 0 is an ephemeral port.
+// Bind sets the local address, as bind(2). Port 0 is an ephemeral port, which lasts as long as the next connection
+// or listener; one that the user has chosen lasts until Close.
 //
 // Errors: ErrInvalid if e is bound already, ErrAddressFamily for an address of the other family,
 // ErrAddrNotAvailable for one that is not ours (unless IP_FREEBIND or IP_TRANSPARENT), ErrAddrInUse.
@@ -104,20 +107,58 @@ func (e *Endpoint) Bind(local tcpip.FullAddress) error {
 }
 
 func (e *Endpoint) bind(local tcpip.FullAddress) tcpip.Error {
-	if e.closed {
-		return tcpip.ErrClosed
+	b, err := e.bindingOf(local)
+	if err != tcpip.OK {
+		return err
 	}
-	if e.binding != nil || e.phase != phaseUnconnected {
-		return tcpip.ErrInvalid
+	if e.opts.sock.BindNoPort && b.Local.IsValid() && b.Port == 0 {
+		e.rarely().address, e.fixedAddr, e.scope = local, true, b.NIC
+		e.id = stack.FlowID{Proto: header.ProtocolTCP, Local: netip.AddrPortFrom(b.Local, 0)}
+		return tcpip.OK
+	}
+	return e.place(b)
+}
+
+// place claims the port of b, or one that is free.
+func (e *Endpoint) place(b *stack.Binding) tcpip.Error {
+	fixed := b.Port != 0
+	if err := e.proto.stack.Demux.Bind(b); err != tcpip.OK {
+		return err
+	}
+	e.binding, e.scope = b, b.NIC
+	e.fixedPort, e.fixedAddr = fixed, b.Local.IsValid()
+	e.id = stack.FlowID{Proto: header.ProtocolTCP, Local: netip.AddrPortFrom(b.Local, b.Port)}
+	e.route = nil
+	return tcpip.OK
+}
+
+// unplaced returns the address that the endpoint was bound to without a port, zero if there is none.
+func (e *Endpoint) unplaced() tcpip.FullAddress {
+	if e.binding != nil || e.seldom == nil {
+		return tcpip.FullAddress{}
+	}
+	return e.seldom.address
+}
+
+// limitedBroadcast means every host on the link.
+var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+// bindingOf returns what a local address means, if it may be bound.
+func (e *Endpoint) bindingOf(local tcpip.FullAddress) (*stack.Binding, tcpip.Error) {
+	if e.closed {
+		return nil, tcpip.ErrClosed
+	}
+	if e.binding != nil || e.state() != tcb.StateClosed {
+		return nil, tcpip.ErrInvalid
 	}
 	a := local.Addr.Unmap()
 	v4, v6 := !e.v6 || !e.opts.sock.V6Only, e.v6
 	switch {
 	case !a.IsValid():
 	case a.Is4() && e.v6 && e.opts.sock.V6Only:
-		return tcpip.ErrInvalid
+		return nil, tcpip.ErrInvalid
 	case a.Is6() && !e.v6:
-		return tcpip.ErrAddressFamily
+		return nil, tcpip.ErrAddressFamily
 	case a.Is4():
 		v6 = false
 	case !a.IsUnspecified():
@@ -133,70 +174,24 @@ func (e *Endpoint) bind(local tcpip.FullAddress) tcpip.Error {
 				nic = local.NIC
 			}
 			if nic == 0 {
-				return tcpip.ErrInvalid
+				return nil, tcpip.ErrInvalid
 			}
 		}
-		if _, _, ours := e.proto.stack.LocalAddress(a); !ours && !e.anySource() {
-			return tcpip.ErrAddrNotAvailable
+		// A group or a broadcast address may be had, as on Linux, and is good for nothing.
+		many := a.Is4() && (a.IsMulticast() || a == limitedBroadcast || e.proto.stack.DirectedBroadcast(a))
+		if _, _, ours := e.proto.stack.LocalAddress(a); !ours && !many && !e.anySource() {
+			return nil, tcpip.ErrAddrNotAvailable
 		}
 	}
-	b := &stack.Binding{
+	return &stack.Binding{
 		Proto: header.ProtocolTCP, V4: v4, V6: v6, Local: a, Port: local.Port, NIC: nic,
 		ReuseAddr: e.opts.sock.ReuseAddr, ReusePort: e.opts.sock.ReusePort, Receiver: e,
-	}
-	if err := e.proto.stack.Demux.Bind(b); err != tcpip.OK {
-		return err
-	}
-	e.binding, e.scope = b, nic
-	e.id.Proto = header.ProtocolTCP
-	e.id.Local = netip.AddrPortFrom(a, b.Port)
-	return tcpip.OK
+		Ports: uint32(e.opts.sock.PortRange), Group: e.reuseGroup(),
+	}, tcpip.OK
 }
 
 // anySource reports whether e may have an address that the stack lacks.
 func (e *Endpoint) anySource() bool { return e.opts.sock.FreeBind || e.opts.sock.Transparent }
-
-// Shutdown ends one direction or both, as shutdown(2): ShutdownWrite sends FIN behind the queued data;
-// of ShutdownRead the peer does not notice. A listener that is shut down for reading listens no more.
-//
-// Errors: ErrNotConnected.
-func (e *Endpoint) Shutdown(d tcpip.Shutdown) error {
-	w := e.begin()
-	if l := e.listener.Load(); l != nil && d&tcpip.ShutdownRead != 0 {
-		queue := e.unlisten()
-		w.Wake(e.proto.stack, &e.waiters, waiter.All)
-		e.unlock(w)
-		abandonAll(w, queue)
-		w.End()
-		return nil
-	}
-	err := e.shutdown(d)
-	if err == tcpip.OK {
-		w.Wake(e.proto.stack, &e.waiters, waiter.All) // of the end for reading the machine knows nothing
-	}
-	e.end(w)
-	return err.Err()
-}
-
-func (e *Endpoint) shutdown(d tcpip.Shutdown) tcpip.Error {
-	if e.phase == phaseListening {
-		return tcpip.OK
-	}
-	if !e.running {
-		return tcpip.ErrNotConnected
-	}
-	if e.tcb.State() == tcb.StateSynSent { // either direction calls the attempt off
-		e.phase = phaseUnconnected
-		return e.tcb.Shutdown(e.lock.now, tcpip.ShutdownWrite)
-	}
-	if e.phase == phaseConnecting { // as after the connect that would have told the outcome
-		e.phase = phaseConnected
-	}
-	if d&tcpip.ShutdownRead != 0 {
-		e.noRead = true
-	}
-	return e.tcb.Shutdown(e.lock.now, d)
-}
 
 // Close gives the endpoint up and returns at once. What is queued is still sent, and then FIN; unread
 // data or SO_LINGER with zero make it a reset, as on Linux. A listener resets the connections that nobody
@@ -311,12 +306,21 @@ func (e *Endpoint) RemoteAddress() tcpip.FullAddress {
 	return a
 }
 
-// LastError returns the pending error and clears it (SO_ERROR).
+// LastError returns the pending error and clears it (SO_ERROR), or else what ICMP has said of a connection that
+// goes on.
 func (e *Endpoint) LastError() error {
 	w := e.begin()
-	err := e.takeError()
+	err := e.lastError()
 	e.end(w)
 	return err.Err()
+}
+
+func (e *Endpoint) lastError() tcpip.Error {
+	err := e.takeError()
+	if err == tcpip.OK && e.running {
+		err = e.tcb.SoftError()
+	}
+	return err
 }
 
 func (e *Endpoint) takeError() tcpip.Error {

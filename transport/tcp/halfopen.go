@@ -18,6 +18,8 @@ type halfOpen struct {
 	id       stack.FlowID
 	route    *stack.Route
 	nic      tcpip.NICID
+	saved    []byte // TCP_SAVE_SYN: the headers of the SYN
+	secret   []byte // TCP_MD5SIG: what is shared with the peer
 
 	mu      sync.Mutex // taken before the listener's and the table's
 	request tcb.Request
@@ -97,7 +99,10 @@ func (r *halfOpen) forget() {
 // Deliver takes a segment for the half-open connection. No lock is held.
 func (r *halfOpen) Deliver(w *stack.Work, p *stack.Packet) {
 	t := r.listener.proto
-	if ttl := r.opts.sock.MinTTL; ttl > 0 && p.TTL < ttl {
+	if !r.listener.e.passes(p) {
+		return
+	}
+	if p.TTL < r.opts.sock.FewestHops(p.Dst.Is6()) {
 		p.Drop(tcpip.DropMinTTL)
 		return
 	}
@@ -111,6 +116,14 @@ func (r *halfOpen) Deliver(w *stack.Work, p *stack.Packet) {
 	defer t.putScratch(sc)
 	var s tcb.Segment
 	decode(p, &s)
+	if s.Options.MD5 != nil || r.secret != nil {
+		if d := t.checkMD5(p, &s, r.secret); d != tcpip.DropNone {
+			r.mu.Unlock()
+			releaseSegment(&s)
+			p.Drop(d)
+			return
+		}
+	}
 	if r.request.Timestamps() && !s.Options.HasTimestamp {
 		t.counters.TcpExt.TCPNoTimestamp.Inc()
 	}
@@ -156,12 +169,13 @@ func (r *halfOpen) establish(w *stack.Work, s *tcb.Segment, sc *scratch) (e *End
 		}
 		return nil, false, tcpip.DropAcceptQueue
 	}
-	return l.establish(w, &r.request, s, &birth{opts: r.opts, id: r.id, route: r.route, nic: r.nic, replaces: r})
+	return l.establish(w, &r.request, s, &birth{opts: r.opts, id: r.id, route: r.route, nic: r.nic, savedSyn: r.saved, replaces: r})
 }
 
 // reply sends sc.out along the route, found afresh if it has changed. r.mu is held.
 func (r *halfOpen) reply(w *stack.Work, sc *scratch) {
 	t := r.listener.proto
+	sc.secret = r.secret
 	if !r.route.Valid() {
 		q := stack.RouteQuery{Destination: r.route.Remote, Source: r.route.Local, NIC: r.opts.sock.BoundNIC, AnySource: true}
 		if a := r.route.Remote; q.NIC == 0 && a.Is6() && a.IsLinkLocalUnicast() {
@@ -205,8 +219,10 @@ func endsRequest(e *stack.ICMPError) bool {
 	if e.Remote.Addr().Is6() {
 		return e.Hard
 	}
-	switch e.Kind {
-	case stack.ICMPNetUnreachable, stack.ICMPHostUnreachable, stack.ICMPHopLimit, stack.ICMPParameter:
+	switch e.Type {
+	case uint8(header.ICMPv4Unreachable):
+		return e.Code <= 1 // the network, the host
+	case uint8(header.ICMPv4TimeExceeded), uint8(header.ICMPv4ParameterProblem):
 		return true
 	}
 	return false

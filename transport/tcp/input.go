@@ -62,7 +62,7 @@ func (t *Protocol) validate(p *stack.Packet) tcpip.Drop {
 // dispatch gives a valid segment to its endpoint.
 func (t *Protocol) dispatch(w *stack.Work, p *stack.Packet) {
 	id := flowOf(p)
-	if r := t.stack.Demux.Find(id, p.NIC, t.stack.FlowHash(id)); r != nil {
+	if r := t.stack.Demux.FindFor(id, p, t.stack.FlowHash(id)); r != nil {
 		r.Deliver(w, p)
 		return
 	}
@@ -123,15 +123,25 @@ func (e *Endpoint) receive(w *stack.Work, p *stack.Packet) {
 		e.rarely().strays.Push(p) // settle will have taken e out of the demux before they go back there
 		return
 	}
-	if e.opts.sock.MinTTL > 0 && p.TTL < e.opts.sock.MinTTL {
+	if p.TTL < e.opts.sock.FewestHops(p.Dst.Is6()) {
 		p.Drop(tcpip.DropMinTTL)
 		return
 	}
 	var s tcb.Segment
 	decode(p, &s)
+	if s.Options.MD5 != nil || e.opts.md5 != nil {
+		if d := e.proto.checkMD5(p, &s, e.secret()); d != tcpip.DropNone {
+			releaseSegment(&s)
+			p.Drop(d)
+			return
+		}
+	}
 	lacksTimestamp := !s.Options.HasTimestamp
-	una := e.tcb.Una()
+	una, received := e.tcb.Una(), e.tcb.Received()
 	d := e.tcb.Segment(e.lock.now, &s)
+	if e.opts.arrivals {
+		e.arrived(received, p.At)
+	}
 	if d != tcpip.DropNone {
 		e.proto.countDrop(d)
 		p.Drop(d)
@@ -200,9 +210,26 @@ func quotedSeq(e *stack.ICMPError) seq.Number {
 	return seq.Number(binary.BigEndian.Uint32(e.Quoted[4:]))
 }
 
-// DeliverError takes an ICMP error about a segment of e's. No lock is held.
+// DeliverError takes an ICMP error about a segment of e's. No lock is held, and none is waited for: if somebody has
+// e's, a copy is left to him.
 func (e *Endpoint) DeliverError(w *stack.Work, i *stack.ICMPError) {
-	e.lock.enter(e.proto.clock)
+	at := e.proto.stack.Now()
+	if e.lock.tryEnter(at) {
+		e.receiveError(w, i)
+		e.unlock(w)
+		return
+	}
+	entered, queued := e.lock.putOffError(i, at)
+	if !queued {
+		e.proto.counters.Drops[tcpip.DropBacklog].Inc()
+	}
+	if entered {
+		e.unlock(w)
+	}
+}
+
+// receiveError is DeliverError with the lock held.
+func (e *Endpoint) receiveError(w *stack.Work, i *stack.ICMPError) {
 	d := tcpip.DropICMPNoFlow
 	if e.running && e.entered {
 		d = e.icmpError(i)
@@ -212,47 +239,68 @@ func (e *Endpoint) DeliverError(w *stack.Work, i *stack.ICMPError) {
 	} else if e.hasReports() {
 		w.Wake(e.proto.stack, &e.waiters, waiter.Error)
 	}
-	e.unlock(w)
 }
 
 func (e *Endpoint) icmpError(i *stack.ICMPError) tcpip.Drop {
-	tooBig := i.Kind == stack.ICMPTooBig
-	if tooBig && !e.learnsMTU() {
+	if i.Kind == stack.ICMPTooBig {
+		return e.tooBig(i)
+	}
+	state := e.tcb.State()
+	d := e.tcb.Unreachable(e.lock.now, i.Err, 0, quotedSeq(i))
+	if d == tcpip.DropNone && state == tcb.StateSynSent && (e.reportsErrors() || e.id.Remote.Addr().Is4()) {
+		e.report(i)
+	}
+	return d
+}
+
+// tooBig learns a path MTU. Where packets may be fragmented nothing is lost, and as on Linux only what is written
+// next takes notice. The user is not told.
+func (e *Endpoint) tooBig(i *stack.ICMPError) tcpip.Drop {
+	mode, mtu := pmtuMode(&e.opts.sock, e.id.Remote.Addr()), i.MTU
+	v4 := e.id.Remote.Addr().Is4()
+	switch {
+	case v4:
+		mtu = max(mtu, minPathMTU4) // BEHAVIOUR B8
+	case mode == tcpip.PMTUInterface || mode == tcpip.PMTUOmit:
+		return tcpip.DropNone
+	case mtu < minPathMTU6 || e.tcb.Fits(mtu):
+		return tcpip.DropICMPBadMTU
+	}
+	if v4 && (mode == tcpip.PMTUDont || mode == tcpip.PMTUInterface || mode == tcpip.PMTUOmit) {
+		if !e.tcb.InFlight(quotedSeq(i)) {
+			return tcpip.DropICMPSequence
+		}
+		e.proto.stack.LearnPathMTU(e.id.Remote.Addr(), i.MTU)
+		e.stale = true
 		return tcpip.DropNone
 	}
-	mtu, err := i.MTU, i.Err
-	if tooBig {
-		err = tcpip.ErrMessageSize
-		if e.id.Remote.Addr().Is4() {
-			mtu = max(mtu, minPathMTU4) // BEHAVIOUR B8
-		} else if mtu < minPathMTU6 {
-			return tcpip.DropICMPBadMTU
-		}
-	}
-	d := e.tcb.Unreachable(e.lock.now, err, mtu, quotedSeq(i))
-	if d != tcpip.DropNone {
-		return d
-	}
-	if tooBig {
+	d := e.tcb.Unreachable(e.lock.now, tcpip.ErrMessageSize, mtu, quotedSeq(i))
+	if d == tcpip.DropNone {
 		e.proto.stack.LearnPathMTU(e.id.Remote.Addr(), i.MTU)
 		e.reroute()
 	}
-	if e.reportsErrors() {
-		q := &e.rarely().reports
-		if len(*q) == errorQueueMax {
-			*q = append((*q)[:0], (*q)[1:]...)
-		}
-		*q = append(*q, tcpip.ErrorReport{
-			Err: err, Origin: i.Origin, Type: i.Type, Code: i.Code, Info: uint32(mtu), Offender: i.Offender,
-		})
-	}
-	return tcpip.DropNone
+	return d
 }
 
-// learnsMTU reports whether e's mode of path-MTU discovery believes ICMP.
-func (e *Endpoint) learnsMTU() bool {
-	mode := pmtuMode(&e.opts.sock, e.id.Remote.Addr())
-	return mode != tcpip.PMTUInterface && mode != tcpip.PMTUOmit
+// report puts an ICMP error into the error queue, as Linux does while a connection is attempted, over IPv4 even where
+// nobody has asked for it.
+func (e *Endpoint) report(i *stack.ICMPError) {
+	q := &e.rarely().reports
+	if len(*q) == errorQueueMax {
+		*q = append((*q)[:0], (*q)[1:]...)
+	}
+	info := uint32(0)
+	switch h := i.Packet; {
+	case i.Origin == tcpip.OriginICMP6 && h != nil && len(h.Transport()) >= 8: // whatever it means
+		info = binary.BigEndian.Uint32(h.Transport()[4:])
+	case i.Kind == stack.ICMPParameter, i.Kind == stack.ICMPParameterHeader, i.Kind == stack.ICMPParameterOption:
+		info = uint32(i.MTU)
+	}
+	*q = append(*q, report{
+		ErrorReport: tcpip.ErrorReport{Err: i.Err, Origin: i.Origin, Type: i.Type, Code: i.Code, Info: info, Offender: i.Offender},
+		to:          e.id.Remote,
+		quoted:      append([]byte(nil), i.Quoted[:min(len(i.Quoted), maxQuoted)]...),
+	})
 }
 
 // reportsErrors reports whether the user asked for IP_RECVERR.

@@ -43,6 +43,17 @@ const (
 
 	// errorQueueMax bounds the ICMP errors kept for IP_RECVERR, entries.
 	errorQueueMax = 16
+	// errorBacklog bounds the ICMP errors that wait for an endpoint's lock, entries.
+	errorBacklog = 8
+	// maxQuoted bounds what such an entry keeps of the packet that an ICMP error quotes, bytes.
+	maxQuoted = 1280
+
+	// reportsMax bounds the time stamps in the error queue, entries; Linux charges them to the receive buffer, which
+	// holds about as many. stampsMax bounds the writes whose time stamps are due, and arrivalsMax the times of arrival of
+	// what is unread.
+	reportsMax  = 256
+	stampsMax   = 256
+	arrivalsMax = 1024
 
 	// resetRate bounds the RSTs sent to segments without a connection, per second; a burst is as many.
 	resetRate = 10000
@@ -64,6 +75,11 @@ const (
 	// (net.ipv4.route.min_pmtu; RFC 8200 §5).
 	minPathMTU4 = 552
 	minPathMTU6 = 1280
+
+	// md5KeysMax bounds the keys of TCP_MD5SIG of an endpoint, entries: Linux's net.core.optmem_max of 128 KB holds about
+	// as many. md5SecretMax is the length of one, bytes (TCP_MD5SIG_MAXKEYLEN).
+	md5KeysMax   = 1024
+	md5SecretMax = 80
 
 	// redeliveries is how often a packet may find its endpoint gone and ask the demux again.
 	redeliveries = 2

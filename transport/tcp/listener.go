@@ -19,6 +19,8 @@ type listener struct {
 	opts  atomic.Pointer[endpointOptions]
 	ready atomic.Int32 // connections in queue, for Readiness
 
+	fixedAddr bool // the user has chosen the address, also of what is accepted
+
 	mu       sync.Mutex // a leaf
 	closed   bool
 	backlog  int
@@ -53,15 +55,19 @@ func (e *Endpoint) listen(backlog int) tcpip.Error {
 		l.mu.Unlock()
 		return tcpip.OK
 	}
-	if e.phase != phaseUnconnected {
+	if e.phase != phaseUnconnected || e.running {
 		return tcpip.ErrInvalid
 	}
 	if e.binding == nil {
-		if err := e.bind(tcpip.FullAddress{}); err != tcpip.OK {
+		b, err := e.bindingOf(e.unplaced())
+		if err == tcpip.OK {
+			err = e.place(b)
+		}
+		if err != tcpip.OK {
 			return err
 		}
 	}
-	l := &listener{e: e, proto: e.proto, backlog: backlog}
+	l := &listener{e: e, proto: e.proto, backlog: backlog, fixedAddr: e.fixedAddr}
 	l.opts.Store(e.opts)
 	err := e.proto.stack.Demux.Rebind(e.binding, func(b *stack.Binding) { b.Listening, b.Receiver = true, l })
 	if err != tcpip.OK {
@@ -92,6 +98,7 @@ func (e *Endpoint) unlisten() []*Endpoint {
 	for _, r := range pending {
 		r.cancel()
 	}
+	e.releasePort()
 	return queue
 }
 
@@ -142,6 +149,13 @@ func (l *listener) full() bool {
 	return len(l.queue) > l.backlog
 }
 
+// waiting returns the length of the accept queue and its bound.
+func (l *listener) waiting() (n, backlog int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.queue), l.backlog
+}
+
 // admission is what a listener does with a SYN.
 type admission uint8
 
@@ -179,8 +193,11 @@ func (l *listener) Deliver(w *stack.Work, p *stack.Packet) { l.deliver(w, p, tcp
 // deliver is Deliver; iss is the sequence number to begin with where the connection follows one in
 // TIME-WAIT.
 func (l *listener) deliver(w *stack.Work, p *stack.Packet, iss tcpip.Opt[uint32]) {
+	if !l.e.passes(p) {
+		return
+	}
 	o := l.opts.Load()
-	if o.sock.MinTTL > 0 && p.TTL < o.sock.MinTTL {
+	if p.TTL < o.sock.FewestHops(p.Dst.Is6()) {
 		p.Drop(tcpip.DropMinTTL)
 		return
 	}
@@ -233,6 +250,15 @@ func (l *listener) syn(w *stack.Work, p *stack.Packet, o *endpointOptions, iss t
 	defer t.putScratch(sc)
 	var s tcb.Segment
 	decode(p, &s)
+	secret := o.md5.find(id.Remote.Addr())
+	if s.Options.MD5 != nil || secret != nil {
+		if d := t.checkMD5(p, &s, secret); d != tcpip.DropNone {
+			releaseSegment(&s)
+			p.Drop(d)
+			return
+		}
+	}
+	sc.secret = secret
 	releaseSegment(&s) // data in a SYN is not kept: it will come again (RFC 9293 §3.10.7.2 permits it)
 	if what == admitCookie {
 		c.TCPReqQFullDoCookies.Inc()
@@ -240,12 +266,15 @@ func (l *listener) syn(w *stack.Work, p *stack.Packet, o *endpointOptions, iss t
 		p.Release()
 		return
 	}
-	r := &halfOpen{listener: l, opts: o, id: id, route: route, nic: p.NIC.ID()}
+	r := &halfOpen{listener: l, opts: o, id: id, route: route, nic: p.NIC.ID(), secret: secret}
+	if o.conf.saveSyn != 0 {
+		r.saved = headersOf(p, o.conf.saveSyn)
+	}
 	identity := t.identity(id, p.At, o.conf.Timestamps)
 	identity.ISS = iss.Or(identity.ISS)
-	_, mtu := route.PMTUPolicy(pmtuMode(&o.sock, route.Remote))
+	_, mtu := policy(route, &o.sock)
 	r.mu.Lock()
-	r.request.Init(p.At, &s, &r.opts.conf.Conf, pathOf(route, mtu), identity)
+	r.request.Init(p.At, &s, &r.opts.conf.Conf, signedPath(pathOf(route, mtu), secret), identity)
 	r.request.SynAck(p.At, &sc.out)
 	if !r.enter() {
 		r.mu.Unlock()
@@ -270,10 +299,21 @@ func (l *listener) establish(w *stack.Work, q *tcb.Request, s *tcb.Segment, b *b
 	e = &Endpoint{proto: t, v6: l.e.v6}
 	e.lock.enter(t.clock)
 	t.stack.Register(e)
-	e.opts = b.opts
+	e.opts = l.inherited(b.opts.sock.BoundNIC)
+	e.inheritFilter(l.e)
 	e.id, e.hash, e.phase = b.id, t.stack.FlowHash(b.id), phaseConnected
+	e.fixedAddr = l.fixedAddr
 	if a := b.id.Remote.Addr(); a.Is6() && a.IsLinkLocalUnicast() {
 		e.scope = b.nic
+	}
+	if b.savedSyn != nil {
+		e.rarely().savedSyn = b.savedSyn
+	}
+	if e.opts.md5 != nil { // of the listener's keys it gets the one that counts, as on Linux
+		o := *e.opts
+		o.md5 = o.md5.only(b.id.Remote.Addr())
+		e.opts = &o
+		e.rekey()
 	}
 	e.setRoute(b.route)
 	d = q.Establish(e.lock.now, s, &e.tcb, &e.opts.conf.Conf)
@@ -292,12 +332,25 @@ func (l *listener) establish(w *stack.Work, q *tcb.Request, s *tcb.Segment, b *b
 	return e, true, d
 }
 
+// inherited returns the options of a new connection: as on Linux those that the listener has when the handshake is
+// over, but for the priority of packets, and the NIC, which is that of its beginning.
+func (l *listener) inherited(nic tcpip.NICID) *endpointOptions {
+	o := l.opts.Load()
+	if o.sock.Priority == 0 && o.sock.BoundNIC == nic {
+		return o
+	}
+	own := *o
+	own.sock.Priority, own.sock.BoundNIC = 0, nic
+	return &own
+}
+
 // birth is where a child comes from.
 type birth struct {
 	opts     *endpointOptions
 	id       stack.FlowID
 	route    *stack.Route
 	nic      tcpip.NICID
+	savedSyn []byte
 	replaces *halfOpen // nil: made from a cookie
 }
 

@@ -22,7 +22,8 @@ type lock struct {
 
 	qmu     sync.Mutex // a leaf; guards what follows
 	backlog stack.PacketList
-	bytes   int // slab bytes that came into the backlog since the lock was taken
+	errors  []*stack.ICMPError // that came meanwhile; up to errorBacklog
+	bytes   int                // slab bytes that came into the backlog since the lock was taken
 	marks   marks
 }
 
@@ -32,6 +33,7 @@ type marks uint8
 const (
 	markTimer marks = 1 << iota // the timer has fired
 	markPoll                    // there is room below, or nothing left there
+	markError                   // there are ICMP errors
 )
 
 // enter takes the lock for a user's call and reads the clock.
@@ -63,6 +65,29 @@ func (l *lock) putOff(p *stack.Packet, at tcpip.Time, limit int) (entered, queue
 	return l.tryEnter(at), queued
 }
 
+// putOffError is putOff for an ICMP error, which is copied. Of too many some are lost: they are not reliable anyway.
+func (l *lock) putOffError(i *stack.ICMPError, at tcpip.Time) (entered, queued bool) {
+	own := *i
+	own.Quoted = append([]byte(nil), i.Quoted[:min(len(i.Quoted), maxQuoted)]...)
+	own.QuotedPacket, own.Packet = nil, nil
+	l.qmu.Lock()
+	if queued = len(l.errors) < errorBacklog; queued {
+		l.errors = append(l.errors, &own)
+		l.marks |= markError
+	}
+	l.qmu.Unlock()
+	return l.tryEnter(at), queued
+}
+
+// takeErrors returns the ICMP errors that came while the lock was held, which the caller has.
+func (l *lock) takeErrors() []*stack.ICMPError {
+	l.qmu.Lock()
+	defer l.qmu.Unlock()
+	all := l.errors
+	l.errors = nil
+	return all
+}
+
 // mark leaves a mark and tries again. It reports whether the caller now has the lock.
 func (l *lock) mark(m marks, at tcpip.Time) (entered bool) {
 	l.qmu.Lock()
@@ -90,6 +115,9 @@ func (l *lock) leave() (backlog stack.PacketList, m marks, left bool) {
 
 // Deliver takes a segment for e. No lock is held.
 func (e *Endpoint) Deliver(w *stack.Work, p *stack.Packet) {
+	if !e.passes(p) {
+		return
+	}
 	if e.lock.tryEnter(p.At) {
 		e.receive(w, p)
 		e.unlock(w)
@@ -173,6 +201,11 @@ func (e *Endpoint) unlock(w *stack.Work) {
 		}
 		for p := backlog.Pop(); p != nil; p = backlog.Pop() {
 			e.receive(w, p)
+		}
+		if m&markError != 0 {
+			for _, i := range e.lock.takeErrors() {
+				e.receiveError(w, i)
+			}
 		}
 	}
 	for p := strays.Pop(); p != nil; p = strays.Pop() {

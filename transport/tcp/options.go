@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/seed963a8790/netstack/internal/tcb"
@@ -25,6 +26,16 @@ const (
 	TCP_USER_TIMEOUT   tcpip.OptionID = tcpip.IPPROTO_TCP<<16 | 18
 	TCP_NOTSENT_LOWAT  tcpip.OptionID = tcpip.IPPROTO_TCP<<16 | 25
 	TCP_TIMESTAMP_MODE tcpip.OptionID = tcpip.IPPROTO_TCP<<16 | 0x4001
+
+	TCP_THIN_LINEAR_TIMEOUTS tcpip.OptionID = tcpip.IPPROTO_TCP<<16 | 16
+	TCP_THIN_DUPACK          tcpip.OptionID = tcpip.IPPROTO_TCP<<16 | 17
+	TCP_SAVE_SYN             tcpip.OptionID = tcpip.IPPROTO_TCP<<16 | 27
+	TCP_INQ                  tcpip.OptionID = tcpip.IPPROTO_TCP<<16 | 36
+	TCP_TX_DELAY             tcpip.OptionID = tcpip.IPPROTO_TCP<<16 | 37
+	TCP_RTO_MAX_MS           tcpip.OptionID = tcpip.IPPROTO_TCP<<16 | 44
+	TCP_RTO_MIN_US           tcpip.OptionID = tcpip.IPPROTO_TCP<<16 | 45
+	TCP_DELACK_MAX_US        tcpip.OptionID = tcpip.IPPROTO_TCP<<16 | 46
+	SO_MAX_PACING_RATE       tcpip.OptionID = tcpip.SOL_SOCKET<<16 | 47
 )
 
 // settings are a TCP endpoint's own options: those that the machine reads, and what the shell needs to
@@ -33,6 +44,13 @@ type settings struct {
 	tcb.Conf
 	mode     tcpip.Opt[tcpip.TimestampMode] // unset: the stack's
 	quickAck tcpip.Opt[bool]
+
+	saveSyn uint8          // TCP_SAVE_SYN
+	inq     bool           // TCP_INQ
+	clamped bool           // TCP_WINDOW_CLAMP was set
+	txDelay int            // TCP_TX_DELAY, µs
+	notSent int            // TCP_NOTSENT_LOWAT as it was set
+	pacing  tcpip.Opt[int] // SO_MAX_PACING_RATE as it was set
 }
 
 // endpointOptions are all options of an endpoint. Once an endpoint has them they are never changed, so
@@ -41,6 +59,9 @@ type settings struct {
 type endpointOptions struct {
 	sock tcpip.SocketConf
 	conf settings
+	md5  md5Keys // TCP_MD5SIG
+
+	arrivals bool // the user wants to know when data came
 }
 
 // The bounds of values, from tcp(7) and Linux's behaviour.
@@ -56,7 +77,9 @@ const (
 
 // EndpointOptions declares the options that only TCP endpoints have. Those that it shares with other endpoints are
 // tcpip.SocketOptions.
-var EndpointOptions = []tcpip.OptionRow[settings]{
+var EndpointOptions = slices.Concat(connectionRows, timingRows, receptionRows)
+
+var connectionRows = []tcpip.OptionRow[settings]{
 	flag(tcpip.SO_KEEPALIVE, "SO_KEEPALIVE", func(c *settings) *bool { return &c.KeepAlive },
 		"Probe a silent peer (RFC 9293 §3.8.4)."),
 	flag(tcpip.SO_OOBINLINE, "SO_OOBINLINE", func(c *settings) *bool { return &c.OOBInline },
@@ -118,6 +141,7 @@ var EndpointOptions = []tcpip.OptionRow[settings]{
 	{ID: TCP_WINDOW_CLAMP, Name: "TCP_WINDOW_CLAMP", Unit: "bytes", Min: math.MinInt32, Max: math.MaxInt32, On: tcpip.KindTCP,
 		Get: func(c *settings) int { return c.WindowClamp },
 		Set: func(c *settings, v int) {
+			c.clamped = true
 			if c.WindowClamp = 0; v != 0 {
 				c.WindowClamp = max(v, minWindowClamp)
 			}
@@ -135,9 +159,9 @@ var EndpointOptions = []tcpip.OptionRow[settings]{
 		Set: func(c *settings, v int) { c.UserTimeout = time.Duration(v) * time.Millisecond },
 		Doc: "How long sent data may stay unacknowledged (RFC 5482); 0 means that retransmissions are counted instead."},
 	{ID: TCP_NOTSENT_LOWAT, Name: "TCP_NOTSENT_LOWAT", Unit: "bytes", Min: math.MinInt32, Max: math.MaxInt32, On: tcpip.KindTCP,
-		Get: func(c *settings) int { return c.NotSentLow },
-		Set: func(c *settings, v int) { c.NotSentLow = max(v, 0) },
-		Doc: "Bytes not yet sent from which on the endpoint is not writable; 0 means no bound."},
+		Get: func(c *settings) int { return c.notSent },
+		Set: func(c *settings, v int) { c.notSent, c.NotSentLow = v, max(v, 0) },
+		Doc: "Bytes not yet sent from which on no more is taken, and half of which make the endpoint not writable; 0 and less mean no bound."},
 	{ID: TCP_TIMESTAMP_MODE, Name: "TCP_TIMESTAMP_MODE", Min: -1, Max: int(tcpip.TimestampsStrict), Default: -1, On: tcpip.KindTCP,
 		Get: func(c *settings) int {
 			m, set := c.mode.Get()

@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"crypto/md5"
 	"net/netip"
 
 	"github.com/seed963a8790/netstack/header"
@@ -27,13 +28,16 @@ func (e *Endpoint) send(w *stack.Work, sc *scratch, routed bool) bool {
 		}
 		return true
 	}
-	p := t.build(out, e.id)
+	p := t.build(out, e.id, e.secret())
 	p.Hash = e.hash
 	charge := 0
 	if out.Len > 0 {
 		charge = p.Len()
 		e.below.Add(int64(charge))
 		p.SetOwner(e, charge)
+		if e.seldom != nil && e.seldom.stamps != nil && !out.Retransmit {
+			e.stamped(w, out, p, charge)
+		}
 	}
 	o := &sc.send
 	*o = stack.SendOptions{Proto: header.ProtocolTCP, DF: e.df, MTU: e.mtu}
@@ -79,20 +83,26 @@ func pmtuMode(c *tcpip.SocketConf, remote netip.Addr) tcpip.PMTUMode {
 }
 
 // build makes the packet of out, taking its data: the transport header in front, the checksum left to
-// whoever puts the packet on a wire.
-func (t *Protocol) build(out *tcb.Out, id stack.FlowID) *stack.Packet {
+// whoever puts the packet on a wire, and signed if there is a secret.
+func (t *Protocol) build(out *tcb.Out, id stack.FlowID, secret []byte) *stack.Packet {
 	p := t.stack.NewPacket()
 	for i := range out.Data {
 		p.AppendData(out.Data[i])
 	}
 	out.Data = out.Data[:0]
+	if secret != nil {
+		out.Options.MD5 = make([]byte, md5.Size) // its place
+	}
 	n := header.TCPSize + out.Options.Size()
 	f := header.TCPFields{
 		SrcPort: id.Local.Port(), DstPort: id.Remote.Port(),
 		Seq: out.Seq, Ack: out.Ack, Flags: out.Flags, Window: out.Window, Urgent: out.Urgent,
 	}
 	f.Checksum = header.PseudoHeader(header.ProtocolTCP, id.Local.Addr(), id.Remote.Addr(), n+out.Len).Fold()
-	f.Encode(p.Prepend(n), &out.Options)
+	h := f.Encode(p.Prepend(n), &out.Options)
+	if secret != nil {
+		signMD5(h, id, p.Data(), out.Len, secret)
+	}
 	p.SetTransport()
 	p.Checksum = stack.ChecksumPartial
 	if out.Len > out.SegSize && out.SegSize > 0 {
@@ -133,10 +143,9 @@ func releaseData(out *tcb.Out) {
 
 // reroute looks the way to the peer up afresh.
 func (e *Endpoint) reroute() bool {
-	r, err := e.proto.stack.FindRoute(stack.RouteQuery{
-		Destination: e.id.Remote.Addr(), Source: e.id.Local.Addr(), NIC: e.routeNIC(),
-		AnySource: true, // a connection keeps its address, and may even have begun with a foreign one
-	})
+	q := e.query(e.id.Remote.Addr(), e.id.Local.Addr(), e.routeNIC())
+	q.AnySource = true // a connection keeps its address, and may even have begun with a foreign one
+	r, err := e.proto.stack.FindRoute(q)
 	if err != tcpip.OK {
 		return false
 	}
@@ -150,11 +159,23 @@ func (e *Endpoint) reroute() bool {
 // setRoute makes r the way to the peer.
 func (e *Endpoint) setRoute(r *stack.Route) {
 	e.route, e.pathAt = r, e.lock.now
-	e.df, e.mtu = r.PMTUPolicy(pmtuMode(&e.opts.sock, r.Remote))
+	e.df, e.mtu = policy(r, &e.opts.sock)
+}
+
+// policy is Route.PMTUPolicy for TCP, which adapts its segments to the path in every mode that is not about DF
+// alone: as measured, on IPv4 only PMTUWant and PMTUDo set it.
+func policy(r *stack.Route, c *tcpip.SocketConf) (df bool, mtu int) {
+	mode := pmtuMode(c, r.Remote)
+	switch {
+	case mode == tcpip.PMTUWant || mode == tcpip.PMTUDo:
+	case r.Remote.Is4() || mode == tcpip.PMTUProbe:
+		mode = tcpip.PMTUDont
+	}
+	return r.PMTUPolicy(mode)
 }
 
 // path describes the way to the peer to the machine.
-func (e *Endpoint) path() tcb.Path { return pathOf(e.route, e.mtu) }
+func (e *Endpoint) path() tcb.Path { return signedPath(pathOf(e.route, e.mtu), e.secret()) }
 
 // routeNIC returns the NIC that routes must leave through, 0 for any.
 func (e *Endpoint) routeNIC() tcpip.NICID {
@@ -174,12 +195,17 @@ func pathOf(r *stack.Route, mtu int) tcb.Path {
 	if r.Remote.Is6() {
 		gso, limit = stack.OffloadTSO6, limit+h
 	}
+	adv, _ := r.PathMTU()
 	size := softwareGSO
 	if info := r.NIC.Info(); info.Offload&gso != 0 && info.GSOMax > 0 {
 		size = info.GSOMax
 	}
+	least := 0
+	if r.Remote.Is6() {
+		least = minPathMTU6
+	}
 	return tcb.Path{
-		MTU: min(mtu, limit), NetHeader: h, AdvMSS: min(r.MTU(), limit) - h - header.TCPSize,
+		MTU: min(mtu, limit), MinMTU: least, NetHeader: h, AdvMSS: min(adv, limit) - h - header.TCPSize,
 		MaxSegment: max(min(size, limit)-h-header.TCPMaxSize, 0), SameHost: r.Loopback,
 	}
 }
@@ -191,12 +217,15 @@ const softwareGSO = 65535
 // reply sends a segment that belongs to no endpoint's machine: a RST to nobody's segment, or what a
 // record answers. There is nobody to tell if it is refused.
 func (t *Protocol) reply(w *stack.Work, r *stack.Route, id stack.FlowID, sc *scratch, c *tcpip.SocketConf) {
-	p := t.build(&sc.out, id)
+	p := t.build(&sc.out, id, sc.secret)
 	p.Hash = t.stack.FlowHash(id)
 	o := &sc.send
 	*o = stack.SendOptions{Proto: header.ProtocolTCP}
 	o.TOS, o.TTL = trafficOf(c, r, t.stack)
-	o.DF, o.MTU = r.PMTUPolicy(pmtuMode(c, r.Remote))
+	o.DF, o.MTU = policy(r, c)
+	if sc.out.Flags&(header.SYN|header.ACK) == header.SYN|header.ACK {
+		o.DF = true // as measured: a packet that fits every link is never fragmented
+	}
 	t.count(&sc.out)
 	r.Net.Send(w, r, p, o)
 }

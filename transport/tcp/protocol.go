@@ -82,8 +82,9 @@ func (t *Protocol) Close(w *stack.Work) {
 
 // scratch is what a frame needs to send and must not allocate.
 type scratch struct {
-	out  tcb.Out
-	send stack.SendOptions
+	out    tcb.Out
+	send   stack.SendOptions
+	secret []byte // that reply signs with, nil if it does not
 }
 
 func (t *Protocol) getScratch() *scratch {
@@ -93,7 +94,10 @@ func (t *Protocol) getScratch() *scratch {
 	return new(scratch)
 }
 
-func (t *Protocol) putScratch(s *scratch) { t.scratches.Put(s) }
+func (t *Protocol) putScratch(s *scratch) {
+	s.secret = nil
+	t.scratches.Put(s)
+}
 
 var (
 	_ stack.TransportProtocol = (*Protocol)(nil)

@@ -13,7 +13,15 @@ import (
 // urgent byte. With ReadError: ErrWouldBlock if the error queue is empty.
 func (e *Endpoint) Read(b []byte, o tcpip.ReadOptions) (tcpip.Received, error) {
 	w := e.begin()
+	start := e.tcb.Copied()
 	r, err := e.read(b, o.Flags)
+	if e.opts.arrivals && err == tcpip.OK {
+		e.tellArrival(&r, start, o.Flags)
+	}
+	if e.opts.conf.inq && err == tcpip.OK && o.Flags&(tcpip.ReadError|tcpip.ReadUrgent) == 0 {
+		r.Control.Has |= tcpip.HasUnread
+		r.Control.Rare().Unread = e.inq()
+	}
 	e.end(w)
 	return r, err.Err()
 }
@@ -23,54 +31,122 @@ func (e *Endpoint) read(b []byte, flags tcpip.ReadFlags) (r tcpip.Received, err 
 	case e.closed:
 		return r, tcpip.ErrClosed
 	case flags&tcpip.ReadError != 0:
-		return e.readReport()
-	case e.phase == phaseListening || !e.opened:
+		return e.readReport(b)
+	case e.phase == phaseListening:
 		return r, tcpip.ErrNotConnected
 	case flags&tcpip.ReadUrgent != 0:
-		return e.readUrgent(b)
+		return e.readUrgent(b, flags)
+	}
+	if e.opened {
+		if e.readData(b, flags, &r); r.Count > 0 || len(b) == 0 && e.tcb.ReadableLen() > 0 {
+			return r, tcpip.OK
+		}
+	}
+	switch {
+	case e.done: // of what came after the peer's end only writers and SO_ERROR are told
+		return r, tcpip.OK
+	case e.err != tcpip.OK:
+		return r, e.takeError()
+	case e.shut&tcpip.ShutdownRead != 0:
+		return r, tcpip.OK
+	case !e.running:
+		return r, tcpip.ErrNotConnected
+	}
+	return r, tcpip.ErrWouldBlock
+}
+
+// inq is what TCP_INQ reports. The peer's FIN counts, so that the program reads on to the end.
+func (e *Endpoint) inq() int {
+	if !e.opened {
+		return 0
+	}
+	n := e.tcb.ReadableLen()
+	if e.tcb.GotFin() {
+		n++
+	}
+	return n
+}
+
+// readData takes what is there, up to the urgent mark; what only looks begins where SO_PEEK_OFF says.
+func (e *Endpoint) readData(b []byte, flags tcpip.ReadFlags, r *tcpip.Received) {
+	if len(b) == 0 {
+		return
+	}
+	skip := 0
+	if flags&tcpip.ReadPeek != 0 {
+		skip = max(e.opts.sock.PeekOffset, 0)
 	}
 	for _, p := range e.tcb.Readable() {
 		if r.Count == len(b) {
 			break
 		}
-		r.Count += copy(b[r.Count:], p.Bytes())
+		from := min(skip, p.Len())
+		skip -= from
+		n := min(p.Len()-from, len(b)-r.Count)
+		if flags&tcpip.ReadDiscard == 0 {
+			copy(b[r.Count:], p.Bytes()[from:from+n])
+		}
+		r.Count += n
 	}
 	r.Total = r.Count
+	moved := r.Count
 	if flags&tcpip.ReadPeek == 0 {
 		e.tcb.Consume(e.lock.now, r.Count)
+		moved = -moved
 	}
-	if r.Count > 0 || len(b) == 0 && e.tcb.ReadableLen() > 0 {
-		return r, tcpip.OK
+	if at := e.opts.sock.PeekOffset; at >= 0 && moved != 0 {
+		own := *e.opts
+		own.sock.PeekOffset = max(at+moved, 0)
+		e.configure(&own)
 	}
-	if e.err == tcpip.ErrPipe { // a reset after the peer's FIN, which only writers and SO_ERROR are told of
-		return r, tcpip.OK
-	}
-	if err = e.takeError(); err != tcpip.OK {
-		return r, err
-	}
-	if e.noRead || e.tcb.AtEnd() {
-		return r, tcpip.OK
-	}
-	return r, tcpip.ErrWouldBlock
 }
 
-func (e *Endpoint) readUrgent(b []byte) (r tcpip.Received, err tcpip.Error) {
-	c, err := e.tcb.Urgent()
-	if err == tcpip.OK && len(b) > 0 {
-		b[0] = c
-		r.Count, r.Total = 1, 1
+// readUrgent is MSG_OOB.
+func (e *Endpoint) readUrgent(b []byte, flags tcpip.ReadFlags) (r tcpip.Received, err tcpip.Error) {
+	if !e.opened {
+		return r, tcpip.ErrInvalid
 	}
-	return r, err
+	c, err := e.tcb.Urgent()
+	switch {
+	case err == tcpip.ErrInvalid:
+		return r, err
+	case !e.running && !e.done:
+		return r, tcpip.ErrNotConnected
+	case err == tcpip.ErrWouldBlock && e.shut&tcpip.ShutdownRead != 0:
+		return r, tcpip.OK
+	case err != tcpip.OK:
+		return r, err
+	}
+	if r.Total = 1; len(b) > 0 {
+		r.Count = 1
+		if flags&tcpip.ReadDiscard == 0 {
+			b[0] = c
+		}
+	}
+	if flags&tcpip.ReadPeek == 0 {
+		e.tcb.TakeUrgent()
+	}
+	return r, tcpip.OK
 }
 
 // readReport takes the oldest entry of the error queue.
-func (e *Endpoint) readReport() (r tcpip.Received, err tcpip.Error) {
+func (e *Endpoint) readReport(b []byte) (r tcpip.Received, err tcpip.Error) {
 	if !e.hasReports() {
 		return r, tcpip.ErrWouldBlock
 	}
 	q := &e.seldom.reports
 	r.Control.Has = tcpip.HasError
-	r.Control.Err = (*q)[0]
+	r.Control.Rare().Err = (*q)[0].ErrorReport
+	if at := (*q)[0].at; at != 0 && e.opts.sock.Timestamping&tcpip.TimestampReport != 0 {
+		r.Control.Has |= tcpip.HasTimestamping
+		r.Control.Timestamp = at
+	}
+	if to := (*q)[0].to; to.IsValid() {
+		r.From = tcpip.FullAddress{NIC: e.scope, Addr: to.Addr(), Port: to.Port()}
+		r.Total = len((*q)[0].quoted)
+		r.Count = copy(b, (*q)[0].quoted)
+		e.err = tcpip.OK // it is told
+	}
 	if *q = (*q)[1:]; len(*q) == 0 {
 		*q = nil
 	}
@@ -92,7 +168,7 @@ func (e *Endpoint) Unread() int {
 	w := e.begin()
 	n := 0
 	if e.opened {
-		n = e.tcb.ReadableLen()
+		n = e.tcb.Unread()
 	}
 	e.end(w)
 	return n

@@ -23,27 +23,28 @@ func (e *Endpoint) readiness() (ev waiter.Events) {
 	if e.err != tcpip.OK || e.hasReports() {
 		ev |= waiter.Error
 	}
-	if !e.opened {
-		return ev | waiter.Writable | waiter.HangUp
+	if !e.running || e.shut == shutBoth {
+		ev |= waiter.HangUp
+	}
+	if e.shut&tcpip.ShutdownRead != 0 {
+		ev |= waiter.Readable | waiter.ReadHangUp
 	}
 	t := &e.tcb
-	switch t.State() {
-	case tcb.StateSynSent, tcb.StateSynRcvd:
+	if e.running && (t.State() == tcb.StateSynSent || t.State() == tcb.StateSynRcvd) {
 		return ev
 	}
-	if !e.running {
-		ev |= waiter.HangUp | waiter.Writable
-	} else if t.Writable() {
+	if !e.running || e.shut&tcpip.ShutdownWrite != 0 || t.Writable() {
 		ev |= waiter.Writable
 	}
-	if n := t.ReadableLen(); n > 0 && n >= e.lowWater() {
-		ev |= waiter.Readable
+	if !e.opened {
+		return ev
 	}
-	if e.noRead || !e.running || t.PeerDone() {
-		ev |= waiter.Readable | waiter.ReadHangUp
-		if t.WriteDone() {
-			ev |= waiter.HangUp
-		}
+	least := e.lowWater()
+	if t.PassesOver() {
+		least++
+	}
+	if n := t.ReadableLen(); n > 0 && n >= least {
+		ev |= waiter.Readable
 	}
 	if t.UrgentReady() {
 		ev |= waiter.Priority

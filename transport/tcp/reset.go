@@ -14,6 +14,7 @@ func (t *Protocol) answerReset(w *stack.Work, p *stack.Packet, id stack.FlowID, 
 	decode(p, &s)
 	releaseSegment(&s)
 	switch {
+	case s.Options.MD5 != nil: // a RST that is not signed as well would not be believed (RFC 2385 §4.1)
 	case !tcb.BuildReset(&s, &sc.out):
 	case p.NIC != nil && p.NIC.Classify(p.Dst) == stack.DestinationBroadcast:
 		why = tcpip.DropMartianDestination

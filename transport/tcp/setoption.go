@@ -30,11 +30,23 @@ func (e *Endpoint) setOption(id tcpip.OptionID, v int) tcpip.Error {
 	}
 	switch id {
 	case TCP_WINDOW_CLAMP:
-		if v <= 0 && e.opened {
+		if v == 0 && (e.running || e.phase == phaseListening) {
 			return tcpip.ErrInvalid
 		}
+	case tcpip.IP_LOCAL_PORT_RANGE:
+		if err := tcpip.CheckPortRange(v); err != tcpip.OK {
+			return err
+		}
+	case tcpip.IPV6_ADDR_PREFERENCES:
+		if err := tcpip.CheckPreferences(v); err != tcpip.OK {
+			return err
+		}
+	case tcpip.IP_UNICAST_IF, tcpip.IPV6_UNICAST_IF:
+		if v < 0 || v != 0 && e.proto.stack.NIC(tcpip.NICID(v)) == nil {
+			return tcpip.ErrAddrNotAvailable
+		}
 	case tcpip.IPV6_V6ONLY:
-		if e.binding != nil || e.opened {
+		if e.binding != nil || e.running {
 			return tcpip.ErrInvalid
 		}
 	}
@@ -54,6 +66,11 @@ func (e *Endpoint) setOption(id tcpip.OptionID, v int) tcpip.Error {
 	}
 	if err := row.Put(&o.sock, v); err != tcpip.OK {
 		return err
+	}
+	if id == tcpip.SO_TIMESTAMPING {
+		if err := e.checkTimestamping(v); err != tcpip.OK {
+			return err
+		}
 	}
 	switch id {
 	case tcpip.IP_TOS:
@@ -77,6 +94,7 @@ func (e *Endpoint) setOption(id tcpip.OptionID, v int) tcpip.Error {
 
 // configure makes o the options of e, of its machine and of what its listener accepts from now on.
 func (e *Endpoint) configure(o *endpointOptions) {
+	o.arrivals = o.notesArrivals()
 	e.opts = o
 	if e.running {
 		e.tcb.SetConf(e.lock.now, &o.conf.Conf)
@@ -94,8 +112,8 @@ func (e *Endpoint) rebind(id tcpip.OptionID) tcpip.Error {
 		if id == tcpip.SO_BINDTOIFINDEX && sock.BoundNIC != 0 && e.proto.stack.NIC(sock.BoundNIC) == nil {
 			return tcpip.ErrNoDevice
 		}
-		if e.running && id == tcpip.SO_BINDTOIFINDEX {
-			e.reroute()
+		if e.running && id == tcpip.SO_BINDTOIFINDEX && !e.reroute() {
+			e.pathAt = e.lock.now.Add(-2 * pathRefresh) // nothing leaves until there is a way
 		}
 		if e.binding != nil {
 			return e.proto.stack.Demux.Rebind(e.binding, func(b *stack.Binding) {
@@ -138,6 +156,10 @@ func (e *Endpoint) option(id tcpip.OptionID) (int, tcpip.Error) {
 		return mtu, tcpip.OK
 	case TCP_MAXSEG:
 		return e.maxSegment(), tcpip.OK
+	case TCP_WINDOW_CLAMP:
+		if !e.opts.conf.clamped && e.opened {
+			return e.tcb.WindowClamp(), tcpip.OK
+		}
 	}
 	if row := tcpip.FindOption(EndpointOptions, id, tcpip.KindTCP); row != nil {
 		return row.Get(&e.opts.conf), tcpip.OK
@@ -155,10 +177,10 @@ func (e *Endpoint) option(id tcpip.OptionID) (int, tcpip.Error) {
 // maxSegment is what TCP_MAXSEG shows: the MSS in use, and where there is none, what was set or 536.
 func (e *Endpoint) maxSegment() int {
 	switch {
-	case e.running && e.tcb.State() != tcb.StateSynSent:
-		return e.tcb.MSS()
-	case e.opts.conf.MaxSegment != 0:
+	case e.opts.conf.MaxSegment != 0 && !e.running:
 		return e.opts.conf.MaxSegment
+	case e.opened:
+		return e.tcb.MSS()
 	}
 	return defaultMSS
 }
@@ -199,13 +221,28 @@ type Info = tcb.Info
 // Info describes the connection; of an endpoint without one it says the state only.
 func (e *Endpoint) Info() Info {
 	w := e.begin()
-	i := Info{}
-	if e.opened {
+	var i Info
+	switch l := e.listener.Load(); {
+	case l != nil:
+		conf := &e.opts.conf.Conf
+		i = Info{Cwnd: conf.InitialWindow, SendMSS: 1, Reordering: 3, MaxPacingRate: conf.MaxPacingRate}
+		i.AcceptQueue, i.AcceptBacklog = l.waiting()
+	case e.opened:
 		i = e.tcb.Info(e.lock.now)
+	default:
+		i = tcb.UnopenedInfo(&e.opts.conf.Conf)
 	}
 	i.State = e.state()
 	e.end(w)
 	return i
+}
+
+// Timestamp returns the clock of the connection's timestamps (TCP_TIMESTAMP), ms.
+func (e *Endpoint) Timestamp() uint32 {
+	w := e.begin()
+	v := e.tcb.TSVal(e.lock.now)
+	e.end(w)
+	return v
 }
 
 // setBacklogLimit follows the receive buffer with the bound of the backlog.

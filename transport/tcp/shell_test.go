@@ -211,24 +211,24 @@ func TestICMPHalfOpen(t *testing.T) {
 	x := newWire(t, Options{})
 	listenOn(t, x.s, 0, 80, 4)
 	x.syn(1000)
-	report := func(kind stack.ICMPErrorKind, at uint32) int {
+	report := func(code uint8, at uint32) int {
 		quoted := make([]byte, 8)
 		binary.BigEndian.PutUint32(quoted[4:], at)
 		w := x.s.Begin()
 		x.s.DeliverError(w, &stack.ICMPError{
-			Kind: kind, Err: tcpip.ErrHostUnreachable, Proto: header.ProtocolTCP,
+			Type: 3, Code: code, Err: tcpip.ErrHostUnreachable, Proto: header.ProtocolTCP,
 			Local: netip.AddrPortFrom(addrA[0], 80), Remote: netip.AddrPortFrom(addrB[0], 1000), Quoted: quoted,
 		})
 		w.End()
 		return protocolOf(x.s).halfOpen.len()
 	}
-	require.Equal(t, 1, report(stack.ICMPHostUnreachable, uint32(x.ack)+1))
-	require.Equal(t, 1, report(stack.ICMPPortUnreachable, uint32(x.ack)-1))
-	require.Equal(t, 0, report(stack.ICMPHostUnreachable, uint32(x.ack)-1))
+	require.Equal(t, 1, report(1, uint32(x.ack)+1))
+	require.Equal(t, 1, report(3, uint32(x.ack)-1))
+	require.Equal(t, 0, report(1, uint32(x.ack)-1))
 }
 
-// IP_RECVERR: what ICMP says of a living connection is pending and in the error queue; without it the
-// connection goes on undisturbed.
+// IP_RECVERR: what ICMP says of a living connection is pending; without it the connection goes on undisturbed, and
+// SO_ERROR tells. As on Linux the error queue is for attempts to connect.
 func TestReceiveError(t *testing.T) {
 	for on := range 2 {
 		h := newHosts(t, Options{}, Options{})
@@ -236,29 +236,47 @@ func TestReceiveError(t *testing.T) {
 		require.NoError(t, c.SetOption(tcpip.IP_RECVERR, on))
 		h.lose = func(traced) bool { return true }
 		write(t, c, "x")
-		quoted := make([]byte, 8)
-		binary.BigEndian.PutUint32(quoted[4:], uint32(h.trace[len(h.trace)-1].h.Seq))
-		w := h.a.Begin()
-		h.a.DeliverError(w, &stack.ICMPError{
-			Kind: stack.ICMPHostUnreachable, Err: tcpip.ErrHostUnreachable, Origin: tcpip.OriginICMP, Type: 3, Code: 1,
-			Offender: addrB[0], Proto: header.ProtocolTCP, Local: c.LocalAddress().AddrPort(), Remote: c.RemoteAddress().AddrPort(), Quoted: quoted,
-		})
-		w.End()
+		unreachable(h, c)
 		require.Equal(t, on == 1, c.Readiness(0)&waiter.Error != 0)
-		r, err := c.Read(nil, tcpip.ReadOptions{Flags: tcpip.ReadError})
-		if on == 0 {
-			require.ErrorIs(t, err, tcpip.ErrWouldBlock)
-			continue
-		}
-		require.NoError(t, err)
-		require.Equal(t, tcpip.ErrorReport{Err: tcpip.ErrHostUnreachable, Origin: tcpip.OriginICMP, Type: 3, Code: 1, Offender: addrB[0]}, r.Control.Err)
+		_, err := c.Read(nil, tcpip.ReadOptions{Flags: tcpip.ReadError})
+		require.ErrorIs(t, err, tcpip.ErrWouldBlock)
 		require.ErrorIs(t, c.LastError(), tcpip.ErrHostUnreachable)
+		require.NoError(t, c.LastError())
 		require.Zero(t, c.Readiness(0))
 		require.Equal(t, StateEstablished, c.State())
 	}
 }
 
-// IP_MTU_DISCOVER's modes that ignore ICMP do so, and only WANT, DO and PROBE set DF.
+// An attempt to connect that ICMP ends leaves an entry with what was quoted, and reading it takes the pending error.
+func TestConnectError(t *testing.T) {
+	h := newHosts(t, Options{}, Options{})
+	h.lose = func(traced) bool { return true }
+	c := dial(t, h.a, 0, addrB[0], 80)
+	unreachable(h, c)
+	require.NotZero(t, c.Readiness(0)&waiter.Error)
+	b := make([]byte, 100)
+	r, err := c.Read(b, tcpip.ReadOptions{Flags: tcpip.ReadError})
+	require.NoError(t, err)
+	require.Equal(t, tcpip.ErrorReport{Err: tcpip.ErrHostUnreachable, Origin: tcpip.OriginICMP, Type: 3, Code: 1, Offender: addrB[0]}, r.Control.Rare().Err)
+	require.Equal(t, 8, r.Count)
+	require.Equal(t, tcpip.FullAddress{Addr: addrB[0], Port: 80}, r.From)
+	require.NoError(t, c.LastError())
+	require.Equal(t, StateClosed, c.State())
+}
+
+// unreachable tells host A that the last segment of c has not arrived.
+func unreachable(h *hosts, c *Endpoint) {
+	quoted := make([]byte, 8)
+	binary.BigEndian.PutUint32(quoted[4:], uint32(h.trace[len(h.trace)-1].h.Seq))
+	w := h.a.Begin()
+	h.a.DeliverError(w, &stack.ICMPError{
+		Kind: stack.ICMPHostUnreachable, Err: tcpip.ErrHostUnreachable, Origin: tcpip.OriginICMP, Type: 3, Code: 1,
+		Offender: addrB[0], Proto: header.ProtocolTCP, Local: c.LocalAddress().AddrPort(), Remote: c.RemoteAddress().AddrPort(), Quoted: quoted,
+	})
+	w.End()
+}
+
+// As measured, of IP_MTU_DISCOVER's modes only WANT and DO set DF on a stream, but a SYN-ACK has it in all.
 func TestPathMTUModes(t *testing.T) {
 	for mode := tcpip.PMTUDont; mode <= tcpip.PMTUOmit; mode++ {
 		x := newWire(t, Options{})
@@ -267,8 +285,17 @@ func TestPathMTUModes(t *testing.T) {
 		x.send(1000, header.SYN, 1, 0, noOpt, "")
 		b := make([]byte, 100)
 		x.tap.sent[0].CopyTo(b)
-		want := mode == tcpip.PMTUWant || mode == tcpip.PMTUDo || mode == tcpip.PMTUProbe
-		require.Equal(t, want, b[6]&0x40 != 0, mode)
+		require.NotZero(t, b[6]&0x40, mode)
+		x.drain()
+		x.syn(1001)
+		x.send(1001, header.ACK, x.seq, x.ack, noOpt, "")
+		s := accept(t, l)
+		x.drain()
+		write(t, s, "data")
+		x.tap.sent[0].CopyTo(b)
+		require.Equal(t, mode == tcpip.PMTUWant || mode == tcpip.PMTUDo, b[6]&0x40 != 0, mode)
+		s.Abort()
+		x.drain()
 	}
 	x := newWire(t, Options{})
 	e := endpointOf(t, x.s, 0)
@@ -416,4 +443,32 @@ func TestAllocs(t *testing.T) {
 		}
 		require.Less(t, testing.AllocsPerRun(200, turn), 0.5, "of %d bytes", size)
 	}
+}
+
+// An ICMP error that finds the endpoint locked does not wait: whoever has the lock takes it up, and of too many some
+// are dropped and counted.
+func TestErrorBacklog(t *testing.T) {
+	h := newHosts(t, Options{}, Options{})
+	c, _, _ := h.connected(0)
+	require.NoError(t, c.SetOption(tcpip.IP_RECVERR, 1))
+	h.lose = func(traced) bool { return true }
+	write(t, c, "x")
+	local, remote := c.LocalAddress().AddrPort(), c.RemoteAddress().AddrPort()
+	quoted := make([]byte, 8)
+	binary.BigEndian.PutUint32(quoted[4:], uint32(h.trace[len(h.trace)-1].h.Seq))
+	dropped := h.a.Counters().Drops[tcpip.DropBacklog].Value()
+	w := c.begin()
+	for range errorBacklog + 3 {
+		own := h.a.Begin()
+		c.DeliverError(own, &stack.ICMPError{
+			Kind: stack.ICMPHostUnreachable, Err: tcpip.ErrHostUnreachable, Origin: tcpip.OriginICMP, Type: 3, Code: 1,
+			Proto: header.ProtocolTCP, Local: local, Remote: remote, Quoted: quoted,
+		})
+		own.End()
+	}
+	clear(quoted) // it was borrowed
+	require.Equal(t, tcpip.OK, c.err, "nothing happens while somebody else has the lock")
+	c.end(w)
+	require.ErrorIs(t, c.LastError(), tcpip.ErrHostUnreachable)
+	require.EqualValues(t, 3, h.a.Counters().Drops[tcpip.DropBacklog].Value()-dropped)
 }

@@ -20,6 +20,8 @@ func tallyCounters(c *stack.Counters) [tcb.NumTallies]*stack.Counter {
 		tcb.TallyAbortOnClose:     &x.TCPAbortOnClose,
 		tcb.TallyAbortOnData:      &x.TCPAbortOnData,
 		tcb.TallyAbortOnLinger:    &x.TCPAbortOnLinger,
+		tcb.TallyMTUPSuccess:      &x.TCPMTUPSuccess,
+		tcb.TallyMTUPFail:         &x.TCPMTUPFail,
 		tcb.TallyFastRetrans:      &x.TCPFastRetrans,
 		tcb.TallySlowStartRetrans: &x.TCPSlowStartRetrans,
 		tcb.TallyKeepAlive:        &x.TCPKeepAlive,

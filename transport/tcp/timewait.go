@@ -10,10 +10,11 @@ import (
 
 // timeWait is a connection in TIME-WAIT: what is left of an endpoint in the demux.
 type timeWait struct {
-	list *timeWaits
-	id   stack.FlowID
-	sock *tcpip.SocketConf // of the endpoint's options
-	nic  tcpip.NICID
+	list   *timeWaits
+	id     stack.FlowID
+	secret []byte            // TCP_MD5SIG
+	sock   *tcpip.SocketConf // of the endpoint's options
+	nic    tcpip.NICID
 
 	mu     sync.Mutex // taken before list.mu
 	record tcb.TimeWait
@@ -45,7 +46,7 @@ func (e *Endpoint) enterTimeWait() {
 	if !e.entered {
 		return
 	}
-	r := &timeWait{list: &t.timeWaits, id: e.id, sock: &e.opts.sock, nic: e.routeNIC(), record: e.tcb.TimeWait()}
+	r := &timeWait{list: &t.timeWaits, id: e.id, sock: &e.opts.sock, nic: e.routeNIC(), secret: e.secret(), record: e.tcb.TimeWait()}
 	if !t.stack.Demux.Replace(e.id, e, r) {
 		return
 	}
@@ -180,9 +181,25 @@ func (r *timeWait) Deliver(w *stack.Work, p *stack.Packet) {
 	}
 	var s tcb.Segment
 	decode(p, &s)
+	if s.Options.MD5 != nil || r.secret != nil {
+		if d := t.checkMD5(p, &s, r.secret); d != tcpip.DropNone {
+			r.mu.Unlock()
+			releaseSegment(&s)
+			p.Drop(d)
+			return
+		}
+	}
+	sc.secret = r.secret
 	before := r.record.Deadline()
 	verdict, d := r.record.Segment(max(p.At, 1), &s, &sc.out)
 	iss := r.record.NextISS()
+	var l *listener
+	if verdict == tcb.VerdictNew {
+		if l, _ = t.stack.Demux.FindClaim(r.id, p.NIC, t.stack.FlowHash(r.id)).(*listener); l == nil { // nobody wants it
+			r.record.Ack(max(p.At, 1), &sc.out)
+			verdict, d = tcb.VerdictReply, tcpip.DropTimeWait
+		}
+	}
 	if due := r.record.Deadline(); due != before {
 		r.list.mu.Lock()
 		if r.due != 0 {
@@ -196,11 +213,7 @@ func (r *timeWait) Deliver(w *stack.Work, p *stack.Packet) {
 	switch verdict {
 	case tcb.VerdictNew:
 		r.end()
-		if l, ok := t.stack.Demux.Find(r.id, p.NIC, t.stack.FlowHash(r.id)).(*listener); ok {
-			l.deliver(w, p, tcpip.Set(iss))
-			return
-		}
-		t.redeliver(w, p)
+		l.deliver(w, p, tcpip.Set(iss))
 		return
 	case tcb.VerdictReply:
 		if route, err := t.routeBack(p, r.id, r.nic); err == tcpip.OK {

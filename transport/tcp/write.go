@@ -18,23 +18,22 @@ import (
 func (e *Endpoint) Write(b []byte, o tcpip.WriteOptions) (int, error) {
 	w := e.begin()
 	n, err := e.write(b, o.Flags)
+	if n > 0 && (e.opts.sock.Timestamping != 0 || e.opts.sock.ZeroCopy || o.Control.Has != 0) {
+		e.wrote(&o)
+	}
 	e.end(w)
 	return n, err.Err()
 }
 
 func (e *Endpoint) write(b []byte, flags tcpip.WriteFlags) (n int, err tcpip.Error) {
-	switch {
-	case e.closed:
-		return 0, tcpip.ErrClosed
-	case e.err != tcpip.OK:
-		return 0, e.takeError()
-	case !e.running:
-		return 0, tcpip.ErrPipe
-	}
 	if err = e.mayWrite(); err != tcpip.OK {
 		return 0, err
 	}
 	now := e.lock.now
+	if e.stale {
+		e.stale = false
+		e.reroute()
+	}
 	n = e.tcb.Append(now, b)
 	for n < len(b) && e.tcb.Room() > 0 {
 		size := slab.Large
@@ -55,8 +54,11 @@ func (e *Endpoint) write(b []byte, flags tcpip.WriteFlags) (n int, err tcpip.Err
 	e.tcb.SetMore(now, flags&tcpip.WriteMore != 0)
 	switch {
 	case n > 0 || len(b) == 0:
-		if n == len(b) && n > 0 && flags&tcpip.WriteUrgent != 0 {
+		if n > 0 && flags&tcpip.WriteUrgent != 0 {
 			e.tcb.MarkUrgent(now)
+		}
+		if n > 0 && flags&tcpip.WriteEndOfRecord != 0 {
+			e.tcb.EndRecord(now)
 		}
 		return n, tcpip.OK
 	case err != tcpip.OK:
@@ -67,17 +69,42 @@ func (e *Endpoint) write(b []byte, flags tcpip.WriteFlags) (n int, err tcpip.Err
 
 // mayWrite reports why nothing can be written, however much room there is.
 func (e *Endpoint) mayWrite() tcpip.Error {
-	switch e.tcb.State() {
-	case tcb.StateEstablished, tcb.StateCloseWait:
-		return tcpip.OK
-	case tcb.StateSynSent, tcb.StateSynRcvd: // sendmsg waits for the connection
-		return tcpip.ErrWouldBlock
+	if e.closed {
+		return tcpip.ErrClosed
 	}
-	return tcpip.ErrPipe
+	state := e.state()
+	switch {
+	case e.err != tcpip.OK:
+		return e.takeError()
+	case state == tcb.StateSynSent || state == tcb.StateSynRcvd: // sendmsg waits for the connection
+		return tcpip.ErrWouldBlock
+	case state != tcb.StateEstablished && state != tcb.StateCloseWait, e.shut&tcpip.ShutdownWrite != 0:
+		return tcpip.ErrPipe
+	}
+	return tcpip.OK
 }
 
-// Unsent returns the bytes that were written and not acknowledged (SIOCOUTQ).
+// Unsent returns what was written, the end included, and not acknowledged (SIOCOUTQ). NotSent is what of it has not
+// been sent once (SIOCOUTQNSD).
 func (e *Endpoint) Unsent() int {
-	i := e.Info()
-	return i.Unacked + i.NotSent
+	unacked, _ := e.queued()
+	return unacked
+}
+
+// NotSent: see Unsent.
+func (e *Endpoint) NotSent() int {
+	_, notSent := e.queued()
+	return notSent
+}
+
+func (e *Endpoint) queued() (unacked, notSent int) {
+	w := e.begin()
+	switch {
+	case e.opened:
+		unacked, notSent = e.tcb.Unacked(), e.tcb.NotSent()
+	case e.seldom != nil:
+		unacked, notSent = e.seldom.unacked, e.seldom.notSent
+	}
+	e.end(w)
+	return unacked, notSent
 }

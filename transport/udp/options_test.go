@@ -31,9 +31,12 @@ func TestOptionsRoundTrip(t *testing.T) {
 					require.Equal(t, tcpip.ErrNoProtocolOption, err)
 					return
 				}
+				if row.ID == tcpip.IPV6_MTU {
+					return // which reads as something else: see oracle
+				}
 				fresh := tcpip.DefaultSocketConf()
 				want := row.Get(&fresh)
-				if want == -1 {
+				if want == -1 && defaults[row.ID] {
 					want = 64 // Linux tells the default that is used
 				}
 				got, err := e.Option(row.ID)
@@ -44,12 +47,15 @@ func TestOptionsRoundTrip(t *testing.T) {
 				if row.Unit == "NIC" {
 					values = []int{0, int(testnet.Loopback), int(testnet.Ethernet)}
 				}
+				if v, ok := allowed[row.ID]; ok {
+					values = v
+				}
 				for _, v := range values {
 					require.NoError(t, e.SetOption(row.ID, v), "setting %d", v)
 					c := tcpip.DefaultSocketConf()
 					require.Equal(t, tcpip.OK, row.Put(&c, v))
 					want := row.Get(&c)
-					if want == -1 {
+					if want == -1 && defaults[row.ID] {
 						want = 64
 					}
 					got, err := e.Option(row.ID)
@@ -63,6 +69,15 @@ func TestOptionsRoundTrip(t *testing.T) {
 			})
 		}
 	}
+}
+
+// defaults are the options that show the stack's default in place of -1.
+var defaults = map[tcpip.OptionID]bool{tcpip.IP_TTL: true, tcpip.IPV6_UNICAST_HOPS: true}
+
+// allowed are values of options that do not take every number of their range.
+var allowed = map[tcpip.OptionID][]int{
+	tcpip.IP_LOCAL_PORT_RANGE: {0, 2000<<16 | 1000}, tcpip.IPV6_ADDR_PREFERENCES: {1, 2},
+	tcpip.SO_TIMESTAMPING: {0, int(tcpip.TimestampSent | tcpip.TimestampReport), int(tcpip.TimestampNumber)},
 }
 
 // Conditions beyond the range of a row, as measured on Linux.

@@ -35,8 +35,16 @@ func (u *protocol) Receive(w *stack.Work, p *stack.Packet) {
 	if hash == 0 {
 		hash = u.stack.FlowHash(id)
 	}
-	if r := u.stack.Demux.Find(id, p.NIC, hash); r != nil {
+	if r := u.stack.Demux.FindFor(id, p, hash); r != nil {
+		if v6 && !checksummed(p) && !acceptsNone(r) {
+			u.refuse(p)
+			return
+		}
 		r.Deliver(w, p)
+		return
+	}
+	if v6 && !checksummed(p) {
+		u.refuse(p)
 		return
 	}
 	m.NoPorts.Inc()
@@ -44,6 +52,25 @@ func (u *protocol) Receive(w *stack.Work, p *stack.Packet) {
 		ip.SendError(w, p, stack.ICMPPortUnreachable, 0) // RFC 1122 §4.1.3.1, RFC 4443 §3.1
 	}
 	p.Drop(tcpip.DropNoPort)
+}
+
+// checksummed reports whether a datagram carries a checksum.
+func checksummed(p *stack.Packet) bool {
+	return p.Checksum == stack.ChecksumPartial || header.UDP(p.Transport()).Checksum() != 0
+}
+
+// acceptsNone reports whether a receiver takes IPv6 datagrams without a checksum (RFC 6935).
+func acceptsNone(r stack.Receiving) bool {
+	e, ok := r.(*Endpoint)
+	return ok && e.AcceptsNoChecksum()
+}
+
+// refuse drops an IPv6 datagram that lacks a checksum (RFC 8200 §8.1).
+func (u *protocol) refuse(p *stack.Packet) {
+	m := mibOf(u.stack.Counters(), true)
+	m.InCsumErrors.Inc()
+	m.InErrors.Inc()
+	p.Drop(tcpip.DropBadChecksum)
 }
 
 // sender returns where a datagram comes from.
@@ -68,10 +95,7 @@ func validate(p *stack.Packet) tcpip.Drop {
 	}
 	switch {
 	case p.Checksum != stack.ChecksumUnverified:
-	case h.Checksum() == 0:
-		if p.Dst.Is6() {
-			return tcpip.DropBadChecksum // RFC 8200 §8.1
-		}
+	case h.Checksum() == 0: // over IPv6 the receiver decides
 	default:
 		sum := header.PseudoHeader(header.ProtocolUDP, p.Src, p.Dst, length).Add(p.Transport())
 		for _, d := range p.Data() {
@@ -106,7 +130,9 @@ func (u *protocol) spread(w *stack.Work, p *stack.Packet, id stack.FlowID) {
 		e, ok := b.Receiver.(*Endpoint)
 		switch {
 		case !ok:
-		case multicast && !e.Wants(p.Dst, p.NIC.ID()):
+		case p.Dst.Is6() && !checksummed(p) && !e.AcceptsNoChecksum():
+			why = tcpip.DropBadChecksum
+		case multicast && !e.Wants(p.Dst, p.Src, p.NIC.ID()):
 			why = tcpip.DropMulticastSource
 		default:
 			all = append(all, e)

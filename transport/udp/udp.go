@@ -19,6 +19,7 @@ var shape = transport.Shape{
 	Proto6:     header.ProtocolUDP,
 	HeaderSize: header.UDPSize,
 	RemotePort: true,
+	Corks:      true,
 	Encode:     encode,
 	MIB: func(c *stack.Counters, v6 bool) transport.MIB {
 		m := mibOf(c, v6)
@@ -41,12 +42,11 @@ func mibOf(c *stack.Counters, v6 bool) *mib {
 	return &c.Udp
 }
 
-// encode writes the header of a datagram. The checksum is left to the link, which may not need one; only
-// IPv4 can do without (RFC 8200 §8.1).
+// encode writes the header of a datagram. The checksum is left to the link, which may not need one.
 func encode(p *stack.Packet, flow stack.FlowID, noChecksum bool) {
 	length := p.TransportLen()
 	f := header.UDPFields{SrcPort: flow.Local.Port(), DstPort: flow.Remote.Port(), Length: uint16(length)}
-	if !noChecksum || flow.Local.Addr().Is6() {
+	if !noChecksum {
 		f.Checksum = header.PseudoHeader(header.ProtocolUDP, flow.Local.Addr(), flow.Remote.Addr(), length).Fold()
 		p.Checksum = stack.ChecksumPartial
 	}

@@ -60,3 +60,25 @@ func Peek(p *stack.Packet, b []byte) []byte {
 	}
 	return b[:n]
 }
+
+// FinishChecksum completes the checksum of p, whose front begins with its TCP or UDP header, if that was left to the
+// link.
+func FinishChecksum(p *stack.Packet) {
+	if p.Checksum != stack.ChecksumPartial {
+		return
+	}
+	at := 16
+	if p.Proto == header.ProtocolUDP {
+		at = 6
+	}
+	sum := checksum.Partial{}.Add(p.Front())
+	for _, d := range p.Data() {
+		sum = sum.Add(d.Bytes())
+	}
+	v := sum.Checksum()
+	if v == 0 && p.Proto == header.ProtocolUDP {
+		v = header.UDPChecksumZero
+	}
+	binary.BigEndian.PutUint16(p.Front()[at:], v)
+	p.Checksum = stack.ChecksumUnverified
+}

@@ -58,4 +58,5 @@ func (b *Payload) Release() {
 func Like(q, p *stack.Packet) {
 	q.NIC, q.EtherType, q.Src, q.Dst, q.Proto = p.NIC, p.EtherType, p.Src, p.Dst, p.Proto
 	q.TTL, q.TOS, q.At, q.Forwarded, q.Hash = p.TTL, p.TOS, p.At, p.Forwarded, p.Hash
+	q.Mark, q.Priority = p.Mark, p.Priority
 }

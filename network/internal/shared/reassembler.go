@@ -83,7 +83,7 @@ func (r *Reassembler) Add(w *stack.Work, p *stack.Packet, headers int, f *frag.F
 	if whole != nil {
 		r.count.OKs.Inc()
 		whole.NIC, whole.At, whole.EtherType, whole.Link, whole.Local = p.NIC, p.At, p.EtherType, p.Link, p.Local
-		whole.Looped = p.Looped
+		whole.Looped, whole.Mark, whole.Priority = p.Looped, p.Mark, p.Priority
 		whole.Src, whole.Dst, whole.Proto, whole.TTL, whole.TOS = p.Src, p.Dst, p.Proto, p.TTL, p.TOS
 	}
 	p.Release()

@@ -16,6 +16,9 @@ func (s *Socket) Bind(name []byte) Errno {
 	if len(name) > maxName {
 		return EINVAL
 	}
+	if e := s.packet(); e != nil {
+		return bindPacket(e, name)
+	}
 	var a tcpip.FullAddress
 	mapped0 := false
 	if s.kind.family == AF_INET {
@@ -24,7 +27,7 @@ func (s *Socket) Bind(name []byte) Errno {
 		}
 		a = decode4(name)
 		// AF_UNSPEC passes for AF_INET with the wildcard address, for the sake of old programs.
-		if f := familyOf(name); f != AF_INET && !(f == AF_UNSPEC && a.Addr.IsUnspecified()) {
+		if f := familyOf(name); !s.raw() && f != AF_INET && !(f == AF_UNSPEC && a.Addr.IsUnspecified()) {
 			return EAFNOSUPPORT
 		}
 	} else {
@@ -32,9 +35,15 @@ func (s *Socket) Bind(name []byte) Errno {
 			return EINVAL
 		}
 		if familyOf(name) != AF_INET6 {
+			if s.raw() {
+				return EINVAL
+			}
 			return EAFNOSUPPORT
 		}
 		a = decode6(name)
+		if s.raw() && a.Addr.Is4() {
+			return EADDRNOTAVAIL
+		}
 		mapped0 = a.Addr.Is4() && a.Addr.IsUnspecified()
 		if s.stream() && a.Addr.Is6() && a.Addr.IsMulticast() {
 			return EINVAL
@@ -42,7 +51,7 @@ func (s *Socket) Bind(name []byte) Errno {
 	}
 	if err := errnoOf(s.ep.Bind(a)); err != 0 {
 		// A socket that is bound says so last, but for IPv6 of TCP and UDP.
-		if err == EINVAL && (s.kind.family == AF_INET || s.kind.endpoint == tcpip.KindPing) && !s.mayBind(a.Addr) {
+		if err == EINVAL && !s.raw() && (s.kind.family == AF_INET || s.kind.endpoint == tcpip.KindPing) && !s.mayBind(a.Addr) {
 			return EADDRNOTAVAIL
 		}
 		return err
@@ -53,50 +62,65 @@ func (s *Socket) Bind(name []byte) Errno {
 	return 0
 }
 
+// broadcast is the limited broadcast address.
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
 // mayBind reports whether a is an address that sockets can be bound to.
 func (s *Socket) mayBind(a netip.Addr) bool {
-	return a.IsUnspecified() || a.IsMulticast() || s.nicOf(a) != nil || s.flag(tcpip.IP_FREEBIND) || s.flag(tcpip.IP_TRANSPARENT)
+	many := a.IsMulticast() || a == broadcast || s.sockets.stack.DirectedBroadcast(a)
+	if s.kind.endpoint == tcpip.KindPing && (many || s.kind.family == AF_INET6 && (a.Is4() || a.IsLinkLocalUnicast())) {
+		return s.kind.family == AF_INET6 // which is refused for another reason
+	}
+	return many || a.IsUnspecified() || s.nicOf(a) != nil || s.flag(tcpip.IP_FREEBIND) || s.flag(tcpip.IP_TRANSPARENT)
 }
 
-// Connect is connect(2) on a socket that does not wait: TCP answers EINPROGRESS. AF_UNSPEC disconnects a
-// datagram socket.
+// Connect is connect(2) on a socket that does not wait: TCP answers EINPROGRESS. AF_UNSPEC disconnects. An address
+// is looked at when TCP would begin a connection with it, not when it tells of one.
 //
 // Errors: EINVAL for an address that is too short, EAFNOSUPPORT, and those of the endpoint.
 func (s *Socket) Connect(name []byte) Errno {
+	if s.packet() != nil {
+		return EOPNOTSUPP
+	}
 	switch {
 	case len(name) > maxName || len(name) < 2:
 		return EINVAL
 	case familyOf(name) == AF_UNSPEC:
-		if s.stream() {
-			return EOPNOTSUPP
-		}
 		return errnoOf(s.ep.Connect(tcpip.FullAddress{}))
 	}
 	a, err := s.peer(name)
-	if !s.stream() {
-		s.autobind()
+	if e, ok := s.ep.(*tcp.Endpoint); ok {
+		if err != 0 && e.Opens() {
+			return err
+		}
+		if a == (tcpip.FullAddress{}) { // which would disconnect
+			a.Addr = netip.IPv4Unspecified()
+		}
+		return errnoOf(e.Connect(a))
 	}
-	s.mu.Lock()
-	tried := s.tried || s.connected() || listening(s) != 0
-	s.mu.Unlock()
-	if err != 0 && !tried {
+	s.autobind()
+	if err != 0 {
 		return err
 	}
-	if !s.stream() && a.Addr.Is6() && a.Addr.IsLinkLocalMulticast() && a.NIC == 0 {
-		if bound, _ := s.ep.Option(tcpip.SO_BINDTOIFINDEX); bound == 0 {
+	if a.Addr.Is4() && s.kind.family == AF_INET6 && s.kind.endpoint == tcpip.KindPing {
+		return ENETUNREACH // as if IPV6_V6ONLY were set
+	}
+	if a.Addr.Is6() && (a.Addr.IsLinkLocalMulticast() || a.Addr.IsInterfaceLocalMulticast()) && a.NIC == 0 {
+		if !s.flag(tcpip.SO_BINDTOIFINDEX) && !s.flag(tcpip.IPV6_MULTICAST_IF) {
 			return EINVAL
 		}
 	}
-	err = errnoOf(s.ep.Connect(a))
-	s.mu.Lock()
-	s.tried = err == EINPROGRESS || err == EALREADY
-	s.mu.Unlock()
-	return err
+	if a.Addr.Is6() {
+		if err := s.connectFlow(name); err != 0 {
+			return err
+		}
+	}
+	return errnoOf(s.ep.Connect(a))
 }
 
 // autobind gives a datagram socket a port, which Linux does before it looks at an address.
 func (s *Socket) autobind() {
-	if s.ep.LocalAddress().Port == 0 {
+	if !s.raw() && s.ep.LocalAddress().Port == 0 {
 		_ = s.ep.Bind(tcpip.FullAddress{}) // the call that follows finds out
 	}
 }
@@ -113,7 +137,7 @@ func (s *Socket) peer(name []byte) (a tcpip.FullAddress, err Errno) {
 		return decode4(name), 0
 	}
 	switch family := familyOf(name); {
-	case family != AF_INET6 && s.kind.endpoint == tcpip.KindPing && len(name) >= 2:
+	case family != AF_INET6 && (s.kind.endpoint == tcpip.KindPing || s.raw()) && len(name) >= 2:
 		return a, EAFNOSUPPORT
 	case family == AF_INET && !s.stream() && s.kind.endpoint == tcpip.KindUDP:
 		if only, _ := s.getInt(tcpip.IPV6_V6ONLY); only != 0 {
@@ -159,6 +183,9 @@ func (s *Socket) Accept4(flags int) (*Socket, []byte, Errno) {
 //
 // Errors: EINVAL for another how, ENOTCONN.
 func (s *Socket) Shutdown(how int) Errno {
+	if s.packet() != nil {
+		return EOPNOTSUPP
+	}
 	if how < SHUT_RD || how > SHUT_RDWR {
 		return EINVAL
 	}
@@ -171,6 +198,9 @@ func (s *Socket) Shutdown(how int) Errno {
 
 // GetSockName is getsockname(2).
 func (s *Socket) GetSockName() ([]byte, Errno) {
+	if e := s.packet(); e != nil {
+		return packetName(e), 0
+	}
 	a := s.ep.LocalAddress()
 	s.mu.Lock()
 	if s.mapped0 && !a.Addr.IsValid() {
@@ -184,11 +214,16 @@ func (s *Socket) GetSockName() ([]byte, Errno) {
 //
 // Errors: ENOTCONN.
 func (s *Socket) GetPeerName() ([]byte, Errno) {
+	if s.packet() != nil {
+		return nil, EOPNOTSUPP
+	}
 	a := s.ep.RemoteAddress()
 	if !a.Addr.IsValid() || a.Port == 0 || s.stream() && !s.connected() {
 		return nil, ENOTCONN
 	}
-	return encode(s.kind.family, a), 0
+	b := encode(s.kind.family, a)
+	s.tellFlow(b)
+	return b, 0
 }
 
 // connected reports whether a TCP socket is past its handshake and not over.

@@ -56,16 +56,15 @@ func (w *controlWriter) int(id tcpip.OptionID, v int) {
 func (w *controlWriter) received(s *Socket, r *tcpip.Received) {
 	c := &r.Control
 	v4 := r.From.Addr.Is4()
-	if c.Has&tcpip.HasTimestamp != 0 {
-		t := s.sockets.stack.Clock().Wall(c.Timestamp)
-		b := binary.NativeEndian.AppendUint64(nil, uint64(t.Unix()))
-		w.bytes(tcpip.SO_TIMESTAMP, binary.NativeEndian.AppendUint64(b, uint64(t.Nanosecond()/1000)))
-	}
+	w.receivedSocket(s, r)
 	if c.Has&tcpip.HasPacketInfo != 0 {
-		if s.kind.family == AF_INET6 && (!v4 || s.flag(tcpip.IPV6_RECVPKTINFO)) {
+		if s.kind.family == AF_INET6 && s.flag(tcpip.IPV6_RECVPKTINFO) {
 			w.packetInfo6(c.PacketInfo)
 		}
 		if v4 && (s.kind.family == AF_INET || s.flag(tcpip.IP_PKTINFO)) {
+			if s.kind.endpoint == tcpip.KindPing { // which does not say, as measured
+				c.PacketInfo.Local = netip.Addr{}
+			}
 			w.packetInfo4(c.PacketInfo)
 		}
 	}
@@ -73,7 +72,7 @@ func (w *controlWriter) received(s *Socket, r *tcpip.Received) {
 	if !v4 {
 		hops, class = IPV6_HOPLIMIT, tcpip.IPV6_TCLASS
 	}
-	if c.Has&tcpip.HasHopLimit != 0 {
+	if c.Has&tcpip.HasHopLimit != 0 && (v4 || s.flag(tcpip.IPV6_RECVHOPLIMIT)) {
 		w.int(hops, int(c.HopLimit))
 	}
 	if c.Has&tcpip.HasClass != 0 {
@@ -82,6 +81,11 @@ func (w *controlWriter) received(s *Socket, r *tcpip.Received) {
 		} else {
 			w.int(class, int(c.Class))
 		}
+	}
+	if v4 {
+		w.received4(s, c)
+	} else {
+		w.received6(s, r)
 	}
 }
 
@@ -109,28 +113,6 @@ func (w *controlWriter) packetInfo6(p tcpip.PacketInfo) {
 	w.bytes(IPV6_PKTINFO, binary.NativeEndian.AppendUint32(ip[:], uint32(p.NIC)))
 }
 
-// report writes an entry of the error queue: a struct sock_extended_err and the offender's address.
-func (w *controlWriter) report(s *Socket, r *tcpip.Received) {
-	e := &r.Control.Err
-	b := binary.NativeEndian.AppendUint32(nil, uint32(e.Err.Errno()))
-	b = append(b, byte(e.Origin), e.Type, e.Code, 0)
-	b = binary.NativeEndian.AppendUint32(b, e.Info)
-	b = binary.NativeEndian.AppendUint32(b, 0)
-	id, family := tcpip.IP_RECVERR, AF_INET
-	if s.kind.family == AF_INET6 && (s.stream() || r.From.Addr.Is6()) {
-		id, family = tcpip.IPV6_RECVERR, AF_INET6
-	}
-	var offender []byte
-	if e.Offender.IsValid() {
-		offender = encode(family, tcpip.FullAddress{Addr: e.Offender})
-	} else if family == AF_INET {
-		offender = make([]byte, sizeofSockaddrIn)
-	} else {
-		offender = make([]byte, sizeofSockaddrIn6)
-	}
-	w.bytes(id, append(b, offender...))
-}
-
 // parseControl reads the control messages of a send. As in the kernel those of other levels are passed
 // over, and what is unknown at these is EINVAL.
 func (s *Socket) parseControl(b []byte, to netip.Addr, c *tcpip.Control) Errno {
@@ -138,16 +120,21 @@ func (s *Socket) parseControl(b []byte, to netip.Addr, c *tcpip.Control) Errno {
 	if to.Is6() {
 		own = IPPROTO_IPV6
 	}
-	for len(b) >= cmsgSize {
-		n := binary.NativeEndian.Uint64(b)
-		if n < cmsgSize || n > uint64(len(b)) {
-			return EINVAL
+	udp := s.kind.endpoint == tcpip.KindUDP
+	if udp { // whose own messages are looked at first
+		if err := eachControl(b, func(level, typ int, data []byte) Errno {
+			if level != IPPROTO_UDP {
+				return 0
+			}
+			return parseUDP(typ, data, c)
+		}); err != 0 {
+			return err
 		}
-		level, typ := int(int32(binary.NativeEndian.Uint32(b[8:]))), int(int32(binary.NativeEndian.Uint32(b[12:])))
-		data := b[cmsgSize:n]
+	}
+	return eachControl(b, func(level, typ int, data []byte) Errno {
 		switch {
 		case level == SOL_SOCKET:
-			return EINVAL
+			return parseSocket(s, typ, data, c)
 		case s.kind.family == AF_INET6 && to.Is4() && level == IPPROTO_IPV6 && tcpip.Option(level, typ) == IPV6_PKTINFO:
 			if len(data) != 20 || !netip.AddrFrom16([16]byte(data)).Is4In6() || !parseMessage(IPV6_PKTINFO, data, c) {
 				return EINVAL
@@ -155,6 +142,21 @@ func (s *Socket) parseControl(b []byte, to netip.Addr, c *tcpip.Control) Errno {
 		case level != own:
 		case typ < 0 || !parseMessage(tcpip.Option(level, typ), data, c):
 			return EINVAL
+		}
+		return 0
+	})
+}
+
+// eachControl calls f for every control message until it fails.
+func eachControl(b []byte, f func(level, typ int, data []byte) Errno) Errno {
+	for len(b) >= cmsgSize {
+		n := binary.NativeEndian.Uint64(b)
+		if n < cmsgSize || n > uint64(len(b)) {
+			return EINVAL
+		}
+		level, typ := int(int32(binary.NativeEndian.Uint32(b[8:]))), int(int32(binary.NativeEndian.Uint32(b[12:])))
+		if err := f(level, typ, b[cmsgSize:n]); err != 0 {
+			return err
 		}
 		b = b[min(aligned(int(n)), len(b)):]
 	}
@@ -197,7 +199,7 @@ func parseMessage(id tcpip.OptionID, m []byte, c *tcpip.Control) bool {
 		if v < 0 || v > 255 {
 			return false
 		}
-		c.Has |= tcpip.HasClass
+		c.Has = c.Has&^tcpip.HasPriority | tcpip.HasClass // which decides on the priority, too
 		c.Class = uint8(v)
 	case IPV6_HOPLIMIT, tcpip.IPV6_TCLASS:
 		if len(m) != 4 || word() < -1 || word() > 255 {
@@ -216,7 +218,7 @@ func parseMessage(id tcpip.OptionID, m []byte, c *tcpip.Control) bool {
 			c.HopLimit = uint8(word())
 		}
 	default:
-		return false
+		return parseHeaders(id, m, c)
 	}
 	return true
 }

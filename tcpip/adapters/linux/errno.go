@@ -13,18 +13,22 @@ type Errno uint16
 // The numbers that calls of this package return.
 const (
 	EPERM           Errno = 1
+	ESRCH           Errno = 3
 	EAGAIN          Errno = 11
 	EACCES          Errno = 13
+	EEXIST          Errno = 17
 	EFAULT          Errno = 14
 	ENODEV          Errno = 19
 	EINVAL          Errno = 22
 	ENOTTY          Errno = 25
 	EPIPE           Errno = 32
 	EDOM            Errno = 33
+	ERANGE          Errno = 34
 	ENOENT          Errno = 2
 	EBADF           Errno = 9
 	EALREADY        Errno = 114
 	EPROTO          Errno = 71
+	ENODATA         Errno = 61
 	EDESTADDRREQ    Errno = 89
 	EMSGSIZE        Errno = 90
 	ENOPROTOOPT     Errno = 92

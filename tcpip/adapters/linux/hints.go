@@ -2,6 +2,7 @@ package linux
 
 import (
 	"math"
+	"slices"
 
 	"github.com/seed963a8790/netstack/tcpip"
 )
@@ -17,12 +18,21 @@ type hint struct {
 	byDefault int
 }
 
-var hints = []hint{
+var hints = slices.Concat(ipHints, []hint{
+	{id: SO_DEBUG, name: "SO_DEBUG", on: tcpip.KindAny, flag: true},
+	{id: SO_WIFI_STATUS, name: "SO_WIFI_STATUS", on: tcpip.KindAny, flag: true},
+	{id: SO_NOFCS, name: "SO_NOFCS", on: tcpip.KindAny, flag: true},
+	{id: SO_SELECT_ERR_QUEUE, name: "SO_SELECT_ERR_QUEUE", on: tcpip.KindAny, flag: true},
+	{id: SO_PREFER_BUSY_POLL, name: "SO_PREFER_BUSY_POLL", on: tcpip.KindAny, flag: true},
+	{id: SO_INCOMING_CPU, name: "SO_INCOMING_CPU", on: tcpip.KindAny, min: math.MinInt32, max: math.MaxInt32, byDefault: -1},
+	{id: tcpip.SO_KEEPALIVE, name: "SO_KEEPALIVE", on: tcpip.KindPacket, flag: true},
+	{id: tcpip.SO_OOBINLINE, name: "SO_OOBINLINE", on: tcpip.KindPacket, flag: true},
+	{id: tcpip.SO_NO_CHECK, name: "SO_NO_CHECK", on: tcpip.KindPacket, flag: true},
+	{id: SO_BUSY_POLL, name: "SO_BUSY_POLL", on: tcpip.KindPacket, max: math.MaxInt32},
+	{id: SO_DONTROUTE, name: "SO_DONTROUTE", on: tcpip.KindPacket, flag: true},
 	{id: tcpip.SO_KEEPALIVE, name: "SO_KEEPALIVE", on: tcpip.KindDatagram, flag: true},
 	{id: tcpip.SO_OOBINLINE, name: "SO_OOBINLINE", on: tcpip.KindDatagram, flag: true},
-	{id: tcpip.SO_NO_CHECK, name: "SO_NO_CHECK", on: tcpip.KindTCP | tcpip.KindPing, flag: true},
-	{id: SO_PRIORITY, name: "SO_PRIORITY", on: tcpip.KindIP, min: math.MinInt32, max: math.MaxInt32},
-	{id: SO_MARK, name: "SO_MARK", on: tcpip.KindIP, min: math.MinInt32, max: math.MaxInt32},
+	{id: tcpip.SO_NO_CHECK, name: "SO_NO_CHECK", on: tcpip.KindTCP | tcpip.KindPing | tcpip.KindRaw, flag: true},
 	{id: SO_BUSY_POLL, name: "SO_BUSY_POLL", on: tcpip.KindIP, max: math.MaxInt32},
 	{id: tcpip.IP_PKTINFO, name: "IP_PKTINFO", on: tcpip.KindTCP, flag: true},
 	{id: tcpip.IP_RECVTTL, name: "IP_RECVTTL", on: tcpip.KindTCP, flag: true},
@@ -37,7 +47,7 @@ var hints = []hint{
 	{id: tcpip.IPV6_DONTFRAG, name: "IPV6_DONTFRAG", on: tcpip.KindTCP, flag: true},
 	{id: tcpip.IPV6_MULTICAST_ALL, name: "IPV6_MULTICAST_ALL", on: tcpip.KindTCP, flag: true, byDefault: 1},
 	{id: tcpip.IPV6_MULTICAST_LOOP, name: "IPV6_MULTICAST_LOOP", on: tcpip.KindTCP, flag: true, byDefault: 1},
-}
+})
 
 func findHint(id tcpip.OptionID, on tcpip.EndpointKinds) *hint {
 	for i := range hints {

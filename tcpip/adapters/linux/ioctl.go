@@ -11,16 +11,17 @@ type unreader interface{ Unread() int }
 // unsender is an endpoint that says how much it has yet to get rid of.
 type unsender interface{ Unsent() int }
 
-// Ioctl is ioctl(2) for the requests whose result is an int: FIONREAD, SIOCOUTQ and, for TCP, SIOCATMARK.
+// Ioctl is ioctl(2) for the requests whose result is an int: FIONREAD, SIOCOUTQ and, for TCP, SIOCOUTQNSD and
+// SIOCATMARK.
 //
 // Errors: EINVAL on a listening socket, ENOTTY for another request.
 func (s *Socket) Ioctl(request uint32) (int, Errno) {
 	e, stream := s.ep.(*tcp.Endpoint)
-	if stream && (request == FIONREAD || request == SIOCOUTQ) {
+	if stream && (request == FIONREAD || request == SIOCOUTQ || request == SIOCOUTQNSD) {
 		switch e.State() {
 		case tcp.StateListen:
 			return 0, EINVAL
-		case tcp.StateSynSent: // the SYN does not count
+		case tcp.StateSynSent, tcp.StateSynRcvd: // the SYN does not count
 			return 0, 0
 		}
 	}
@@ -35,6 +36,10 @@ func (s *Socket) Ioctl(request uint32) (int, Errno) {
 	case SIOCOUTQ:
 		if u, ok := s.ep.(unsender); ok {
 			return u.Unsent(), 0
+		}
+	case SIOCOUTQNSD:
+		if stream {
+			return e.NotSent(), 0
 		}
 	case SIOCATMARK:
 		if stream {

@@ -12,11 +12,17 @@ import (
 
 // Sockets makes the sockets of one stack. It is safe for concurrent use.
 type Sockets struct {
-	stack *stack.Stack
+	numbers atomic.Uint64 // of the sockets that were asked for theirs (SO_COOKIE)
+	netns   atomic.Uint64 // SO_NETNS_COOKIE; 0: not chosen yet
+
+	stack      *stack.Stack
+	options    Options
+	files      register
+	flowLabels flowLabels
 }
 
-// New returns what makes sockets of s.
-func New(s *stack.Stack) *Sockets { return &Sockets{stack: s} }
+// New returns what makes sockets of s, which may do everything (see Options).
+func New(s *stack.Stack) *Sockets { return NewWith(s, Options{}) }
 
 // kind is a kind of socket: a row of the table that socket(2) looks its arguments up in.
 type kind struct {
@@ -41,17 +47,21 @@ var kinds = []kind{
 // Socket makes a socket. The flags in typ, SOCK_NONBLOCK and SOCK_CLOEXEC, are the caller's to honour.
 //
 // Errors: EAFNOSUPPORT for another family than AF_INET and AF_INET6, EINVAL for a type or protocol that
-// cannot be, ESOCKTNOSUPPORT for a type and EPROTONOSUPPORT for a protocol that the family lacks.
+// cannot be, EPERM for a raw socket that is not allowed (Options), ESOCKTNOSUPPORT for a type and EPROTONOSUPPORT for a protocol that the family lacks.
 func (n *Sockets) Socket(family, typ, proto int) (*Socket, Errno) {
 	flags := typ &^ sockTypeMask
 	typ &= sockTypeMask
 	switch {
 	case flags&^(SOCK_NONBLOCK|SOCK_CLOEXEC) != 0, typ >= sockTypes:
 		return nil, EINVAL
+	case family == AF_PACKET:
+		return n.packetSocket(typ, proto)
 	case family != AF_INET && family != AF_INET6:
 		return nil, EAFNOSUPPORT
 	case proto < 0 || proto >= protocols:
 		return nil, EINVAL
+	case typ == SOCK_RAW:
+		return n.rawSocket(family, proto)
 	}
 	err := ESOCKTNOSUPPORT
 	for i := range kinds {
@@ -83,12 +93,21 @@ type Socket struct {
 	mcast4  [4]byte                // IP_MULTICAST_IF, as getsockopt shows it
 	mapped0 bool                   // bound to ::ffff:0.0.0.0
 	only6   bool                   // bound to an address of IPv6, which implies IPV6_V6ONLY
-	tried   bool                   // a TCP connect has begun whose outcome was not told yet
+	groups  *streamGroups          // of a stream
+	number  uint64                 // SO_COOKIE; 0: not asked for yet
+	hasRead atomic.Bool            // a datagram was read
 	shutRd  atomic.Bool            // a datagram socket that is shut down for reading
+	inode   uint64                 // as /proc shows it
+	late    atomic.Uint32          // an errno that a RecvMMsg has left for the next call
+
+	// Guarded by the lock of Sockets.flowLabels.
+	flows    []*flowLabel // that it has taken, as often as it did
+	peerFlow uint32       // sin6_flowinfo of the peer
 }
 
 func newSocket(n *Sockets, k *kind, ep stack.Endpoint) *Socket {
 	s := &Socket{sockets: n, kind: k, ep: ep}
+	n.files.add(s)
 	if k.family == AF_INET6 { // which Linux makes with IP_MULTICAST_ALL off
 		s.setInt(tcpip.IP_MULTICAST_ALL, 0)
 	}
@@ -116,10 +135,21 @@ func (s *Socket) Poll(mask uint32) uint32 {
 			ev |= POLLWRBAND
 		}
 	}
+	if ev&uint32(waiter.Error) != 0 && !s.stream() && s.selectsErrors() {
+		ev |= uint32(waiter.Priority)
+	}
+	if s.late.Load() != 0 {
+		ev |= uint32(waiter.Error)
+	}
 	return ev & (mask | uint32(waiter.Always))
 }
 
 // Close gives the socket up. It does not wait for SO_LINGER.
-func (s *Socket) Close() { s.ep.Close() }
+func (s *Socket) Close() {
+	s.leaveGroups()
+	s.sockets.files.remove(s)
+	s.leaveFlows()
+	s.ep.Close()
+}
 
 func (s *Socket) stream() bool { return s.kind.endpoint == tcpip.KindTCP }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/seed963a8790/netstack/tcpip"
+	"github.com/seed963a8790/netstack/transport/packet"
 	"github.com/seed963a8790/netstack/transport/tcp"
 )
 
@@ -16,7 +17,13 @@ func (s *Socket) SetSockOpt(level, number int, value []byte) Errno {
 	if !s.speaks(level) {
 		return ENOPROTOOPT
 	}
+	if err := s.rawLevel(level, len(value)); err != 0 {
+		return err
+	}
 	id, ok := optionID(level, number)
+	if ok && !s.permitted(id, value) {
+		return EPERM
+	}
 	if o := others[id]; ok && o.on&s.kind.endpoint != 0 && o.set != nil {
 		return o.set(s, value)
 	}
@@ -50,12 +57,17 @@ func (s *Socket) setInt(id tcpip.OptionID, v int) Errno {
 	if strict[id] && v != 0 && v != 1 {
 		return EINVAL
 	}
-	return errnoOf(s.ep.SetOption(id, v))
+	err := errnoOf(s.ep.SetOption(id, v))
+	if err == 0 {
+		s.lockBuffer(id)
+	}
+	return err
 }
 
 // strict are the flags that take 0 and 1 only.
 var strict = map[tcpip.OptionID]bool{
-	tcpip.IP_MULTICAST_ALL: true, tcpip.IPV6_MULTICAST_LOOP: true,
+	tcpip.IP_MULTICAST_ALL: true, tcpip.IPV6_MULTICAST_LOOP: true, tcpip.SO_ZEROCOPY: true,
+	tcpip.IP_RECVERR_RFC4884: true, tcpip.IPV6_RECVERR_RFC4884: true,
 }
 
 // optionID returns the OptionID of a level and a number, if these can be one.
@@ -69,8 +81,16 @@ func optionID(level, number int) (tcpip.OptionID, bool) {
 // speaks reports whether the socket has options of a level.
 func (s *Socket) speaks(level int) bool {
 	switch level {
-	case SOL_SOCKET, IPPROTO_IP:
+	case SOL_SOCKET:
 		return true
+	case packet.SOL_PACKET:
+		return s.packet() != nil
+	case IPPROTO_IP:
+		return s.packet() == nil && (!s.raw() || s.kind.family == AF_INET)
+	case SOL_RAW:
+		return s.raw()
+	case IPPROTO_ICMPV6:
+		return s.raw() && s.kind.family == AF_INET6
 	case IPPROTO_IPV6:
 		return s.kind.family == AF_INET6
 	case IPPROTO_TCP:
@@ -100,7 +120,7 @@ var nonEmpty = map[tcpip.OptionID]bool{
 
 func leastLengthOf(id tcpip.OptionID) int {
 	switch {
-	case id == tcpip.IPV6_DONTFRAG:
+	case id == tcpip.IPV6_DONTFRAG || id == tcpip.IPV6_AUTOFLOWLABEL || id == tcpip.IPV6_RECVFRAGSIZE:
 		return 0
 	case id.Level() == IPPROTO_IPV6:
 		return 4
@@ -121,11 +141,20 @@ func (s *Socket) GetSockOpt(level, number int, value []byte) (int, Errno) {
 		}
 		return 0, ENOPROTOOPT
 	}
+	if err := s.rawLevel(level, sizeofInt); err != 0 {
+		return 0, err
+	}
 	id, ok := optionID(level, number)
 	if !ok {
 		return 0, ENOPROTOOPT
 	}
+	if id == packet.PACKET_HDRLEN && s.packet() != nil {
+		return headerLen(value)
+	}
 	if o := others[id]; o.on&s.kind.endpoint != 0 {
+		if o.ask != nil {
+			return o.ask(s, value)
+		}
 		if o.get == nil {
 			return 0, ENOPROTOOPT
 		}
@@ -172,10 +201,14 @@ func (s *Socket) getInt(id tcpip.OptionID) (int, Errno) {
 		}
 	}
 	v, err := s.ep.Option(id)
+	mtu := id == tcpip.IP_MTU || id == tcpip.IPV6_MTU
 	if err != nil {
+		if mtu && (err == tcpip.ErrNetUnreachable || err == tcpip.ErrInvalid) { // no way to the peer any more
+			return 0, ENOTCONN
+		}
 		return 0, errnoOf(err)
 	}
-	if id == tcpip.IP_MTU && s.ep.RemoteAddress().Addr.Is4() {
+	if mtu && s.ep.RemoteAddress().Addr.Is4() {
 		v = min(v, maxMTU4)
 	}
 	if v < 0 && (id == tcpip.IP_TTL || id == tcpip.IPV6_UNICAST_HOPS) {

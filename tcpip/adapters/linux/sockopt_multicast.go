@@ -5,25 +5,24 @@ import (
 	"encoding/binary"
 	"net/netip"
 
-	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
 )
 
 // multicastOthers are those of multicast, of both families.
 var multicastOthers = map[tcpip.OptionID]other{
-	tcpip.IP_MULTICAST_IF: {tcpip.KindIP, (*Socket).setMulticastIF, func(s *Socket, _ int) ([]byte, Errno) {
+	tcpip.IP_MULTICAST_IF: {on: tcpip.KindIP, set: (*Socket).setMulticastIF, get: func(s *Socket, _ int) ([]byte, Errno) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return bytes.Clone(s.mcast4[:]), 0
-	}, false},
+	}, name: "IP_MULTICAST_IF", form: "struct in_addr, ip_mreq or ip_mreqn", byDefault: "0.0.0.0",
+		doc: "Interface for sent IPv4 multicast, by its address or its index; none means the route's. Streams refuse it."},
 	// Of multicast a stream only tells the defaults.
-	tcpip.IP_MULTICAST_TTL:    {tcpip.KindTCP, func(*Socket, []byte) Errno { return EINVAL }, constant(1), true},
-	tcpip.IPV6_MULTICAST_HOPS: {tcpip.KindTCP, func(*Socket, []byte) Errno { return ENOPROTOOPT }, constant(1), false},
-	tcpip.IPV6_MULTICAST_IF:   {tcpip.KindTCP, func(*Socket, []byte) Errno { return ENOPROTOOPT }, constant(0), false},
-	IP_ADD_MEMBERSHIP:         {tcpip.KindIP, membership4(false), nil, false},
-	IP_DROP_MEMBERSHIP:        {tcpip.KindIP, membership4(true), nil, false},
-	IPV6_JOIN_GROUP:           {tcpip.KindIP, membership6(false), nil, false},
-	IPV6_LEAVE_GROUP:          {tcpip.KindIP, membership6(true), nil, false},
+	tcpip.IP_MULTICAST_TTL: {on: tcpip.KindTCP, set: func(*Socket, []byte) Errno { return EINVAL }, get: constant(1), small: true,
+		name: "IP_MULTICAST_TTL", form: "int (hops)", byDefault: "1", hint: true, doc: "On a stream the default can be read."},
+	tcpip.IPV6_MULTICAST_HOPS: {on: tcpip.KindTCP, set: func(*Socket, []byte) Errno { return ENOPROTOOPT }, get: constant(1),
+		name: "IPV6_MULTICAST_HOPS", form: "int (hops)", byDefault: "1", hint: true, doc: "On a stream the default can be read."},
+	tcpip.IPV6_MULTICAST_IF: {on: tcpip.KindTCP, set: func(*Socket, []byte) Errno { return ENOPROTOOPT }, get: constant(0),
+		name: "IPV6_MULTICAST_IF", form: "int (NIC)", byDefault: "0", hint: true, doc: "On a stream the default can be read."},
 }
 
 // setMulticastIF takes a struct in_addr, ip_mreq or ip_mreqn.
@@ -51,67 +50,11 @@ func (s *Socket) setMulticastIF(v []byte) Errno {
 	if err := errnoOf(s.ep.SetOption(tcpip.IP_MULTICAST_IF, int(nic))); err != 0 {
 		return err
 	}
+	if e, ok := s.ep.(interface{ SetGroupSource(netip.Addr) }); ok {
+		e.SetGroupSource(addr)
+	}
 	s.mu.Lock()
 	s.mcast4 = addr.As4()
 	s.mu.Unlock()
 	return 0
-}
-
-// grouper is an endpoint that can join groups.
-type grouper interface {
-	JoinGroup(group netip.Addr, nic tcpip.NICID) error
-	LeaveGroup(group netip.Addr, nic tcpip.NICID) error
-}
-
-// membership4 takes a struct ip_mreq or ip_mreqn.
-func membership4(leave bool) func(*Socket, []byte) Errno {
-	return func(s *Socket, v []byte) Errno {
-		g, ok := s.ep.(grouper)
-		switch {
-		case !ok:
-			return EPROTO
-		case len(v) < 8:
-			return EINVAL
-		}
-		nic := tcpip.NICID(0)
-		if len(v) >= 12 {
-			nic = tcpip.NICID(binary.NativeEndian.Uint32(v[8:]))
-		}
-		if a := netip.AddrFrom4([4]byte(v[4:])); nic == 0 && !a.IsUnspecified() {
-			n := s.nicOf(a)
-			if n == nil {
-				return ENODEV
-			}
-			nic = n.ID()
-		}
-		group := netip.AddrFrom4([4]byte(v))
-		if _, err := s.sockets.stack.FindRoute(stack.RouteQuery{Destination: group}); nic == 0 && leave && err != tcpip.OK {
-			return ENODEV
-		}
-		if leave {
-			return errnoOf(g.LeaveGroup(group, nic))
-		}
-		return errnoOf(g.JoinGroup(group, nic))
-	}
-}
-
-// membership6 takes a struct ipv6_mreq.
-func membership6(leave bool) func(*Socket, []byte) Errno {
-	return func(s *Socket, v []byte) Errno {
-		if len(v) < 20 {
-			return EINVAL
-		}
-		g, ok := s.ep.(grouper)
-		if !ok {
-			return EPROTO
-		}
-		group, nic := netip.AddrFrom16([16]byte(v)), tcpip.NICID(int32(binary.NativeEndian.Uint32(v[16:])))
-		switch {
-		case !group.IsMulticast() || group.Is4In6():
-			return EINVAL
-		case leave:
-			return errnoOf(g.LeaveGroup(group, nic))
-		}
-		return errnoOf(g.JoinGroup(group, nic))
-	}
 }

@@ -16,11 +16,21 @@ type other struct {
 	set func(*Socket, []byte) Errno
 	get func(*Socket, int) ([]byte, Errno)
 
+	// ask is get for an option whose buffer begins with a question; it returns the length to tell.
+	ask func(*Socket, []byte) (int, Errno)
+
 	small bool // an int of IPPROTO_IP, of which a small buffer gets a char
+
+	// What OPTIONS.md says of it. Rows are written with keys, so that fields can be added.
+	name      string // as in Linux's headers
+	form      string // of the value: "int", "bool", "struct linger", "string", ...; a unit may follow in brackets
+	byDefault string // what a new socket shows, as text; empty for what cannot be read or has no fixed default
+	hint      bool   // stored, and nothing more can be observed, on Linux as here
+	doc       string // one or two sentences
 }
 
 // others are these options, a table for each subject.
-var others = union(socketOthers, multicastOthers, tcpOthers)
+var others = union(rawOthers, socketOthers, timestampOthers, identityOthers, udpOthers, multicastOthers, groupOthers4, groupOthers6, tcpOthers, md5Others, pacingOthers, filterOthers, packetOthers, ipOthers, ipv6Others, elsewhereOthers)
 
 // union joins tables, which have no option in common.
 func union(tables ...map[tcpip.OptionID]other) map[tcpip.OptionID]other {

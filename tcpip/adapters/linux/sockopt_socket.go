@@ -12,18 +12,46 @@ import (
 
 // socketOthers are those of SOL_SOCKET.
 var socketOthers = map[tcpip.OptionID]other{
-	SO_TYPE:         {tcpip.KindIP, refuse, telling(func(s *Socket) int { return s.kind.typ }), false},
-	SO_DOMAIN:       {tcpip.KindIP, refuse, telling(func(s *Socket) int { return s.kind.family }), false},
-	SO_PROTOCOL:     {tcpip.KindIP, refuse, telling(func(s *Socket) int { return s.kind.proto }), false},
-	SO_ERROR:        {tcpip.KindIP, refuse, telling(func(s *Socket) int { return int(errnoOf(s.ep.LastError())) }), false},
-	SO_ACCEPTCONN:   {tcpip.KindIP, refuse, telling(listening), false},
-	SO_PEERNAME:     {tcpip.KindIP, refuse, (*Socket).peerName, false},
-	SO_SNDBUFFORCE:  {tcpip.KindIP, force(tcpip.SO_SNDBUF), nil, false},
-	SO_RCVBUFFORCE:  {tcpip.KindIP, force(tcpip.SO_RCVBUF), nil, false},
-	SO_BINDTODEVICE: {tcpip.KindIP, (*Socket).bindToDevice, (*Socket).boundDevice, false},
-	SO_RCVTIMEO:     {tcpip.KindIP, setTimeout(SO_RCVTIMEO), getTimeout(SO_RCVTIMEO), false},
-	SO_SNDTIMEO:     {tcpip.KindIP, setTimeout(SO_SNDTIMEO), getTimeout(SO_SNDTIMEO), false},
-	tcpip.SO_LINGER: {tcpip.KindIP, (*Socket).setLinger, (*Socket).linger, false},
+	SO_TYPE: {on: tcpip.KindAny, set: refuse, get: telling(func(s *Socket) int { return s.kind.typ }),
+		name: "SO_TYPE", form: "int",
+		doc: "Type of the socket: SOCK_STREAM, SOCK_DGRAM, SOCK_RAW. Read only."},
+	SO_DOMAIN: {on: tcpip.KindAny, set: refuse, get: telling(func(s *Socket) int { return s.kind.family }),
+		name: "SO_DOMAIN", form: "int",
+		doc: "Address family of the socket. Read only."},
+	SO_PROTOCOL: {on: tcpip.KindAny, set: refuse, get: telling(func(s *Socket) int { return s.kind.proto }),
+		name: "SO_PROTOCOL", form: "int",
+		doc: "Protocol of the socket. Read only."},
+	SO_ERROR: {on: tcpip.KindAny, set: refuse, get: telling(func(s *Socket) int { return int(s.takeError()) }),
+		name: "SO_ERROR", form: "int (errno)", byDefault: "0",
+		doc: "The pending error, which reading clears. Read only."},
+	SO_ACCEPTCONN: {on: tcpip.KindAny, set: refuse, get: telling(listening),
+		name: "SO_ACCEPTCONN", form: "bool", byDefault: "0",
+		doc: "Whether the socket listens. Read only."},
+	SO_PEERNAME: {on: tcpip.KindAny, set: refuse, get: (*Socket).peerName,
+		name: "SO_PEERNAME", form: "struct sockaddr",
+		doc: "Address of the peer, in a buffer no longer than it. Read only."},
+	SO_SNDBUFFORCE: {on: tcpip.KindAny, set: force(tcpip.SO_SNDBUF),
+		name: "SO_SNDBUFFORCE", form: "int (bytes)",
+		doc: "SO_SNDBUF without the limit of net.core.wmem_max. Write only."},
+	SO_RCVBUFFORCE: {on: tcpip.KindAny, set: force(tcpip.SO_RCVBUF),
+		name: "SO_RCVBUFFORCE", form: "int (bytes)",
+		doc: "SO_RCVBUF without the limit of net.core.rmem_max. Write only."},
+	SO_BINDTODEVICE: {on: tcpip.KindAny, set: (*Socket).bindToDevice, get: (*Socket).boundDevice,
+		name: "SO_BINDTODEVICE", form: "string",
+		doc: "Name of the only interface to send and receive through; empty for any."},
+	SO_RCVTIMEO: {on: tcpip.KindAny, set: setTimeout(SO_RCVTIMEO), get: getTimeout(SO_RCVTIMEO),
+		name: "SO_RCVTIMEO", form: "struct timeval", byDefault: "0 0",
+		doc: "How long a receive waits; the waiting is the runtime's (Socket.ReceiveTimeout). 0 is for ever."},
+	SO_RCVTIMEO_NEW: {on: tcpip.KindAny, set: setTimeout(SO_RCVTIMEO), get: getTimeout(SO_RCVTIMEO),
+		name: "SO_RCVTIMEO_NEW", form: "struct timeval", byDefault: "0 0", doc: "SO_RCVTIMEO under another number."},
+	SO_SNDTIMEO_NEW: {on: tcpip.KindAny, set: setTimeout(SO_SNDTIMEO), get: getTimeout(SO_SNDTIMEO),
+		name: "SO_SNDTIMEO_NEW", form: "struct timeval", byDefault: "0 0", doc: "SO_SNDTIMEO under another number."},
+	SO_SNDTIMEO: {on: tcpip.KindAny, set: setTimeout(SO_SNDTIMEO), get: getTimeout(SO_SNDTIMEO),
+		name: "SO_SNDTIMEO", form: "struct timeval", byDefault: "0 0",
+		doc: "How long a send waits; the waiting is the runtime's (Socket.SendTimeout). 0 is for ever."},
+	tcpip.SO_LINGER: {on: tcpip.KindAny, set: (*Socket).setLinger, get: (*Socket).linger,
+		name: "SO_LINGER", form: "struct linger", byDefault: "0 0",
+		doc: "What close does with unsent data. On and 0 seconds resets the connection. Datagram sockets store it."},
 }
 
 func listening(s *Socket) int {
@@ -51,7 +79,11 @@ func force(id tcpip.OptionID) func(*Socket, []byte) Errno {
 		if len(v) < 4 {
 			return EINVAL
 		}
-		return errnoOf(s.ep.SetOption(id, max(int(int32(binary.NativeEndian.Uint32(v))), 0)))
+		err := errnoOf(s.ep.SetOption(id, max(int(int32(binary.NativeEndian.Uint32(v))), 0)))
+		if err == 0 {
+			s.lockBuffer(id)
+		}
+		return err
 	}
 }
 

@@ -2,6 +2,7 @@ package linux
 
 import (
 	"bytes"
+	"encoding/binary"
 
 	"github.com/seed963a8790/netstack/tcpip"
 	"github.com/seed963a8790/netstack/transport/tcp"
@@ -9,7 +10,108 @@ import (
 
 // tcpOthers are those of IPPROTO_TCP.
 var tcpOthers = map[tcpip.OptionID]other{
-	TCP_CONGESTION: {tcpip.KindTCP, (*Socket).setCongestion, (*Socket).congestion, false},
+	TCP_CONGESTION: {on: tcpip.KindTCP, set: (*Socket).setCongestion, get: (*Socket).congestion,
+		name: "TCP_CONGESTION", form: "string", byDefault: "cubic",
+		doc: "Name of the congestion control algorithm: cubic or reno."},
+	TCP_INFO: {on: tcpip.KindTCP, set: refuse, get: (*Socket).tcpInfo,
+		name: "TCP_INFO", form: "struct tcp_info",
+		doc: "What the connection knows of itself and of the path. Read only."},
+	TCP_CC_INFO: {on: tcpip.KindTCP, set: refuse, get: nothing,
+		name: "TCP_CC_INFO", form: "union tcp_cc_info",
+		doc: "What the algorithm says of itself: cubic and reno have nothing to say. Read only."},
+	TCP_SAVED_SYN: {on: tcpip.KindTCP, set: refuse, get: (*Socket).savedSyn,
+		name: "TCP_SAVED_SYN", form: "bytes",
+		doc: "The headers of the SYN that the connection came of, once, if the listener had TCP_SAVE_SYN. Read only."},
+	tcp.TCP_THIN_DUPACK: {on: tcpip.KindTCP, set: (*Socket).setThinDupAck, get: constant(0), hint: true,
+		name: "TCP_THIN_DUPACK", form: "bool", byDefault: "0",
+		doc: "Accepted and forgotten, as on Linux since 4.15."},
+	TCP_ULP: {on: tcpip.KindTCP, set: (*Socket).setULP, get: nothing,
+		name: "TCP_ULP", form: "string",
+		doc: "Name of the protocol on top, of which there is none: setting one is ENOENT, as without the module."},
+	TCP_TIMESTAMP: {on: tcpip.KindTCP, set: repairOnly(EPERM), get: telling(func(s *Socket) int { return int(int32(s.ep.(*tcp.Endpoint).Timestamp())) }),
+		name: "TCP_TIMESTAMP", form: "int (ms)",
+		doc: "The clock of the connection's timestamps. Read only: setting it is for sockets under repair."},
+	TCP_IS_MPTCP: {on: tcpip.KindTCP, set: refuse, get: constant(0),
+		name: "TCP_IS_MPTCP", form: "bool", byDefault: "0",
+		doc: "Whether the connection is Multipath TCP: never. Read only."},
+	TCP_REPAIR: {on: tcpip.KindTCP, set: repairOnly(EPERM), get: constant(0),
+		name: "TCP_REPAIR", form: "int", byDefault: "0",
+		doc: "Never granted, as to a program without CAP_NET_ADMIN. Read only."},
+	TCP_REPAIR_QUEUE: {on: tcpip.KindTCP, set: repairOnly(EPERM), get: failing(EINVAL),
+		name: "TCP_REPAIR_QUEUE", form: "int", doc: "For sockets under repair only, which there are none of."},
+	TCP_QUEUE_SEQ: {on: tcpip.KindTCP, set: (*Socket).setQueueSeq, get: failing(EINVAL),
+		name: "TCP_QUEUE_SEQ", form: "int", doc: "For sockets under repair only, which there are none of."},
+	TCP_REPAIR_OPTIONS: {on: tcpip.KindTCP, set: repairOnly(EINVAL),
+		name: "TCP_REPAIR_OPTIONS", form: "struct tcp_repair_opt[]", doc: "For sockets under repair only, which there are none of."},
+	TCP_REPAIR_WINDOW: {on: tcpip.KindTCP, set: repairOnly(EPERM), get: failing(EINVAL),
+		name: "TCP_REPAIR_WINDOW", form: "struct tcp_repair_window", doc: "For sockets under repair only, which there are none of."},
+	TCP_AO_REPAIR: {on: tcpip.KindTCP, set: (*Socket).setAORepair, get: func(s *Socket, _ int) ([]byte, Errno) { return nil, s.setAORepair(make([]byte, 4)) },
+		name: "TCP_AO_REPAIR", form: "struct tcp_ao_repair", doc: "Refused as on a kernel without TCP-AO: on a listener with EPERM."},
+	TCP_FASTOPEN_CONNECT: {on: tcpip.KindTCP, set: (*Socket).setFastOpenConnect,
+		name: "TCP_FASTOPEN_CONNECT", form: "bool",
+		doc: "EOPNOTSUPP, as where net.ipv4.tcp_fastopen is 0: programs then connect without."},
+}
+
+func nothing(*Socket, int) ([]byte, Errno) { return nil, 0 }
+
+func failing(err Errno) func(*Socket, int) ([]byte, Errno) {
+	return func(*Socket, int) ([]byte, Errno) { return nil, err }
+}
+
+// repairOnly refuses what sockets under repair alone can set.
+func repairOnly(err Errno) func(*Socket, []byte) Errno {
+	return func(_ *Socket, v []byte) Errno {
+		if len(v) < 4 {
+			return EINVAL
+		}
+		return err
+	}
+}
+
+func (s *Socket) setAORepair(v []byte) Errno {
+	switch {
+	case len(v) < 4:
+		return EINVAL
+	case listening(s) != 0:
+		return EPERM
+	}
+	return ENOPROTOOPT
+}
+
+func (s *Socket) setQueueSeq(v []byte) Errno {
+	if len(v) < 4 || s.ep.(*tcp.Endpoint).State() == tcp.StateClosed {
+		return EINVAL
+	}
+	return EPERM
+}
+
+func (s *Socket) setFastOpenConnect(v []byte) Errno {
+	switch {
+	case len(v) < 4, binary.NativeEndian.Uint32(v) > 1:
+		return EINVAL
+	case binary.NativeEndian.Uint32(v) == 0:
+		return 0
+	}
+	return EOPNOTSUPP
+}
+
+func (s *Socket) setThinDupAck(v []byte) Errno {
+	if len(v) < 4 || binary.NativeEndian.Uint32(v) > 1 {
+		return EINVAL
+	}
+	return 0
+}
+
+func (s *Socket) setULP(v []byte) Errno {
+	if len(v) < 1 {
+		return EINVAL
+	}
+	return ENOENT
+}
+
+func (s *Socket) savedSyn(size int) ([]byte, Errno) {
+	b, _, err := s.ep.(*tcp.Endpoint).SavedSyn(size)
+	return b, errnoOf(err)
 }
 
 func (s *Socket) setCongestion(v []byte) Errno {

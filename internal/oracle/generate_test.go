@@ -1,0 +1,271 @@
+package oracle
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	sequences = flag.Int("sequences", 300, "how many random sequences TestSequences runs")
+	seed      = flag.Uint64("seed", 1, "the seed of its first")
+	classes   = flag.Int("classes", 12, "how many differences it shrinks and shows")
+)
+
+// recordedSequences is where the kernel's answers to the first sequences are.
+const recordedSequences = "../../testdata/oracle/sequences.json"
+
+// sequencesRecorded is how many are recorded.
+const sequencesRecorded = 100
+
+// sequenceRecording is what a kernel has said to one.
+type sequenceRecording struct {
+	Hash string   `json:"hash"`
+	Log  []string `json:"log"`
+}
+
+// outcome is what came of one sequence.
+type outcome struct {
+	q            Sequence
+	mine, theirs []string
+	same, stable bool // equal in the end; the kernel gave the same answer twice
+	wavers       string
+}
+
+// TestSequences runs random sequences of calls on the kernel and on ours.
+func TestSequences(t *testing.T) {
+	if kernelHere() != "" || *replay {
+		replaySequences(t)
+		return
+	}
+	outcomes := make([]outcome, *sequences)
+	next := make(chan int)
+	var wait sync.WaitGroup
+	for range askers {
+		wait.Go(func() {
+			for i := range next {
+				outcomes[i] = try(t, Generate(*seed+uint64(i)))
+			}
+		})
+	}
+	begun := time.Now()
+	for i := range outcomes {
+		next <- i
+		if i%1000 == 999 {
+			t.Logf("%d sequences after %v", i+1, time.Since(begun).Round(time.Second))
+		}
+	}
+	close(next)
+	wait.Wait()
+	t.Logf("asked in %v", time.Since(begun).Round(time.Millisecond))
+	moved, unstable, calls := 0, 0, 0
+	found := map[string][]outcome{}
+	var order []string
+	for _, o := range outcomes {
+		if Moved(o.mine) {
+			moved++
+		}
+		calls += len(o.mine)
+		switch {
+		case o.same:
+		case !o.stable:
+			unstable++
+			t.Logf("seed %d: the kernel's own answers differ: %s", o.q.Seed, o.wavers)
+		default:
+			c := class(o.theirs, o.mine)
+			if found[c] == nil {
+				order = append(order, c)
+			}
+			found[c] = append(found[c], o)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b string) int { return len(found[b]) - len(found[a]) })
+	shown := make([]outcome, min(*classes, len(order)))
+	for i, c := range order[:len(shown)] {
+		wait.Go(func() { shown[i] = shrink(t, shortest(found[c])) })
+	}
+	wait.Wait()
+	for i, c := range order {
+		if i >= len(shown) {
+			t.Errorf("%d sequences differ, such as that of seed %d: %s", len(found[c]), shortest(found[c]).q.Seed, c)
+			continue
+		}
+		t.Errorf("%d sequences differ: %s\n%s%s", len(found[c]), c, shown[i].q, compare(shown[i].theirs, shown[i].mine))
+	}
+	t.Logf("%d sequences of %d lines in %v: %d moved data, %d differ in %d classes, %d got different answers from the kernel itself",
+		len(outcomes), calls, time.Since(begun).Round(time.Second), moved, len(outcomes)-equalOf(outcomes)-unstable, len(order), unstable)
+	require.GreaterOrEqual(t, 2*moved, len(outcomes), "too few sequences move data")
+	require.LessOrEqual(t, unstable, len(outcomes)/50+2, "the kernel says now this, now that")
+	if *record {
+		recordSequences(t)
+	}
+}
+
+func shortest(all []outcome) outcome {
+	return slices.MinFunc(all, func(a, b outcome) int { return len(a.q.Steps) - len(b.q.Steps) })
+}
+
+func equalOf(all []outcome) (n int) {
+	for _, o := range all {
+		if o.same {
+			n++
+		}
+	}
+	return n
+}
+
+// pauses are how long the kernel gets after each call to deliver: first little, and more where its answer is
+// not ours. A busy machine may not have delivered in time; with long pauses other timers run.
+var pauses = []time.Duration{500 * time.Microsecond, 500 * time.Microsecond, 2 * time.Millisecond, 8 * time.Millisecond}
+
+// try runs a sequence on both. The kernel is right when it says what ours does even once.
+func try(t *testing.T, q Sequence) outcome {
+	o := outcome{q: q, mine: askOurs(t, q.Scenario())}
+	for _, p := range pauses {
+		log := askKernel(t, q.Scenario(), p)
+		if slices.Equal(log, o.mine) {
+			o.theirs, o.same = log, true
+			return o
+		}
+		if o.theirs != nil {
+			o.stable = o.stable || slices.Equal(log, o.theirs)
+			o.wavers = class(o.theirs, log)
+		}
+		o.theirs = log
+	}
+	return o
+}
+
+// shrink leaves out steps as long as the difference stays the same in kind.
+func shrink(t *testing.T, o outcome) outcome {
+	c := class(o.theirs, o.mine)
+	for size := len(o.q.Steps) / 2; size > 0; {
+		smaller := false
+		for at := 0; at+size <= len(o.q.Steps); {
+			q := Sequence{o.q.Seed, slices.Delete(slices.Clone(o.q.Steps), at, at+size)}
+			if n := try(t, q); !n.same && n.stable && class(n.theirs, n.mine) == c {
+				o, smaller = n, true
+			} else {
+				at += size
+			}
+		}
+		if !smaller || size > 1 {
+			size /= 2
+		}
+	}
+	return o
+}
+
+// class names a difference by the first lines that differ, without what varies from one sequence to another.
+func class(kernel, ours []string) string {
+	for i := range max(len(kernel), len(ours)) {
+		k, o := "nothing", "nothing"
+		if i < len(kernel) {
+			k = kernel[i]
+		}
+		if i < len(ours) {
+			o = ours[i]
+		}
+		if k == o {
+			continue
+		}
+		call, k := split(k)
+		other, o := split(o)
+		if call != other {
+			call += " or " + other
+		}
+		return call + " gives " + k + ", ours " + o
+	}
+	return "nothing"
+}
+
+// What varies from one sequence to another in a line of a log.
+var lineParts = []struct {
+	what *regexp.Regexp
+	name string
+}{
+	{regexp.MustCompile(`"[^"]*"|[0-9]+ bytes`), "DATA"},
+	{regexp.MustCompile(` with \{.*\}`), " with control"},
+	{regexp.MustCompile(` to \S+( family [0-9]+)?( len [0-9]+)?`), " to a name"},
+	{regexp.MustCompile(`\bs[0-9]+\b`), "s"},
+	{regexp.MustCompile(`:P?[0-9]+\b`), ":p"},
+	{regexp.MustCompile(`, \[[0-9]+\] [0-9a-f]*`), ", VALUE"},
+	{regexp.MustCompile(` = [1-9][0-9]*`), " = N"},
+}
+
+func split(line string) (call, outcome string) {
+	for _, p := range lineParts {
+		line = p.what.ReplaceAllString(line, p.name)
+	}
+	call, outcome, _ = strings.Cut(line, " = ")
+	return call, outcome
+}
+
+func recordSequences(t *testing.T) {
+	rec := map[string]sequenceRecording{}
+	for i := range sequencesRecorded {
+		q := Generate(uint64(1 + i))
+		if o := try(t, q); o.same {
+			rec[fmt.Sprint(q.Seed)] = sequenceRecording{q.Hash(), o.theirs}
+		}
+	}
+	b, err := json.MarshalIndent(rec, "", " ")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.FromSlash(recordedSequences), append(b, '\n'), 0o644))
+}
+
+// replaySequences compares with what the kernel has said to the first sequences.
+func replaySequences(t *testing.T) {
+	b, err := os.ReadFile(filepath.FromSlash(recordedSequences))
+	if err != nil {
+		t.Skipf("%s, and no recording: %v", kernelHere(), err)
+	}
+	var rec map[string]sequenceRecording
+	require.NoError(t, json.Unmarshal(b, &rec))
+	stale := 0
+	for i := range sequencesRecorded {
+		q := Generate(uint64(1 + i))
+		was, ok := rec[fmt.Sprint(q.Seed)]
+		if !ok {
+			continue
+		}
+		if was.Hash != q.Hash() {
+			stale++
+			continue
+		}
+		if mine := askOurs(t, q.Scenario()); !slices.Equal(mine, was.Log) {
+			t.Errorf("%s%s", q, compare(was.Log, mine))
+		}
+	}
+	t.Logf("%d sequences were recorded, %d of them of other steps than now", len(rec), stale)
+}
+
+// The same seed makes the same sequence, another seed another.
+func TestGenerateRepeats(t *testing.T) {
+	require.Equal(t, Generate(7).String(), Generate(7).String())
+	require.NotEqual(t, Generate(7).Hash(), Generate(8).Hash())
+	for s := range uint64(200) {
+		n := len(Generate(s).Steps)
+		require.GreaterOrEqual(t, n, 10)
+		require.LessOrEqual(t, n, 50)
+	}
+}
+
+// What counts as data that moved.
+func TestMoved(t *testing.T) {
+	require.True(t, Moved([]string{`recvmsg(s1, 10, 0x0) = 3 "abc"`}))
+	for _, line := range []string{`recvmsg(s1, 10, 0x0) = 0 ""`, `recvmsg(s1, 10, 0x0) = EAGAIN`, `recvmsg(s1, 3000, 0x2000) = 5 "hello" flags 0x2000`,
+		`sendmsg(s1, "abc", 0x0) = 3`} {
+		require.False(t, Moved([]string{line}), line)
+	}
+}

@@ -1,0 +1,488 @@
+package packetdrill
+
+import (
+	"time"
+
+	"github.com/seed963a8790/netstack/tcpip"
+	"github.com/seed963a8790/netstack/tcpip/adapters/linux"
+)
+
+// guest is Guest over the socket calls of this stack: descriptors, O_NONBLOCK, timeouts, epoll and pipes are a
+// runtime's business, and here is one.
+type guest struct {
+	sockets *linux.Sockets
+	files   map[int]*file
+	next    int
+	now     tcpip.Time
+	begun   tcpip.Time // of the call that was begun last
+	until   tcpip.Time // when the waiting call has to be asked anew though nothing happens; 0: not at all
+}
+
+// file is what a descriptor stands for: one of the fields is there.
+type file struct {
+	socket   *linux.Socket
+	epoll    *linux.Epoll
+	pipe     *pipe
+	data     []byte // of an open file, which has no end
+	nonblock bool
+	refs     map[*file]bool // epolls that watch it
+}
+
+// pipe is a pipe(2).
+type pipe struct {
+	buf    []byte
+	reader bool
+	other  *file
+}
+
+// The numbers of errors and flags that the runtime itself uses.
+const (
+	eBADF, eAGAIN, eINVAL, eNOTSOCK, eINPROGRESS, eALREADY, eTIMEDOUT, eFAULT, ePERM = 9, 11, 22, 88, 115, 114, 110, 14, 1
+	oNONBLOCK                                                                        = 0x800
+	pipeSize                                                                         = 65536
+	maxSleep                                                                         = time.Hour
+)
+
+func (g *guest) init(s *linux.Sockets) { g.sockets, g.files, g.next = s, map[int]*file{}, 3 }
+
+// start is told that a call begins.
+func (g *guest) start(now tcpip.Time) { g.begun, g.until, g.now = now, 0, now }
+
+// deadline returns when the waiting call wants to be asked anew.
+func (g *guest) deadline(now tcpip.Time) tcpip.Time {
+	if g.until > now {
+		return g.until
+	}
+	return 0
+}
+
+// expired reports whether a call that may wait for d has waited long enough, and arranges to be asked.
+func (g *guest) expired(d time.Duration) bool {
+	if d < 0 {
+		g.until = 0
+		return false
+	}
+	g.until = g.begun.Add(min(d, maxSleep))
+	return g.now >= g.until
+}
+
+func (g *guest) add(f *file) int {
+	fd := g.next
+	for g.files[fd] != nil {
+		fd++
+	}
+	g.next = fd + 1
+	g.files[fd] = f
+	return fd
+}
+
+// socketOf returns the socket of a descriptor, or the error that there is none.
+func (g *guest) socketOf(fd int) (*file, int) {
+	f := g.files[fd]
+	switch {
+	case f == nil:
+		return nil, eBADF
+	case f.socket == nil:
+		return nil, eNOTSOCK
+	}
+	return f, 0
+}
+
+func (g *guest) Socket(family, typ, proto int) (int, int) {
+	s, errno := g.sockets.Socket(family, typ, proto)
+	if errno != 0 {
+		return -1, int(errno)
+	}
+	return g.add(&file{socket: s, nonblock: typ&oNONBLOCK != 0}), 0
+}
+
+func (g *guest) Bind(fd int, name []byte) int {
+	f, errno := g.socketOf(fd)
+	if errno == 0 {
+		errno = int(f.socket.Bind(name))
+	}
+	return errno
+}
+
+func (g *guest) Listen(fd, backlog int) int {
+	f, errno := g.socketOf(fd)
+	if errno == 0 {
+		errno = int(f.socket.Listen(backlog))
+	}
+	return errno
+}
+
+func (g *guest) Connect(fd int, name []byte) (int, bool) {
+	f, errno := g.socketOf(fd)
+	if errno != 0 {
+		return errno, false
+	}
+	if f.nonblock {
+		return int(f.socket.Connect(name)), false
+	}
+	if g.now == g.begun || g.until == 0 {
+		errno = int(f.socket.Connect(name))
+		if errno != eINPROGRESS {
+			return errno, false
+		}
+	}
+	if f.socket.Poll(4|8|16) == 0 {
+		timeout, ok := f.socket.SendTimeout()
+		if !ok {
+			timeout = maxSleep
+		}
+		if g.expired(timeout) {
+			return eINPROGRESS, false
+		}
+		return 0, true
+	}
+	b := make([]byte, 4)
+	_, _ = f.socket.GetSockOpt(1, 4, b)
+	return int(b[0]), false
+}
+
+func (g *guest) Accept4(fd, flags int) (int, []byte, int, bool) {
+	f, errno := g.socketOf(fd)
+	if errno != 0 {
+		return -1, nil, errno, false
+	}
+	s, name, err := f.socket.Accept4(flags)
+	if err != 0 {
+		again := err == eAGAIN && !f.nonblock && !g.expiredReceive(f)
+		return -1, nil, int(err), again
+	}
+	return g.add(&file{socket: s, nonblock: flags&oNONBLOCK != 0}), name, 0, false
+}
+
+// expiredReceive and expiredSend are expired with the timeouts of a socket.
+func (g *guest) expiredReceive(f *file) bool {
+	if d, ok := f.socket.ReceiveTimeout(); ok {
+		return g.expired(d)
+	}
+	return g.expired(-1)
+}
+
+func (g *guest) expiredSend(f *file) bool {
+	if d, ok := f.socket.SendTimeout(); ok {
+		return g.expired(d)
+	}
+	return g.expired(-1)
+}
+
+func (g *guest) SendMsg(fd int, data, name, control []byte, flags, done int) (int, int, bool) {
+	f, errno := g.socketOf(fd)
+	if errno != 0 {
+		return -1, errno, false
+	}
+	for {
+		n, err := f.socket.SendMsg(data[done:], name, control, flags)
+		if err == 0 {
+			if done += n; done >= len(data) || f.nonblock || flags&linux.MSG_DONTWAIT != 0 || n == 0 {
+				return done, 0, false
+			}
+			continue
+		}
+		wait := err == eAGAIN && !f.nonblock && flags&linux.MSG_DONTWAIT == 0
+		if wait && !g.expiredSend(f) {
+			return done, 0, true
+		}
+		if done > 0 {
+			return done, 0, false
+		}
+		return -1, int(err), false
+	}
+}
+
+func (g *guest) RecvMsg(fd int, data, control []byte, flags, done int) (Message, int, bool) {
+	f, errno := g.socketOf(fd)
+	if errno != 0 {
+		return Message{N: -1}, errno, false
+	}
+	wait := !f.nonblock && flags&linux.MSG_DONTWAIT == 0 && flags&linux.MSG_ERRQUEUE == 0
+	call := flags
+	if wait {
+		call |= linux.MSG_DONTWAIT
+	}
+	for {
+		r, err := f.socket.RecvMsg(data[done:], control, call)
+		m := Message{done + r.N, r.Name, control[:r.Control], r.Flags}
+		switch {
+		case err == 0 && flags&linux.MSG_WAITALL != 0 && wait && r.N > 0 && m.N < len(data):
+			done = m.N
+			continue
+		case err == 0:
+			return m, 0, false
+		case err == eAGAIN && wait && !g.expiredReceive(f):
+			return Message{N: done}, 0, true
+		case done > 0:
+			return Message{N: done}, 0, false
+		}
+		return Message{N: -1}, int(err), false
+	}
+}
+
+func (g *guest) ReadFD(fd int, data []byte) (int, int, bool) {
+	f := g.files[fd]
+	switch {
+	case f == nil:
+		return -1, eBADF, false
+	case f.pipe != nil:
+		n := copy(data, f.pipe.buf)
+		if n == 0 && len(data) > 0 && f.pipe.other != nil {
+			return -1, eAGAIN, !f.nonblock
+		}
+		f.pipe.buf = f.pipe.buf[n:]
+		return n, 0, false
+	case f.socket == nil:
+		return -1, eINVAL, false
+	}
+	m, errno, again := g.RecvMsg(fd, data, nil, 0, 0)
+	return m.N, errno, again
+}
+
+func (g *guest) WriteFD(fd int, data []byte, done int) (int, int, bool) {
+	f := g.files[fd]
+	switch {
+	case f == nil:
+		return -1, eBADF, false
+	case f.pipe != nil:
+		p := f.pipe.other
+		if p == nil || f.pipe.reader {
+			return -1, eBADF, false
+		}
+		n := min(pipeSize-len(p.pipe.buf), len(data)-done)
+		p.pipe.buf = append(p.pipe.buf, data[done:done+n]...)
+		if done += n; done < len(data) && !f.nonblock {
+			return done, 0, true
+		}
+		return done, 0, false
+	case f.socket == nil:
+		return -1, eINVAL, false
+	}
+	return g.SendMsg(fd, data, nil, nil, 0, done)
+}
+
+func (g *guest) SetSockOpt(fd, level, number int, value []byte) int {
+	f, errno := g.socketOf(fd)
+	if errno == 0 {
+		errno = int(f.socket.SetSockOpt(level, number, value))
+	}
+	return errno
+}
+
+func (g *guest) GetSockOpt(fd, level, number int, value []byte) (int, int) {
+	f, errno := g.socketOf(fd)
+	if errno != 0 {
+		return 0, errno
+	}
+	n, err := f.socket.GetSockOpt(level, number, value)
+	return n, int(err)
+}
+
+func (g *guest) Shutdown(fd, how int) int {
+	f, errno := g.socketOf(fd)
+	if errno == 0 {
+		errno = int(f.socket.Shutdown(how))
+	}
+	return errno
+}
+
+func (g *guest) GetSockName(fd int) ([]byte, int) {
+	f, errno := g.socketOf(fd)
+	if errno != 0 {
+		return nil, errno
+	}
+	name, err := f.socket.GetSockName()
+	return name, int(err)
+}
+
+func (g *guest) GetPeerName(fd int) ([]byte, int) {
+	f, errno := g.socketOf(fd)
+	if errno != 0 {
+		return nil, errno
+	}
+	name, err := f.socket.GetPeerName()
+	return name, int(err)
+}
+
+func (g *guest) Poll(fds []PollFD, timeout time.Duration) (int, int, bool) {
+	n := 0
+	for i := range fds {
+		p := &fds[i]
+		f := g.files[p.FD]
+		switch {
+		case p.FD < 0:
+			p.Revents = 0
+		case f == nil:
+			p.Revents = 0x20
+		case f.socket != nil:
+			p.Revents = f.socket.Poll(p.Events | 8 | 16)
+		default:
+			p.Revents = 0
+		}
+		if p.Revents != 0 {
+			n++
+		}
+	}
+	return n, 0, n == 0 && timeout != 0 && !g.expired(timeout)
+}
+
+func (g *guest) EpollCreate() (int, int) { return g.add(&file{epoll: linux.NewEpoll()}), 0 }
+
+func (g *guest) EpollCtl(epfd, op, fd int, events uint32, data uint64) int {
+	e, f := g.files[epfd], g.files[fd]
+	switch {
+	case e == nil || f == nil:
+		return eBADF
+	case e.epoll == nil || e == f:
+		return eINVAL
+	case f.socket == nil:
+		return ePERM
+	}
+	errno := e.epoll.Ctl(op, f.socket, linux.Event{Events: events, Data: data})
+	if errno == 0 {
+		if f.refs == nil {
+			f.refs = map[*file]bool{}
+		}
+		f.refs[e] = op != linux.EPOLL_CTL_DEL
+	}
+	return int(errno)
+}
+
+func (g *guest) EpollWait(epfd, most int, timeout time.Duration) ([]EpollEvent, int, bool) {
+	e := g.files[epfd]
+	switch {
+	case e == nil:
+		return nil, eBADF, false
+	case e.epoll == nil || most <= 0 || most > 1<<16:
+		return nil, eINVAL, false
+	}
+	events := make([]linux.Event, most)
+	n := e.epoll.Wait(events)
+	if n == 0 && timeout != 0 && !g.expired(timeout) {
+		return nil, 0, true
+	}
+	var list []EpollEvent
+	for _, ev := range events[:n] {
+		list = append(list, EpollEvent{ev.Events, ev.Data})
+	}
+	return list, 0, false
+}
+
+// The commands of fcntl(2).
+const (
+	fGETFD, fSETFD, fGETFL, fSETFL = 1, 2, 3, 4
+	oRDWR                          = 2
+)
+
+func (g *guest) Fcntl(fd, cmd, arg int) (int, int) {
+	f := g.files[fd]
+	switch {
+	case f == nil:
+		return -1, eBADF
+	case cmd == fGETFL:
+		v := oRDWR
+		if f.nonblock {
+			v |= oNONBLOCK
+		}
+		return v, 0
+	case cmd == fSETFL:
+		f.nonblock = arg&oNONBLOCK != 0
+	case cmd != fGETFD && cmd != fSETFD:
+		return -1, eINVAL
+	}
+	return 0, 0
+}
+
+func (g *guest) Ioctl(fd int, request uint32, v int32) (int32, int) {
+	f, errno := g.socketOf(fd)
+	if errno != 0 {
+		return 0, errno
+	}
+	if request == 0x5421 {
+		f.nonblock = v != 0
+		return v, 0
+	}
+	n, err := f.socket.Ioctl(request)
+	return int32(n), int(err)
+}
+
+func (g *guest) Pipe() (int, int, int) {
+	r, w := &file{pipe: &pipe{reader: true}}, &file{pipe: &pipe{}}
+	r.pipe.other, w.pipe.other = w, r
+	return g.add(r), g.add(w), 0
+}
+
+// Open gives a file of endless zeroes, for sendfile.
+func (g *guest) Open(string, int) (int, int) { return g.add(&file{data: make([]byte, 1)}), 0 }
+
+func (g *guest) Sendfile(out, in int, _ int64, n int) (int, int, bool) {
+	f := g.files[in]
+	if f == nil || g.files[out] == nil {
+		return -1, eBADF, false
+	}
+	if f.data == nil || n < 0 || n > 64<<20 {
+		return -1, eINVAL, false
+	}
+	return g.WriteFD(out, make([]byte, n), 0)
+}
+
+func (g *guest) Splice(in, out, n, flags int) (int, int, bool) {
+	a, b := g.files[in], g.files[out]
+	switch {
+	case a == nil || b == nil:
+		return -1, eBADF, false
+	case a.pipe == nil && b.pipe == nil || n < 0:
+		return -1, eINVAL, false
+	case a.pipe != nil:
+		n = min(n, len(a.pipe.buf))
+		if n == 0 {
+			return -1, eAGAIN, !a.nonblock && flags&2 == 0
+		}
+		more := 0
+		if flags&4 != 0 {
+			more = linux.MSG_MORE
+		}
+		sent, errno, again := g.SendMsg(out, a.pipe.buf[:n], nil, nil, more|linux.MSG_DONTWAIT, 0)
+		if errno == 0 && !again {
+			a.pipe.buf = a.pipe.buf[sent:]
+		}
+		return sent, errno, again
+	}
+	p := b.pipe.other.pipe
+	data := make([]byte, min(n, pipeSize-len(p.buf)))
+	m, errno, again := g.RecvMsg(in, data, nil, 0, 0)
+	if errno == 0 && !again {
+		p.buf = append(p.buf, data[:m.N]...)
+	}
+	return m.N, errno, again
+}
+
+func (g *guest) Close(fd int) int {
+	f := g.files[fd]
+	if f == nil {
+		return eBADF
+	}
+	delete(g.files, fd)
+	g.next = min(g.next, fd)
+	switch {
+	case f.socket != nil:
+		for e, on := range f.refs {
+			if on {
+				e.epoll.Forget(f.socket)
+			}
+		}
+		f.socket.Close()
+	case f.epoll != nil:
+		f.epoll.Close()
+	case f.pipe != nil && f.pipe.other != nil:
+		f.pipe.other.pipe.other = nil
+	}
+	return 0
+}
+
+func (g *guest) closeAll() {
+	for fd := range g.next + len(g.files) + 1 {
+		g.Close(fd)
+	}
+}

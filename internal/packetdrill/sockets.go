@@ -1,0 +1,67 @@
+package packetdrill
+
+import (
+	"net/netip"
+
+	"github.com/seed963a8790/netstack/header"
+)
+
+// What the run knows of sockets.
+func (r *Run) opened(fd, family, typ, proto int) {
+	if proto == 0 {
+		proto = map[int]int{1: 6, 2: 17}[typ]
+	}
+	r.sockets[fd] = &socket{family: family, typ: typ, proto: proto}
+	r.infoFD = fd
+}
+
+func (r *Run) family(fd int) int {
+	if s := r.sockets[fd]; s != nil {
+		return s.family
+	}
+	return r.mode.family
+}
+
+// portOf returns the port in a socket address.
+func portOf(name []byte) uint16 {
+	if len(name) < 4 {
+		return 0
+	}
+	return uint16(name[2])<<8 | uint16(name[3])
+}
+
+func (r *Run) bound(fd int, name []byte) {
+	if s := r.sockets[fd]; s != nil {
+		s.local = netip.AddrPortFrom(r.local(), portOf(name))
+		if s.typ == 2 && r.current == nil {
+			r.ports++
+			s.flow = r.begin(&flow{proto: header.ProtocolUDP, local: s.local, remote: netip.AddrPortFrom(r.remote(), r.ports)})
+		}
+	}
+}
+
+// connecting makes the flow of a connection that begins here, before its first packet.
+func (r *Run) connecting(fd int, name []byte) {
+	s := r.sockets[fd]
+	if s == nil || len(name) < 8 {
+		return
+	}
+	remote := netip.AddrPortFrom(r.remote(), portOf(name))
+	if len(name) >= 16 && name[0] == 2 {
+		remote = netip.AddrPortFrom(netip.AddrFrom4([4]byte(name[4:8])), portOf(name))
+	} else if len(name) >= 24 && name[0] == 10 {
+		remote = netip.AddrPortFrom(netip.AddrFrom16([16]byte(name[8:24])).Unmap(), portOf(name))
+	}
+	local := netip.AddrPortFrom(r.local(), s.local.Port())
+	s.flow = r.begin(&flow{proto: header.Protocol(s.proto), local: local, remote: remote})
+	r.infoFD = fd
+}
+
+func (r *Run) accepted(fd int) {
+	r.sockets[fd] = &socket{family: r.mode.family, typ: 1, proto: 6, flow: r.current}
+	r.infoFD = fd
+}
+
+func (r *Run) closed(label *Value) {
+	delete(r.fds, label.number())
+}

@@ -1,0 +1,45 @@
+package ipv4
+
+import (
+	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/stack"
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// sendIncluded sends p along r, whose front begins with its sender's header: at least 20 bytes of it, and all that it
+// says to have. What is larger than the path MTU is cut, or, with DF set, refused, and its sender told by ICMP too.
+func (ip *Protocol) sendIncluded(w *stack.Work, r *stack.Route, p *stack.Packet, o *stack.SendOptions) tcpip.Error {
+	c := &ip.stack.Counters().Ip
+	h := header.IPv4(p.Front())
+	size := h.HeaderLen()
+	if h.Src().IsUnspecified() {
+		h.SetSrc(r.Local)
+	}
+	p.Src, p.Dst, p.Proto, p.TTL, p.TOS = h.Src(), h.Dst(), h.Protocol(), h.TTL(), h.TOS()
+	df := h.Flags()&header.IPv4DontFragment != 0
+	if h.ID() == 0 && !df {
+		h.SetID(ip.ids.next(p.Src, p.Dst, p.Proto, 1))
+	}
+	h.SetTotalLength(uint16(p.Len()))
+	h[:size].UpdateChecksum()
+	p.SetNetwork(size)
+	if ip.stack.Filtered(stack.Out, r.NIC, p) {
+		c.OutDiscards.Inc()
+		w.Drop(p, tcpip.DropFiltered)
+		return tcpip.ErrPermission
+	}
+	if (r.Multicast || r.Broadcast) && !o.NoLoop {
+		ip.loop(w, r, p)
+	}
+	mtu, _ := r.PathMTU()
+	if p.Len() <= mtu {
+		return r.Output(w, p)
+	}
+	if df {
+		c.FragFails.Inc()
+		ip.SendError(w, p, stack.ICMPTooBig, mtu)
+		w.Drop(p, tcpip.DropTooBig)
+		return tcpip.ErrMessageSize
+	}
+	return ip.fragment(w, r, p, mtu)
+}

@@ -1,0 +1,117 @@
+package stack
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// NewRaw makes the protocol of raw endpoints for one stack (Options.Raw).
+type NewRaw func(s *Stack) RawProtocol
+
+// RawProtocol makes endpoints that send and receive packets of any IP protocol.
+type RawProtocol interface {
+	// NewEndpoint makes an endpoint of an IP protocol. A number above 255, which no packet has, receives
+	// nothing.
+	NewEndpoint(number uint16, netProto header.EtherType) (Endpoint, error)
+	// Close closes every endpoint.
+	Close(w *Work)
+}
+
+// RawReceiver is shown what arrives for one IP protocol, beside its transport.
+type RawReceiver interface {
+	// ReceiveRaw is shown a packet to us, whose network header is validated and which is whole; what
+	// lies behind that header is not validated. It borrows p, and says whether it took a copy. No lock is held.
+	ReceiveRaw(w *Work, p *Packet) bool
+	// ReceiveRawError is told of an ICMP error about a packet of the protocol, whoever has sent that, and
+	// says whether it was for it. It borrows e. No lock is held.
+	ReceiveRawError(w *Work, e *ICMPError) bool
+}
+
+// rawTable has the raw receivers of each protocol, in the order of their coming. A list is never changed,
+// only replaced; it is nil where there is nobody.
+type rawTable struct {
+	mu    sync.Mutex // guards changes
+	lists [256]atomic.Pointer[[]RawReceiver]
+}
+
+// AddRaw makes r see what arrives for a protocol.
+//
+// Errors: ErrNoBuffers if there are too many already.
+func (s *Stack) AddRaw(proto header.Protocol, r RawReceiver) tcpip.Error {
+	s.raw.mu.Lock()
+	defer s.raw.mu.Unlock()
+	var list []RawReceiver
+	if old := s.raw.lists[proto].Load(); old != nil {
+		list = slices.Clone(*old)
+	}
+	if len(list) >= maxRawReceivers {
+		return tcpip.ErrNoBuffers
+	}
+	list = append(list, r)
+	s.raw.lists[proto].Store(&list)
+	return tcpip.OK
+}
+
+// RemoveRaw undoes AddRaw. A packet that is being delivered may still reach r.
+func (s *Stack) RemoveRaw(proto header.Protocol, r RawReceiver) {
+	s.raw.mu.Lock()
+	defer s.raw.mu.Unlock()
+	old := s.raw.lists[proto].Load()
+	if old == nil {
+		return
+	}
+	list := slices.DeleteFunc(slices.Clone(*old), func(o RawReceiver) bool { return o == r })
+	if len(list) == 0 {
+		s.raw.lists[proto].Store(nil)
+		return
+	}
+	s.raw.lists[proto].Store(&list)
+}
+
+// DeliverRaw shows p, addressed to us, to the raw receivers of its protocol and reports whether one took a
+// copy. It borrows p. Network protocols call it before DeliverTransport.
+func (s *Stack) DeliverRaw(w *Work, p *Packet) (taken bool) {
+	list := s.raw.lists[p.Proto].Load()
+	if list == nil {
+		return false
+	}
+	p.home()
+	for _, r := range *list {
+		if r.ReceiveRaw(w, p) {
+			taken = true
+		}
+	}
+	return taken
+}
+
+// deliverRawError is DeliverRaw for ICMP errors.
+func (s *Stack) deliverRawError(w *Work, e *ICMPError) (taken bool) {
+	list := s.raw.lists[e.Proto].Load()
+	if list == nil {
+		return false
+	}
+	for _, r := range *list {
+		if r.ReceiveRawError(w, e) {
+			taken = true
+		}
+	}
+	return taken
+}
+
+// NewRawEndpoint makes a raw endpoint of an IP protocol, for IPv4 or IPv6 as netProto says.
+//
+// Errors: ErrProtocolNotSupported if the stack has no raw endpoints or lacks the network protocol, ErrClosed
+// after Close.
+func (s *Stack) NewRawEndpoint(number uint16, netProto header.EtherType) (Endpoint, error) {
+	if s.rawProtocol == nil || s.Internet(netProto) == nil {
+		return nil, tcpip.ErrProtocolNotSupported
+	}
+	if s.closed.Load() {
+		return nil, tcpip.ErrClosed
+	}
+	return s.rawProtocol.NewEndpoint(number, netProto)
+}
