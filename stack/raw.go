@@ -26,6 +26,9 @@ type RawReceiver interface {
 	// ReceiveRaw is shown a packet to us, whose network header is validated and which is whole; what
 	// lies behind that header is not validated. It borrows p, and says whether it took a copy. No lock is held.
 	ReceiveRaw(w *Work, p *Packet) bool
+	// ReceiveAlert is shown an IPv4 packet of the protocol that is to be forwarded and has a router alert (RFC
+	// 2113). It borrows p, and says whether the packet is not to go on. No lock is held.
+	ReceiveAlert(w *Work, p *Packet) bool
 	// ReceiveRawError is told of an ICMP error about a packet of the protocol, whoever has sent that, and
 	// says whether it was for it. It borrows e. No lock is held.
 	ReceiveRawError(w *Work, e *ICMPError) bool
@@ -82,6 +85,21 @@ func (s *Stack) DeliverRaw(w *Work, p *Packet) (taken bool) {
 	p.home()
 	for _, r := range *list {
 		if r.ReceiveRaw(w, p) {
+			taken = true
+		}
+	}
+	return taken
+}
+
+// DeliverAlert shows p, which is to be forwarded and has a router alert, to the raw receivers of its protocol and
+// reports whether one wants it to stay. It borrows p.
+func (s *Stack) DeliverAlert(w *Work, p *Packet) (taken bool) {
+	list := s.raw.lists[p.Proto].Load()
+	if list == nil {
+		return false
+	}
+	for _, r := range *list {
+		if r.ReceiveAlert(w, p) {
 			taken = true
 		}
 	}

@@ -246,6 +246,9 @@ func (d *Datagram) connect(remote tcpip.FullAddress) tcpip.Error {
 	if !d.claim.fixed {
 		d.claim.source = r.Local
 	}
+	if needsZone(remote.Addr) && remote.NIC == 0 {
+		remote.NIC = q.NIC
+	}
 	d.peer, d.cache = remote, cache{}
 	d.redirect(q, r, remote)
 	d.connected.Store(true)
@@ -258,7 +261,7 @@ func (d *Datagram) disconnect() tcpip.Error {
 		d.disconnectRaw()
 		return tcpip.OK
 	}
-	if d.peer == (tcpip.FullAddress{}) {
+	if d.peer == (tcpip.FullAddress{}) && (!d.claim.bound || d.claim.wanted.Port != 0) {
 		return tcpip.OK
 	}
 	d.peer, d.cache = tcpip.FullAddress{}, cache{}

@@ -73,6 +73,17 @@ var checks = map[tcpip.OptionID]func(*Datagram, int) tcpip.Error{
 		}
 		return tcpip.OK
 	},
+	tcpip.IP_ROUTER_ALERT: func(d *Datagram, v int) tcpip.Error {
+		switch { // as measured on Linux
+		case d.raw.number == protocolRaw:
+			return tcpip.ErrInvalid
+		case v != 0 && d.conf.RouterAlert:
+			return tcpip.ErrAddrInUse
+		case v == 0 && !d.conf.RouterAlert:
+			return tcpip.ErrNoBuffers
+		}
+		return tcpip.OK
+	},
 	tcpip.IPV6_CHECKSUM: func(_ *Datagram, v int) tcpip.Error {
 		if v > 0 && v%2 != 0 {
 			return tcpip.ErrInvalid

@@ -26,32 +26,47 @@ type raw struct {
 	spot     atomic.Pointer[stack.Binding]
 	checksum atomic.Int32 // IPV6_CHECKSUM: an offset in bytes, -1: none
 	header   atomic.Bool  // IP_HDRINCL, IPV6_HDRINCL
+	alert    atomic.Bool  // IP_ROUTER_ALERT
 	gone     bool         // disconnected once: as on Linux it never receives again
 }
 
-// IPPROTO_RAW is the protocol of endpoints that send with headers of their own.
+// protocolRaw is the protocol of endpoints that send with headers of their own (IPPROTO_RAW).
 const protocolRaw = 255
 
-// InitRaw is Init for a raw endpoint of an IP protocol. outer must be a stack.RawReceiver, as Datagram is.
+// InitRaw is Init for a raw endpoint of an IP protocol.
 func (d *Datagram) InitRaw(p *Protocol, outer Outer, netProto header.EtherType, number uint16) tcpip.Error {
 	d.raw = &raw{number: number, v6: netProto == header.EtherTypeIPv6}
 	if err := d.Init(p, outer, netProto); err != tcpip.OK {
 		return err
 	}
+	err := d.settle()
+	if err != tcpip.OK {
+		d.Close()
+	}
+	return err
+}
+
+// settle gives a new raw endpoint its defaults and its place.
+func (d *Datagram) settle() tcpip.Error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return tcpip.ErrClosed
+	}
+	number := d.raw.number
 	d.conf.HeaderIncluded4, d.conf.HeaderIncluded6 = number == protocolRaw, number == protocolRaw
 	if d.v6 && number == uint16(header.ProtocolICMPv6) {
 		d.conf.ChecksumOffset = icmpChecksumAt
 	}
 	d.apply()
-	d.claim.bound = true
-	d.claim.binding = stack.Binding{V4: !d.v6, V6: d.v6, Port: number, Receiver: outer}
-	d.claim.base = d.claim.binding
 	if number <= 255 {
-		if err := p.stack.AddRaw(header.Protocol(number), d); err != tcpip.OK {
-			d.Close()
+		if err := d.proto.stack.AddRaw(header.Protocol(number), d); err != tcpip.OK {
 			return err
 		}
 	}
+	d.claim.bound = true
+	d.claim.binding = stack.Binding{V4: !d.v6, V6: d.v6, Port: number, Receiver: d.outer}
+	d.claim.base = d.claim.binding
 	d.place()
 	return tcpip.OK
 }
@@ -62,6 +77,7 @@ const icmpChecksumAt = 2
 // configure takes over what the options say.
 func (r *raw) configure(c *tcpip.SocketConf) {
 	r.checksum.Store(int32(c.ChecksumOffset))
+	r.alert.Store(c.RouterAlert)
 	r.header.Store(c.HeaderIncluded4 && !r.v6 || c.HeaderIncluded6 && r.v6)
 }
 
@@ -154,9 +170,22 @@ func (d *Datagram) ReceiveRaw(w *stack.Work, p *stack.Packet) bool {
 	if !d.matches(b, p.Dst, p.Src, p.NIC.ID()) {
 		return false
 	}
-	if !d.admits(p) {
-		return true
+	return !d.admits(p) || d.queueRaw(w, p) || d.filter.On()
+}
+
+// ReceiveAlert is ReceiveRaw for a packet to be forwarded that has a router alert: endpoints with
+// IP_ROUTER_ALERT take it, wherever they are bound and connected.
+func (d *Datagram) ReceiveAlert(w *stack.Work, p *stack.Packet) bool {
+	b := d.raw.spot.Load()
+	if b == nil || d.v6 || !d.raw.alert.Load() || b.NIC != 0 && b.NIC != p.NIC.ID() {
+		return false
 	}
+	d.queueRaw(w, p)
+	return true
+}
+
+// queueRaw queues a copy of p.
+func (d *Datagram) queueRaw(w *stack.Work, p *stack.Packet) bool {
 	c := p.Clone(d.proto.stack)
 	if c == nil {
 		d.proto.stack.Counters().Drops[tcpip.DropNoMemory].Inc()

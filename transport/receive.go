@@ -20,13 +20,14 @@ func Front(p *stack.Packet, n int) (before int, ok bool) {
 // `from`; a super-segment as several. It takes p and does not copy payload, unless a copy is much smaller
 // than the slabs that it lies in. What has no room is dropped and counted. It reports whether anything was queued.
 func (d *Datagram) Queue(w *stack.Work, p *stack.Packet, from netip.AddrPort, front int) (admitted bool) {
-	if d.filter.On() && !d.filtered(w, p, from, front) {
-		return false
-	}
-	size := p.Len() - front
 	e := d.proto.newDatagram()
 	e.meta = meta{from: from, dst: p.Dst, local: p.Local, at: p.At, ttl: p.TTL, tos: p.TOS, tag: tag{p.Mark, p.Priority}}
 	d.keep(e, p)
+	if d.filter.On() && !d.filtered(w, p, from, front) {
+		d.proto.free(e)
+		return false
+	}
+	size := p.Len() - front
 	if !p.SplitFront(front) {
 		d.proto.free(e)
 		d.refuse(p, 1, tcpip.DropNoMemory)

@@ -58,7 +58,7 @@ type arrived struct {
 // keep notes what of p's headers options ask for. Options and extension headers are kept in any case, as on Linux:
 // they may be asked for when the datagram is read.
 func (d *Datagram) keep(e *datagram, p *stack.Packet) {
-	if !p.HasTransport() {
+	if !p.HasTransport() || p.TransportLen() < 0 { // a filter has left less than the headers
 		return
 	}
 	a := &e.arrived

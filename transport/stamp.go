@@ -80,6 +80,7 @@ type errand struct {
 	datagram *Datagram
 	copy     slab.Piece // the packet, if it is to be shown
 	source   netip.Addr
+	refused  bool // it has not left
 }
 
 // built sees the packet before it leaves: it makes the copy and tells that the packet has come to the transmit queue.
@@ -150,7 +151,9 @@ func (e *errand) stamp(w *stack.Work, kind uint32) {
 func (e *errand) Completed(w *stack.Work, charge int) {
 	d := e.datagram
 	if e.flags&tcpip.TimestampSent != 0 {
-		e.stamp(w, stampSent)
+		if !e.refused {
+			e.stamp(w, stampSent)
+		}
 		e.copy.Release()
 	}
 	if e.zero && d.queue.zeroCopied(d.proto, e.first, e.last) {

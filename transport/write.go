@@ -84,7 +84,7 @@ func (d *Datagram) write(w *stack.Work, b []byte, o *tcpip.WriteOptions) tcpip.E
 		return err
 	}
 	if o.Control.Has&tcpip.HasPacketInfo != 0 {
-		if err := d.override(&q, &o.Control.PacketInfo); err != tcpip.OK {
+		if err := d.override(&q, zoneOf(to), &o.Control.PacketInfo); err != tcpip.OK {
 			return err
 		}
 	}
@@ -189,6 +189,10 @@ func (d *Datagram) target(to tcpip.FullAddress) (tcpip.FullAddress, tcpip.Error)
 		}
 		if s := d.claim.source; s.Is4() && to.Addr.Is4() {
 			local = s
+		} else if n := d.proto.stack.NIC(d.conf.BoundNIC); n != nil && to.Addr.Is4() { // the device's address
+			if a := n.PrimaryAddress(false, false); a.IsValid() {
+				local = a
+			}
 		}
 		to.Addr = local
 	}
@@ -253,9 +257,19 @@ func (d *Datagram) query(to tcpip.FullAddress) (stack.RouteQuery, tcpip.Error) {
 }
 
 // override puts what the user said of one datagram into its query.
-func (d *Datagram) override(q *stack.RouteQuery, info *tcpip.PacketInfo) tcpip.Error {
+// The NIC is none other than an IPv6 destination's zone, and for pings none other than an option's: without one they
+// go to no zone (as measured on Linux).
+func (d *Datagram) override(q *stack.RouteQuery, zone tcpip.NICID, info *tcpip.PacketInfo) tcpip.Error {
 	v6 := q.Destination.Is6()
+	if v6 && d.proto.shape.Kind == tcpip.KindPing {
+		if zone = q.NIC; zone == 0 && needsZone(q.Destination) {
+			return tcpip.ErrInvalid
+		}
+	}
 	if info.NIC != 0 {
+		if v6 && zone != 0 && zone != info.NIC {
+			return tcpip.ErrInvalid
+		}
 		if d.proto.stack.NIC(info.NIC) == nil {
 			return tcpip.ErrNoDevice
 		}
@@ -302,6 +316,9 @@ func (d *Datagram) route(q stack.RouteQuery, to tcpip.FullAddress) (*stack.Route
 	r, err := d.proto.stack.FindRoute(q)
 	if err != tcpip.OK {
 		c.route = nil
+		if err == tcpip.ErrNoDevice && q.Destination.Is6() {
+			err = tcpip.ErrNetUnreachable
+		}
 		if err == tcpip.ErrNetUnreachable {
 			d.proto.unrouted(q.Destination.Is6())
 		}
@@ -413,8 +430,9 @@ func (d *Datagram) launch(w *stack.Work, r *stack.Route, flow stack.FlowID, p *s
 	charge += packetCost
 	d.sent.Add(int64(charge))
 	p.Mark, p.Priority = d.tag.mark, d.tag.priority
+	var e *errand
 	if d.wish != nil {
-		e := &errand{wish: d.wish, datagram: d}
+		e = &errand{wish: d.wish, datagram: d}
 		p.SetOwner(e, charge)
 		if d.wish.flags&stampsOfPackets != 0 {
 			d.sendConf.Built = e.built
@@ -424,6 +442,9 @@ func (d *Datagram) launch(w *stack.Work, r *stack.Route, flow stack.FlowID, p *s
 	}
 	err := r.Net.Send(w, r, p, &d.sendConf)
 	d.sendConf.Built = nil
+	if e != nil {
+		e.refused = err != tcpip.OK // of which it hears at the end of the frame
+	}
 	switch {
 	case err == tcpip.OK:
 		d.proto.counters(v6).OutDatagrams.Inc()

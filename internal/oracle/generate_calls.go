@@ -181,7 +181,8 @@ func (g *generator) errors(n int) {
 // purpose.
 var avoided = map[string]string{
 	"TCP_INFO": "times", "SO_COOKIE": "chance", "SO_INCOMING_CPU": "the machine", "SO_INCOMING_NAPI_ID": "the machine",
-	"SO_PEERNAME": "a port, in part", "TCP_TIMESTAMP": "times", "SO_MEMINFO": "Linux's memory", "TCP_CC_INFO": "times", "SO_NETNS_COOKIE": "chance", "TCP_SAVED_SYN": "chance",
+	"SO_PEERNAME": "a port, in part", "IP_PROTOCOL": "what was in memory",
+	"IPV6_FLOWINFO": "a label made up", "IPV6_FLOWINFO_SEND": "a label made up", "TCP_TIMESTAMP": "times", "SO_MEMINFO": "Linux's memory", "TCP_CC_INFO": "times", "SO_NETNS_COOKIE": "chance", "TCP_SAVED_SYN": "chance",
 	"TCP_FASTOPEN": "on purpose", "TCP_FASTOPEN_CONNECT": "on purpose", "TCP_FASTOPEN_KEY": "on purpose",
 	"TCP_FASTOPEN_NO_COOKIE": "on purpose", "TCP_ZEROCOPY_RECEIVE": "on purpose", "TCP_REPAIR": "on purpose",
 	"SO_ATTACH_FILTER": "a pointer", "SO_ATTACH_REUSEPORT_CBPF": "a pointer", "SO_ATTACH_BPF": "a pointer", "SO_GET_FILTER": "a pointer",
@@ -189,7 +190,7 @@ var avoided = map[string]string{
 
 // usual are the values of options of which others differ on purpose, or mean a machine of another size.
 var usual = map[string][]int{
-	"SO_BINDTOIFINDEX": {0, 1, 2}, "TCP_NOTSENT_LOWAT": {1000, 1 << 20}, "SO_MAX_PACING_RATE": {-1, 1 << 30},
+	"SO_BINDTOIFINDEX": {0, 1, 2}, "TCP_NOTSENT_LOWAT": {1000, 1 << 20}, "SO_MAX_PACING_RATE": {-1},
 	"SO_SNDBUF": {65536, 100000, 131072}, "SO_RCVBUF": {65536, 100000, 131072},
 	"SO_SNDBUFFORCE": {65536, 100000, 131072}, "SO_RCVBUFFORCE": {65536, 100000, 131072},
 }
@@ -198,7 +199,9 @@ var usual = map[string][]int{
 var tuned = map[string]bool{"SO_SNDBUF": true, "SO_RCVBUF": true, "TCP_MAXSEG": true, "TCP_WINDOW_CLAMP": true,
 	// And what an accepted stream has of the packet that began it, but can do nothing with.
 	"IP_MULTICAST_TTL": true, "IPV6_MULTICAST_HOPS": true, "IPV6_MULTICAST_IF": true,
-	// And what would keep a peer waiting for the end of its handshake, or a connection from its device: see foundDifferences.
+	// And what streams do not have here, and what would keep a peer waiting for the end of its handshake, or a connection from its device: see foundDifferences.
+	"IP_OPTIONS": true, "IPV6_HOPOPTS": true, "IPV6_RTHDR": true, "IPV6_RTHDRDSTOPTS": true, "IPV6_DSTOPTS": true, "IPV6_2292PKTOPTIONS": true,
+	"IPV6_PKTINFO": true, "IPV6_FLOWLABEL_MGR": true,
 	"TCP_DEFER_ACCEPT": true, "TCP_QUICKACK": true, "SO_BINDTOIFINDEX": true, "SO_BINDTODEVICE": true,
 }
 

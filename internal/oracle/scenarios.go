@@ -28,6 +28,7 @@ func Scenarios() []Scenario {
 		pmtuScenarios(),
 		wireScenarios(),
 		foundScenarios(),
+		timerScenarios(),
 		manyScenarios(),
 		epollScenarios(),
 		procnetScenarios(),
@@ -39,6 +40,7 @@ func Scenarios() []Scenario {
 		packetFanoutScenarios(),
 		packetEthernetScenarios(),
 		multicastScenarios(),
+		ipScenarios(),
 		rawScenarios(),
 		pingScenarios(),
 	)

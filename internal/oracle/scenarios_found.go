@@ -71,6 +71,13 @@ func foundSends() (list []Scenario) {
 				}})
 		case udps(k):
 			list = append(list,
+				Scenario{"found/unspec-unconnected/" + k.name, func(r *Run) {
+					s := k.open(r)
+					r.Send(s, []byte("x"), k.loopback(4999), nil, 0)
+					r.Connect(s, Unspec())
+					r.Names(s)
+					r.Bind(s, k.loopback(4000))
+				}},
 				Scenario{"found/error-before-pipe/" + k.name, func(r *Run) {
 					c := k.open(r)
 					r.Connect(c, k.loopback(4999))
@@ -152,6 +159,20 @@ func foundSends() (list []Scenario) {
 				}
 			}
 		}},
+		Scenario{"found/more-urgent/udp6", func(r *Run) {
+			for _, to := range []string{"::ffff:127.0.0.1", "::1"} {
+				s := udp6.open(r)
+				r.Connect(s, In6(to, 4000))
+				r.Send(s, []byte("a"), nil, nil, linux.MSG_MORE)
+				r.Send(s, []byte("b"), nil, nil, linux.MSG_OOB)
+			}
+		}},
+		Scenario{"found/group-scope/udp6", func(r *Run) {
+			s := udp6.open(r)
+			r.Set(s, tcpip.SO_BINDTOIFINDEX, 2)
+			r.Connect(s, In6("ff02::99", 4000))
+			r.Names(s)
+		}},
 		Scenario{"found/six-to-four/udp6", func(r *Run) {
 			s := udp6.open(r)
 			r.Connect(s, In6("::1", 4000))
@@ -223,6 +244,19 @@ func foundStreams() (list []Scenario) {
 				r.Set(c, tcpip.SO_BINDTOIFINDEX, 2)
 				r.Send(s, []byte("x"), nil, nil, 0)
 				r.Recv(c, 10, 0, 0)
+			}},
+			Scenario{"found/connect-from-many/" + k.name, func(r *Run) {
+				s := k.open(r)
+				r.Bind(s, k.at("224.0.0.99", "::ffff:224.0.0.99", 4000))
+				r.Connect(s, k.at("127.0.0.1", "::ffff:127.0.0.1", 4001))
+			}},
+			Scenario{"found/connect-family/" + k.name, func(r *Run) {
+				for _, a := range [][2]string{{"::ffff:127.0.0.1", "::1"}, {"::1", "::ffff:127.0.0.1"}, {"::1", "::ffff:0.0.0.0"}, {"::ffff:127.0.0.1", "::"},
+					{"::ffff:127.0.0.1", "2001:db8::9"}} {
+					s := k.open(r)
+					r.Bind(s, k.at("127.0.0.1", a[0], 0))
+					r.Connect(s, k.at("127.0.0.1", a[1], 4001))
+				}
 			}},
 			Scenario{"found/accepted-multicast/" + k.name, func(r *Run) {
 				_, _, s := k.pair(r)
@@ -324,5 +358,6 @@ var foundDifferences = []difference{
 	{"found/defer-client/*", "a client's TCP_DEFER_ACCEPT delays nothing", "deliberate: it is a listener's; on Linux the last ACK of the handshake then waits for a timer"},
 	{"found/no-quick-client/*", "TCP_QUICKACK off before the handshake delays nothing", "deliberate: as above"},
 	{"found/device-of-connection/*", "a connection that is bound to another device goes on receiving", "deliberate: what was sent to it would be answered by resets of nobody's"},
+	{"found/connect-from-many/*", "a stream that is bound to a group cannot connect", "deliberate: a group is no source (RFC 1122 §3.2.1.3)"},
 	{"found/accepted-multicast/*", "of multicast an accepted stream shows the defaults", "deliberate: Linux shows what the packet had that began the connection, to no use"},
 }

@@ -460,3 +460,27 @@ func ipChoiceScenarios() (list []Scenario) {
 	}
 	return list
 }
+
+var ipDifferences = []difference{
+	{"option/IP_OPTIONS/tcp?/*", "streams have no IP options", "gap: refused where Linux sends them; no program is told that they were"},
+	{"option/IPV6_HOPOPTS/tcp6/*", "streams have no extension headers", "gap: as above"},
+	{"option/IPV6_RTHDRDSTOPTS/tcp6/*", "streams have no extension headers", "gap: as above"},
+	{"option/IPV6_RTHDR/tcp6/*", "streams have no extension headers", "gap: as above"},
+	{"option/IPV6_DSTOPTS/tcp6/*", "streams have no extension headers", "gap: as above"},
+	{"option/IPV6_2292PKTOPTIONS/tcp6/*", "streams have no extension headers", "gap: as above"},
+	{"option/IPV6_PKTINFO/tcp6/[lv]*", "streams are bound to a device in other ways", "gap: as above"},
+	{"ip/options/[ae]*/rr-two", "an error about bad options carries none of them back", "deliberate: what was refused is not echoed (RFC 1122 §3.2.2 asks for a source route alone)"},
+	{"ip/options/[ae]*/ts-two", "an error about bad options carries none of them back", "deliberate: as above"},
+	{"ip/options/[ae]*/cipso", "an error about bad options carries none of them back", "deliberate: as above"},
+	{"ip6/ext/unreachable/ping6", "a ping goes where its destination is", "deliberate: Linux uses the way of a routing header that it then does not send"},
+	{"ip6/arrive/rt4-done/*", "a routing header of segments is like any other that is not known", "deliberate: RFC 8200 §4.4, and RFC 8754 is not here; Linux drops it in silence"},
+	{"ip6/arrive/rt4/[no]*", "a routing header with segments is like any other that is not known", "deliberate: RFC 8200 §4.4, and RFC 8754 is not here; Linux drops it in silence"},
+	{"ip6/arrive/rt-rt/*", "two routing headers are an error", "deliberate: RFC 8200 §4.1 has one at most"},
+	{"ip6/arrive/jumbo/[no]*", "a jumbo payload is an unknown option", "deliberate: RFC 2675 is not here"},
+	{"ip6/arrive/ah/*", "an authentication header is passed over", "deliberate: nobody has asked for authentication; Linux without IPsec refuses the packet"},
+	{"ip6/scope/bound/fe80::9/udp6", "a socket that is bound to a device sends by no other", "deliberate: what SO_BINDTODEVICE promises; Linux lets sin6_scope_id win"},
+	{"ip6/scope/bound/ff02::99/udp6", "a socket that is bound to a device sends by no other", "deliberate: as above"},
+	{"ip6/path-mtu/ping6", "the path MTU to the peer is the one that is known", "deliberate: Linux shows an older one until the socket sends"},
+	{"ip6/anycast/*", "no anycast address can be joined", "gap: refusing is honest"},
+	{"ip6/addrform/mapped", "an IPv6 socket stays one", "gap: IPV6_ADDRFORM is refused, as Linux refuses it for other sockets"},
+}

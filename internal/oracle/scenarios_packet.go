@@ -406,7 +406,7 @@ func packetEthernetScenarios() (list []Scenario) {
 		r.sockets.InjectOther(ether(dst, ethernetPeer, proto, payload))
 		r.sockets.Settle()
 	}
-	payload := plain4("10.78.0.9", Host4b, 99, []byte("payload"))
+	payload := plain4("10.78.0.9", Host4b, 1, []byte("no ICMP")) // which nobody answers
 	for _, proto := range []uint16{ethAll, ethIP, 0x1234} {
 		add(fmt.Sprintf("receive/%#x", proto), func(r *Run, k packetKind) {
 			s := k.on(r, proto, nicE0)
@@ -439,7 +439,7 @@ func packetEthernetScenarios() (list []Scenario) {
 		s, o := k.on(r, 0, nicE0), k.on(r, ethAll, nicE0)
 		if k.typ == linux.SOCK_RAW {
 			r.Send(s, ether(ethernetPeer, ethernetHost, 0x1234, []byte("as written")), nil, nil, 0)
-			r.Send(s, ether(ethernetPeer, tcpip.LinkAddr{2, 0, 0, 0, 0, 7}, 0x1234, []byte("from another")), Ll(ethIP, nicE0), nil, 0)
+			r.Send(s, ether(ethernetPeer, tcpip.LinkAddr{2, 0, 0, 0, 0, 7}, 0x1234, []byte("from another")), Ll(0x1234, nicE0), nil, 0)
 			r.Send(s, make([]byte, 13), nil, nil, 0)
 			r.Send(s, make([]byte, 14), nil, nil, 0)
 			r.Send(s, ether(ethernetPeer, ethernetHost, 0x1234, make([]byte, 1500)), nil, nil, 0)
@@ -459,6 +459,15 @@ func packetEthernetScenarios() (list []Scenario) {
 		for range 7 {
 			r.Frame(o, 60, 0, 0)
 		}
+	})
+	add("send-as", func(r *Run, k packetKind) {
+		if k.typ != linux.SOCK_RAW {
+			return
+		}
+		s, o := k.on(r, 0, nicE0), k.on(r, ethAll, nicE0)
+		r.Send(s, ether(ethernetPeer, ethernetHost, 0x1234, []byte("two types")), Ll(ethIP, nicE0), nil, 0)
+		r.Frames()
+		r.Frame(o, 60, 0, 0)
 	})
 	add("members", func(r *Run, k packetKind) {
 		s := k.open(r, 0)

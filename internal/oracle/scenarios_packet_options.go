@@ -231,5 +231,6 @@ func packetOptionScenarios() (list []Scenario) {
 
 var packetDifferences = []difference{
 	{"packet/socket/10", "SOCK_PACKET is refused", "deliberate: packet(7) calls it obsolete since Linux 2.2"},
+	{"packet/ethernet/send-as/packet-raw", "what is sent is shown with the type that its header has", "deliberate: Linux shows that of the name, which need not be true"},
 	{"packet/option/SO_TIMESTAMPING/values/*", "SO_TIMESTAMPING is refused", "deliberate: what packet sockets send is not stamped, and SO_TIMESTAMP and rings tell of what they receive"},
 }

@@ -36,7 +36,7 @@ func pingScenarios() (list []Scenario) {
 // pingIDScenarios bind and share identifiers.
 func pingIDScenarios(k sort) []Scenario {
 	return []Scenario{
-		{"ping/bind/" + k.name, func(r *Run) {
+		{"echo/bind/" + k.name, func(r *Run) {
 			s := k.open(r)
 			r.Names(s)
 			r.Bind(s, k.any(77))
@@ -57,7 +57,7 @@ func pingIDScenarios(k sort) []Scenario {
 				r.Names(g)
 			}
 		}},
-		{"ping/share/" + k.name, func(r *Run) {
+		{"echo/share/" + k.name, func(r *Run) {
 			a, b, c := k.open(r), k.open(r), k.open(r)
 			r.Bind(a, k.any(77))
 			r.Bind(b, k.any(77))
@@ -76,7 +76,7 @@ func pingIDScenarios(k sort) []Scenario {
 			r.Recv(b, 100, 0, 0)
 			r.Recv(c, 100, 0, 0)
 		}},
-		{"ping/share-refused/" + k.name, func(r *Run) {
+		{"echo/share-refused/" + k.name, func(r *Run) {
 			a, b := k.open(r), k.open(r)
 			r.Set(a, tcpip.SO_REUSEADDR, 0)
 			r.Bind(a, k.any(77))
@@ -85,7 +85,7 @@ func pingIDScenarios(k sort) []Scenario {
 			r.Bind(b, k.any(77))
 			r.Names(b)
 		}},
-		{"ping/connected/" + k.name, func(r *Run) {
+		{"echo/connected/" + k.name, func(r *Run) {
 			s := k.open(r)
 			r.Bind(s, k.any(77))
 			r.Connect(s, k.at("10.77.0.9", "fd77::9", 0))
@@ -101,7 +101,7 @@ func pingIDScenarios(k sort) []Scenario {
 			r.Inject("reply", k.reply(77, "payload"))
 			r.Recv(s, 100, 0, 0)
 		}},
-		{"ping/receive/" + k.name, func(r *Run) {
+		{"echo/receive/" + k.name, func(r *Run) {
 			s := k.open(r)
 			for _, id := range append([]tcpip.OptionID{tcpip.SO_TIMESTAMP}, received...) {
 				r.Set(s, id, 1)
@@ -123,7 +123,7 @@ func pingIDScenarios(k sort) []Scenario {
 			r.Ioctl(s, linux.FIONREAD)
 			r.Ioctl(s, linux.SIOCOUTQ)
 		}},
-		{"ping/device/" + k.name, func(r *Run) {
+		{"echo/device/" + k.name, func(r *Run) {
 			s := k.open(r)
 			r.SetOpt(s, 1, 25, []byte("lo"))
 			r.Bind(s, k.any(77))
@@ -143,7 +143,7 @@ func pingIDScenarios(k sort) []Scenario {
 // pingSendingScenarios send what may be sent, and what may not.
 func pingSendingScenarios(k sort) (list []Scenario) {
 	list = []Scenario{
-		{"ping/types/" + k.name, func(r *Run) {
+		{"echo/types/" + k.name, func(r *Run) {
 			s := k.open(r)
 			r.Bind(s, k.any(77))
 			for _, t := range []byte{0, 3, 8, 11, 13, 15, 17, 42, 43, 127, 128, 129, 133, 135, 139, 160, 161, 255} {
@@ -155,7 +155,7 @@ func pingSendingScenarios(k sort) (list []Scenario) {
 				}
 			}
 		}},
-		{"ping/lengths/" + k.name, func(r *Run) {
+		{"echo/lengths/" + k.name, func(r *Run) {
 			s := k.open(r)
 			r.Bind(s, k.any(77))
 			for _, n := range []int{0, 1, 4, 7, 8, 9, 16} {
@@ -163,7 +163,7 @@ func pingSendingScenarios(k sort) (list []Scenario) {
 				r.Bytes()
 			}
 		}},
-		{"ping/to/" + k.name, func(r *Run) {
+		{"echo/to/" + k.name, func(r *Run) {
 			s := k.open(r)
 			for _, to := range [][]byte{nil, k.peer(0), k.peer(9), k.foreign(0), k.any(0), k.at(Host4, Host6, 0), k.at("10.77.0.255", "ff02::5", 0),
 				k.at("255.255.255.255", "fe80::2", 0), k.at("239.1.1.1", "ff0e::5", 0), k.at("10.77.0.2", "::ffff:10.77.0.2", 0), In4(Peer4, 0), In6(Peer6, 0),
@@ -175,7 +175,7 @@ func pingSendingScenarios(k sort) (list []Scenario) {
 			r.Send(s, k.echoRequest(5, 8), k.at("10.77.0.255", "ff02::5", 0), nil, 0)
 			r.Packets()
 		}},
-		{"ping/flags/" + k.name, func(r *Run) {
+		{"echo/flags/" + k.name, func(r *Run) {
 			s := k.open(r)
 			r.Connect(s, k.peer(0))
 			for _, flags := range []int{linux.MSG_OOB, linux.MSG_DONTWAIT, linux.MSG_DONTROUTE, linux.MSG_NOSIGNAL, linux.MSG_EOR, linux.MSG_TRUNC} {
@@ -187,7 +187,7 @@ func pingSendingScenarios(k sort) (list []Scenario) {
 			r.Send(s, k.echoRequest(5, 8), nil, nil, 0)
 			r.Packets()
 		}},
-		{"ping/options/" + k.name, func(r *Run) {
+		{"echo/options/" + k.name, func(r *Run) {
 			s := k.open(r)
 			r.Bind(s, k.any(77))
 			for _, o := range []struct {
@@ -202,14 +202,14 @@ func pingSendingScenarios(k sort) (list []Scenario) {
 				}
 			}
 		}},
-		{"ping/sizes/" + k.name, func(r *Run) {
+		{"echo/sizes/" + k.name, func(r *Run) {
 			s := k.open(r)
 			for _, n := range []int{65487, 65499, 65500, 65507, 65508, 65519, 65520, 65527, 65528, 70000} {
 				r.Send(s, k.echoRequest(5, n-8), k.loopback(0), nil, 0)
 				r.Recv(s, 1, 0, linux.MSG_TRUNC)
 			}
 		}},
-		{"ping/loop/" + k.name, func(r *Run) {
+		{"echo/loop/" + k.name, func(r *Run) {
 			s := k.open(r)
 			for _, id := range received {
 				r.Set(s, id, 1)
@@ -222,7 +222,7 @@ func pingSendingScenarios(k sort) (list []Scenario) {
 		}},
 	}
 	for _, c := range sendControls() {
-		list = append(list, Scenario{"ping/send-control/" + c.name + "/" + k.name, func(r *Run) {
+		list = append(list, Scenario{"echo/send-control/" + c.name + "/" + k.name, func(r *Run) {
 			s := k.open(r)
 			for _, id := range received {
 				r.Set(s, id, 1)
@@ -240,7 +240,7 @@ func pingSendingScenarios(k sort) (list []Scenario) {
 func pingICMPScenarios(k sort) (list []Scenario) {
 	for _, e := range icmpErrors(k) {
 		for _, how := range []string{"plain", "connected", "recverr", "both"} {
-			list = append(list, Scenario{"ping/error/" + e.name + "/" + how + "/" + k.name, func(r *Run) {
+			list = append(list, Scenario{"echo/error/" + e.name + "/" + how + "/" + k.name, func(r *Run) {
 				s := k.open(r)
 				r.Bind(s, k.any(77))
 				if how == "recverr" || how == "both" {
@@ -262,7 +262,7 @@ func pingICMPScenarios(k sort) (list []Scenario) {
 			}})
 		}
 	}
-	return append(list, Scenario{"ping/error-pending/" + k.name, func(r *Run) {
+	return append(list, Scenario{"echo/error-pending/" + k.name, func(r *Run) {
 		s := k.open(r)
 		r.Bind(s, k.any(77))
 		r.Connect(s, k.peer(0))
@@ -285,7 +285,7 @@ func pingMTUScenarios(k sort) (list []Scenario) {
 	for v := range 6 {
 		for _, connected := range []bool{false, true} {
 			for _, queue := range []int{0, 1} {
-				list = append(list, mtuScenario(k, v, connected, queue, fmt.Sprintf("ping/pmtu/mode%d/connected-%v/recverr%d/%s", v, connected, queue, k.name)))
+				list = append(list, mtuScenario(k, v, connected, queue, fmt.Sprintf("echo/pmtu/mode%d/connected-%v/recverr%d/%s", v, connected, queue, k.name)))
 			}
 		}
 	}
@@ -471,6 +471,6 @@ func toolScenarios(k sort) []Scenario {
 }
 
 var pingDifferences = []difference{
-	{"ping/pmtu/mode[0-3]/connected-true/recverr?/ping6", "IPV6_MTU shows a learnt path MTU at once",
+	{"echo/pmtu/mode[0-3]/connected-true/recverr?/ping6", "IPV6_MTU shows a learnt path MTU at once",
 		"deliberate: Linux shows it from the next packet on, and sends by it all the same"},
 }

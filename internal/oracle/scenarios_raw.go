@@ -142,7 +142,7 @@ func (r *Run) Bytes() {
 
 func rawScenarios() (list []Scenario) {
 	for _, f := range []func() []Scenario{rawSocketScenarios, rawReceiveScenarios, rawMatchScenarios, rawICMPScenarios, rawHeaderScenarios,
-		rawChecksumScenarios, rawSendScenarios, rawErrorScenarios, rawMTUScenarios} {
+		rawChecksumScenarios, rawSendScenarios, rawErrorScenarios, rawMTUScenarios, rawFilterScenarios} {
 		list = append(list, f()...)
 	}
 	return list

@@ -131,3 +131,20 @@ func (k sort) code(v4, v6 byte) byte {
 	}
 	return v4
 }
+
+// rawFilterScenarios ask BPF programs about what arrives: they see what the socket's reader does.
+func rawFilterScenarios() (list []Scenario) {
+	for _, name := range []string{"raw4", "raw6"} {
+		k := rawSort(name)
+		for _, f := range filterRuns {
+			list = append(list, Scenario{"raw/filter/" + f.name + "/" + name, func(r *Run) {
+				s := k.open(r)
+				r.AttachFilter(s, f.code...)
+				r.Inject("some", k.packet(udpBytes(4000, 4000, "abcdefghijklmnop")))
+				r.Recv(s, 100, 0, linux.MSG_TRUNC)
+				r.Packets()
+			}})
+		}
+	}
+	return list
+}

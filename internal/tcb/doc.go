@@ -7,7 +7,7 @@
 //
 //	Init(now, *Conf, Path, Identity)
 //	User:     Connect(now) Error, Write(now, Piece) Error, Append(now, []byte) int, Spare() int,
-//	          Room() int, Writable() bool, SetMore(now, bool), MarkUrgent(now),
+//	          Room() int, Writable() bool, SetMore(now, bool), MarkUrgent(now), EndRecord(now),
 //	          Readable() []Piece, ReadableLen() int, AtEnd() bool, Consume(now, n), Urgent() (byte, Error), TakeUrgent(),
 //	          AtMark() bool, Shutdown(now, dir) Error, Close(now), Abort(now), Disconnect(now), SetConf(now, *Conf),
 //	          SetPath(now, Path)

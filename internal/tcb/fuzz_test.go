@@ -96,7 +96,11 @@ func (s *script) step() {
 	case 3:
 		t.Append(s.now, make([]byte, s.byte()))
 	case 4, 5:
-		t.Consume(s.now, min(s.word(), t.ReadableLen()))
+		readable := 0
+		for _, p := range t.Readable() {
+			readable += p.Len()
+		}
+		t.Consume(s.now, min(s.word(), readable))
 	case 6:
 		if s.byte() < 64 {
 			t.Close(s.now)

@@ -37,12 +37,6 @@ func (r *Request) ISS() uint32 { return r.id.ISS }
 // Timestamps reports whether timestamps were in use.
 func (w *TimeWait) Timestamps() bool { return w.timestamps }
 
-// PeerDone reports whether the peer will send no more.
-func (t *TCB) PeerDone() bool { return peerDone.has(t.state) || t.state == StateClosed }
-
-// WriteDone reports whether the user will write no more.
-func (t *TCB) WriteDone() bool { return t.snd.fin || !mayWrite.has(t.state) }
-
 // UrgentReady reports whether an urgent byte is there and was not read.
 func (t *TCB) UrgentReady() bool { return t.rcv.urgent.state == urgentThere }
 

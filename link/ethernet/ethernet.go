@@ -88,7 +88,7 @@ func (l *Ethernet) Attach(r stack.Receiver) error {
 // Packet.Link.Dst. What the lower link does not take is given back without it.
 func (l *Ethernet) Transmit(w *stack.Work, queue int, batch []*stack.Packet) int {
 	for _, p := range batch {
-		if p.Link.Src.IsZero() {
+		if p.Link.Src.IsZero() && !p.Written {
 			p.Link.Src = l.address
 		}
 		f := header.EthernetFields{Dst: p.Link.Dst, Src: p.Link.Src, Type: p.EtherType}

@@ -17,6 +17,9 @@ func (ip *Protocol) forward(w *stack.Work, nic *stack.NIC, p *stack.Packet, h he
 		p.Drop(tcpip.DropNotForUs) // RFC 3927 §7; RFC 1812 §5.3.4
 		return
 	}
+	if h.HeaderLen() > header.IPv4Size && ip.alert(w, p, h) {
+		return
+	}
 	if h.TTL() <= 1 {
 		c.InHdrErrors.Inc()
 		ip.SendError(w, p, stack.ICMPHopLimit, 0)

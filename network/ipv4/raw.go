@@ -6,6 +6,17 @@ import (
 	"github.com/seed963a8790/netstack/tcpip"
 )
 
+// alert shows a packet that is to be forwarded to who asked for those with a router alert (RFC 2113), and reports
+// whether that was its end. Fragments go on: each would be half a message.
+func (ip *Protocol) alert(w *stack.Work, p *stack.Packet, h header.IPv4) bool {
+	options, _, drop := header.ParseIPv4Options(h.Options())
+	if drop != tcpip.DropNone || h.IsFragment() || options.Find(header.IPv4OptRouterAlert) == nil || !ip.stack.DeliverAlert(w, p) {
+		return false
+	}
+	p.Release()
+	return true
+}
+
 // sendIncluded sends p along r, whose front begins with its sender's header: at least 20 bytes of it, and all that it
 // says to have. What is larger than the path MTU is cut, or, with DF set, refused, and its sender told by ICMP too.
 func (ip *Protocol) sendIncluded(w *stack.Work, r *stack.Route, p *stack.Packet, o *stack.SendOptions) tcpip.Error {

@@ -17,7 +17,7 @@ func (ip *Protocol) martian(nic *stack.NIC, p *stack.Packet) tcpip.Drop {
 	case dst.IsUnspecified(), dst.Is4In6(), dst.IsMulticast() && scope(dst) == scopeReserved:
 		return tcpip.DropMartianDestination
 	}
-	if p.Looped || nic.Info().Kind == stack.LinkLoopback {
+	if p.Looped && !src.IsLoopback() || nic.Info().Kind == stack.LinkLoopback {
 		return tcpip.DropNone
 	}
 	switch {

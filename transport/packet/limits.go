@@ -14,9 +14,8 @@ const (
 	pageSize = 4096
 	// maxReserve bounds PACKET_RESERVE, bytes.
 	maxReserve = 1<<31 - 1
-	// maxFanout bounds the endpoints of a group where the first did not say (PACKET_FANOUT_MAX is what it may).
+	// defaultFanout bounds the endpoints of a fanout group where the first did not say, maxFanout what it may say (Linux's
+	// PACKET_FANOUT_MAX). The groups' numbers have 16 bits, which bounds those.
 	defaultFanout = 256
 	maxFanout     = 1 << 16
-	// maxFanoutGroups bounds the groups of one stack, whose numbers have 16 bits.
-	maxFanoutGroups = 1 << 16
 )

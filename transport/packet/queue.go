@@ -23,7 +23,6 @@ type queue struct {
 	first   int
 	bytes   int // charged
 	limit   int // SO_RCVBUF
-	unread  int // bytes of the first entry; kept for FIONREAD
 	closed  bool
 
 	packets, drops uint32 // since the last Statistics

@@ -13,7 +13,7 @@ import (
 // A Raw endpoint gives the link's header with it; for a Cooked one that is made of to's EtherType and Link.
 //
 // Errors: ErrNoAddress if there is no such NIC, ErrNetDown if it is down, ErrMessageSize if b is longer than the link
-// carries, ErrInvalid if it is empty or has no room for its headers, ErrWouldBlock while the send buffer is full (a
+// carries, ErrInvalid if it is empty, has no room for its headers, or lacks a station to go to, ErrWouldBlock while the send buffer is full (a
 // Writable event follows), ErrNoBuffers if the transmit queue or memory is, ErrClosed.
 func (e *Endpoint) WriteFrame(b []byte, to *Address) (int, error) {
 	w := e.stack.Begin()
@@ -55,6 +55,9 @@ func (e *Endpoint) write(w *stack.Work, b []byte, to *Address) (int, tcpip.Error
 	}
 	if r := e.queue.transmit(); r != nil {
 		return e.sendRing(w, r, n, &a)
+	}
+	if to == nil && e.mode == Cooked && n.Info().Kind == stack.LinkEthernet {
+		return 0, tcpip.ErrInvalid // there is no saying to whom
 	}
 	return len(b), e.send(w, n, b, &a)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed963a8790/netstack/header"
 	"github.com/seed963a8790/netstack/internal/testnet"
+	"github.com/seed963a8790/netstack/link/channel"
 	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
 	"github.com/seed963a8790/netstack/transport"
@@ -232,4 +233,30 @@ func TestAbsent(t *testing.T) {
 	n := testnet.New(t, testnet.Options{}, udp.New)
 	_, err := n.A.NewRawEndpoint(unassigned, header.EtherTypeIPv4)
 	require.Equal(t, tcpip.ErrProtocolNotSupported, err)
+}
+
+// RFC 2113: a router's endpoint takes what has an alert, and nothing else of what is forwarded.
+func TestRouterAlert(t *testing.T) {
+	w := testnet.Wire(t, stack.Options{Raw: raw.New, Forwarding: tcpip.Set(true)})
+	in := w.Port(channel.Options{}, stack.NICOptions{}, "10.0.0.1/24")
+	out := w.Port(channel.Options{}, stack.NICOptions{}, "10.0.1.1/24")
+	opened, err := w.NewRawEndpoint(unassigned, header.EtherTypeIPv4)
+	require.NoError(t, err)
+	t.Cleanup(opened.Close)
+	e := opened.(*raw.Endpoint)
+	f := header.IPv4Fields{Protocol: unassigned, TTL: 9, Src: netip.MustParseAddr("10.0.0.9"), Dst: netip.MustParseAddr("10.0.1.9"), Options: header.IPv4RouterAlert()}
+	b := testnet.IPv4(f, []byte("payload"))
+	in.Inject(b)
+	require.Len(t, out.Packets(), 1, "nobody asked")
+	wantNothing(t, e)
+	require.Equal(t, tcpip.ErrNoBuffers, e.SetOption(tcpip.IP_ROUTER_ALERT, 0))
+	require.NoError(t, e.SetOption(tcpip.IP_ROUTER_ALERT, 1))
+	require.Equal(t, tcpip.ErrAddrInUse, e.SetOption(tcpip.IP_ROUTER_ALERT, 1))
+	in.Inject(b)
+	require.Empty(t, out.Packets())
+	require.Equal(t, "payload", string(payload(t, e, header.EtherTypeIPv4)))
+	f.Options = nil
+	in.Inject(testnet.IPv4(f, []byte("payload")))
+	require.Len(t, out.Packets(), 1)
+	wantNothing(t, e)
 }

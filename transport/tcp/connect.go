@@ -94,11 +94,14 @@ func (e *Endpoint) open(remote tcpip.FullAddress) tcpip.Error {
 	}
 	local := bound.Addr()
 	if to.IsUnspecified() { // as everywhere in BSD's family: this host
-		if to = loopbackOf(to); local.IsValid() {
+		if to = loopbackOf(to); local.IsValid() && (local.Is4() || to.Is6()) {
 			to = local
 		}
 	}
 	if local.IsValid() && local.Is4() != to.Is4() {
+		if _, err := e.proto.stack.FindRoute(stack.RouteQuery{Destination: to}); to.Is6() && err == tcpip.OK {
+			return tcpip.ErrAddressFamily
+		}
 		return tcpip.ErrNetUnreachable
 	}
 	if to.IsMulticast() {

@@ -51,7 +51,9 @@ func (e *Endpoint) write(b []byte, flags tcpip.WriteFlags) (n int, err tcpip.Err
 		}
 		n += k
 	}
-	e.tcb.SetMore(now, flags&tcpip.WriteMore != 0)
+	if len(b) > 0 || flags&tcpip.WriteMore != 0 { // nothing pushes nothing
+		e.tcb.SetMore(now, flags&tcpip.WriteMore != 0)
+	}
 	switch {
 	case n > 0 || len(b) == 0:
 		if n > 0 && flags&tcpip.WriteUrgent != 0 {

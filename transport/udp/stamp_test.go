@@ -74,6 +74,19 @@ func TestTimestampingFragments(t *testing.T) {
 	})
 }
 
+// A packet that the transmit queue refuses has not left.
+func TestTimestampingRefused(t *testing.T) {
+	both(t, func(t *testing.T, n *testnet.Net, family header.EtherType) {
+		client := open(t, n.A, family)
+		set(t, client, tcpip.SO_TIMESTAMPING, int(tcpip.TimestampSent|tcpip.TimestampReport))
+		n.A.NIC.SetUp(false)
+		_, err := client.Write([]byte("x"), to(n.B.Addr(family), 7))
+		require.Equal(t, tcpip.ErrNetUnreachable, err)
+		noReport(t, client)
+		require.Zero(t, client.Unsent())
+	})
+}
+
 // Completions of neighbouring writes become one entry; a write that fails has no number.
 func TestZeroCopy(t *testing.T) {
 	both(t, func(t *testing.T, n *testnet.Net, family header.EtherType) {

@@ -186,6 +186,9 @@ func (a *attempt) run(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	if a.remote == (tcpip.FullAddress{}) { // which would disconnect
+		a.remote.Addr = netip.IPv6Unspecified()
+	}
 	err = a.ep.Connect(a.remote)
 	if err == tcpip.ErrInProgress {
 		err = a.await(ctx)

@@ -195,6 +195,13 @@ func TestDialRefused(t *testing.T) {
 	}
 }
 
+// No address at all is this host, and port 0 nobody's.
+func TestDialNobody(t *testing.T) {
+	h := newHost(t, nil)
+	_, err := h.DialTCP(context.Background(), "tcp", netip.AddrPort{}, netip.AddrPort{})
+	require.ErrorIs(t, err, syscall.ECONNREFUSED)
+}
+
 func TestDialBadAddress(t *testing.T) {
 	left, _ := newPair(t, nil)
 	for _, c := range []struct{ network, address string }{

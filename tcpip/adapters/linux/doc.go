@@ -7,4 +7,8 @@
 // that). Nothing blocks: what would is EAGAIN or EINPROGRESS, and a runtime whose guest wants to wait
 // registers with Socket.Waiters, asks Socket.Poll and calls again. File descriptors, SIGPIPE, the timeouts of
 // SO_RCVTIMEO and the waiting of MSG_WAITALL and SO_LINGER are likewise the runtime's.
+//
+// A pointer inside an option's value cannot be followed here: for BPF programs (SO_ATTACH_FILTER and its kin, whose
+// struct sock_fprog has one) a runtime calls Socket.AttachFilter, Filter, AttachReuseportFilter and
+// AttachFanoutProgram. The rings of packet sockets are memory that it maps: Socket.Ring, and Options.RingMemory.
 package linux

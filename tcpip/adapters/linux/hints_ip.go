@@ -22,6 +22,7 @@ var ipHints = []hint{
 	{id: tcpip.IPV6_RECVORIGDSTADDR, name: "IPV6_RECVORIGDSTADDR", on: tcpip.KindTCP, flag: true},
 	{id: tcpip.IPV6_RECVFRAGSIZE, name: "IPV6_RECVFRAGSIZE", on: tcpip.KindTCP, flag: true},
 	{id: tcpip.IPV6_RECVPATHMTU, name: "IPV6_RECVPATHMTU", on: tcpip.KindTCP, flag: true},
-	{id: IPV6_ALERT_ISOLATE, name: "IPV6_ROUTER_ALERT_ISOLATE", on: notRaw, flag: true},
+	{id: IPV6_ALERT_ISOLATE, name: "IPV6_ROUTER_ALERT_ISOLATE", on: notRaw | tcpip.KindRaw, flag: true},
+	{id: ipNoDefrag, name: "IP_NODEFRAG", on: tcpip.KindRaw, flag: true},
 	{id: tcpip.IPV6_MINHOPCOUNT, name: "IPV6_MINHOPCOUNT", on: tcpip.KindDatagram, max: 255},
 }

@@ -7,8 +7,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed963a8790/netstack/network/ipv4"
+	"github.com/seed963a8790/netstack/network/ipv6"
+	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
 	"github.com/seed963a8790/netstack/transport/tcp"
+	"github.com/seed963a8790/netstack/transport/udp"
 )
 
 // A hint may not take the place of an option that does something.
@@ -74,11 +78,15 @@ func FuzzControl(f *testing.F) {
 	w.int(tcpip.IP_TTL, 7)
 	f.Add(w.b[:w.used], false)
 	f.Add(make([]byte, 40), true)
+	n := New(stack.New(stack.Options{Networks: []stack.NewNetwork{ipv4.New, ipv6.New}, Transports: []stack.NewTransport{udp.New}}))
 	f.Fuzz(func(t *testing.T, b []byte, v6 bool) {
-		s, to := &Socket{kind: &kinds[1]}, netip.IPv4Unspecified()
+		family, to := AF_INET, netip.IPv4Unspecified()
 		if v6 {
-			s, to = &Socket{kind: &kinds[4]}, netip.IPv6Unspecified()
+			family, to = AF_INET6, netip.IPv6Unspecified()
 		}
+		s, errno := n.Socket(family, SOCK_DGRAM, 0)
+		require.Zero(t, errno)
+		defer s.Close()
 		var c tcpip.Control
 		if err := s.parseControl(b, to, &c); err != 0 && err != EINVAL {
 			t.Fatal(err)

@@ -76,6 +76,9 @@ func (s *Socket) SendMsg(data, name, control []byte, flags int) (int, Errno) {
 	}
 	if c, ok := s.ep.(corker); ok {
 		if corked, v6 := c.Corked(); corked {
+			if urgent && !v6 {
+				return 0, EOPNOTSUPP
+			}
 			return s.sendMore(data, name, o, v6)
 		}
 	}
@@ -285,7 +288,7 @@ func (s *Socket) receiveStream(data []byte, w *controlWriter, flags int, o tcpip
 		return Received{}, errnoOf(err)
 	}
 	out := Received{N: r.Count}
-	if r.Control.Has&(tcpip.HasTimestamp|tcpip.HasTimestamping) != 0 {
+	if r.Control.Has&(tcpip.HasTimestamp|tcpip.HasTimestamping) != 0 && flags&MSG_OOB == 0 {
 		w.timestamps(s, &r.Control)
 	}
 	if r.Control.Has&tcpip.HasError != 0 {

@@ -34,7 +34,7 @@ type kind struct {
 	transport   header.Protocol
 }
 
-// kinds are the kinds that exist here. Raw and packet sockets do not yet.
+// kinds are the kinds that exist here, beside raw (rawSocket) and packet (packetSocket) sockets.
 var kinds = []kind{
 	{AF_INET, SOCK_STREAM, IPPROTO_TCP, true, tcpip.KindTCP, header.EtherTypeIPv4, header.ProtocolTCP},
 	{AF_INET, SOCK_DGRAM, IPPROTO_UDP, true, tcpip.KindUDP, header.EtherTypeIPv4, header.ProtocolUDP},

@@ -28,12 +28,12 @@ const (
 
 // ipv6Others are those of IPPROTO_IPV6.
 var ipv6Others = map[tcpip.OptionID]other{
-	IPV6_ADDRFORM: {on: tcpip.KindTCP | tcpip.KindUDP, set: (*Socket).setAddressForm, get: (*Socket).addressForm,
+	IPV6_ADDRFORM: {on: tcpip.KindIP, set: (*Socket).setAddressForm, get: (*Socket).addressForm,
 		name: "IPV6_ADDRFORM", form: "int (family)",
 		doc: "The family of a connected socket. Making one of IPv6 that is connected to an IPv4 address one of IPv4 is refused."},
 	IPV6_2292PKTOPTIONS: {on: tcpip.KindDatagram, set: (*Socket).setPacketOptions, get: func(*Socket, int) ([]byte, Errno) { return nil, ENOPROTOOPT },
 		name: "IPV6_2292PKTOPTIONS", form: "control messages", doc: "The extension headers of sent packets, all at once (RFC 2292)."},
-	IPV6_ROUTER_ALERT: {on: notRaw, set: wordOr(ENOPROTOOPT), get: constant(0),
+	IPV6_ROUTER_ALERT: {on: notRaw | tcpip.KindRaw, set: wordOr(ENOPROTOOPT), get: constant(0),
 		name: "IPV6_ROUTER_ALERT", form: "int", byDefault: "0", doc: "For raw sockets only."},
 	IPV6_IPSEC_POLICY: {on: tcpip.KindIP, set: policy(EOPNOTSUPP, EOPNOTSUPP),
 		name: "IPV6_IPSEC_POLICY", form: "struct sadb_x_policy", doc: "Refused: there is no IPsec."},
@@ -127,6 +127,9 @@ func (s *Socket) pathMTU(size int) ([]byte, Errno) {
 }
 
 func (s *Socket) addressForm(int) ([]byte, Errno) {
+	if !s.stream() && s.kind.endpoint != tcpip.KindUDP {
+		return nil, ENOPROTOOPT
+	}
 	if !s.ep.RemoteAddress().Addr.IsValid() || s.stream() && !s.connected() {
 		return nil, ENOTCONN
 	}
@@ -138,6 +141,8 @@ func (s *Socket) setAddressForm(v []byte) Errno {
 	switch {
 	case len(v) < 4 || binary.NativeEndian.Uint32(v) != AF_INET:
 		return EINVAL
+	case !s.stream() && s.kind.endpoint != tcpip.KindUDP:
+		return ENOPROTOOPT
 	case !s.ep.RemoteAddress().Addr.IsValid() || s.stream() && !s.connected():
 		return ENOTCONN
 	}
