@@ -1,9 +1,12 @@
 package oracle
 
 import (
+	"bytes"
 	"cmp"
+	"compress/gzip"
 	"encoding/json"
 	"flag"
+	"io"
 	"os"
 	"path"
 	"path/filepath"
@@ -24,7 +27,7 @@ var replay = flag.Bool("replay", false, "compare with testdata/oracle even where
 var only = flag.String("only", "", "run only the scenarios whose names match this regular expression")
 
 // recorded is where the kernel's answers are.
-const recorded = "../../testdata/oracle/kernel.json"
+const recorded = "../../testdata/oracle/kernel.json.gz"
 
 // recording is what a kernel has said.
 type recording struct {
@@ -56,7 +59,7 @@ func TestOracle(t *testing.T) {
 		if *record {
 			t.Fatal(kernelHere())
 		}
-		b, err := os.ReadFile(filepath.FromSlash(recorded))
+		b, err := readPacked(recorded)
 		require.NoError(t, err)
 		require.NoError(t, json.Unmarshal(b, &rec))
 		t.Logf("%s; comparing with what %s has said", cmp.Or(kernelHere(), "told not to ask"), rec.Kernel)
@@ -106,7 +109,7 @@ func TestOracle(t *testing.T) {
 		b, err := json.MarshalIndent(rec, "", " ")
 		require.NoError(t, err)
 		require.NoError(t, os.MkdirAll(filepath.Dir(recorded), 0o755))
-		require.NoError(t, os.WriteFile(filepath.FromSlash(recorded), append(b, '\n'), 0o644))
+		require.NoError(t, writePacked(recorded, b))
 	}
 }
 
@@ -194,4 +197,33 @@ func compare(kernel, ours []string) string {
 		b.WriteString("kernel: " + k + "\n  ours: " + o + "\n")
 	}
 	return b.String()
+}
+
+// readPacked and writePacked keep a recording small: the answers to one question are mostly those to another.
+func readPacked(name string) ([]byte, error) {
+	f, err := os.Open(filepath.FromSlash(name))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(z)
+}
+
+func writePacked(name string, b []byte) error {
+	var packed bytes.Buffer
+	z, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+	if err == nil {
+		_, err = z.Write(b)
+	}
+	if err == nil {
+		err = z.Close()
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.FromSlash(name), packed.Bytes(), 0o644)
+	}
+	return err
 }
