@@ -53,7 +53,7 @@ func (d *Datagram) write(w *stack.Work, b []byte, o *tcpip.WriteOptions) tcpip.E
 	}
 	if o.Control.Has&tcpip.HasPacketInfo != 0 && o.To.Addr == any4 { // this host, by the address that is asked for
 		if to.Addr = o.Control.PacketInfo.Local; !to.Addr.Is4() {
-			to.Addr = loopback4
+			to.Addr = d.thisHost(o.Control.PacketInfo.NIC)
 		}
 	}
 	switch {
@@ -189,10 +189,8 @@ func (d *Datagram) target(to tcpip.FullAddress) (tcpip.FullAddress, tcpip.Error)
 		}
 		if s := d.claim.source; s.Is4() && to.Addr.Is4() {
 			local = s
-		} else if n := d.proto.stack.NIC(d.conf.BoundNIC); n != nil && to.Addr.Is4() { // the device's address
-			if a := n.PrimaryAddress(false, false); a.IsValid() {
-				local = a
-			}
+		} else if to.Addr.Is4() {
+			local = d.thisHost(d.conf.BoundNIC)
 		}
 		to.Addr = local
 	}
@@ -200,6 +198,16 @@ func (d *Datagram) target(to tcpip.FullAddress) (tcpip.FullAddress, tcpip.Error)
 		return to, tcpip.ErrAddressFamily // bound to 0.0.0.0
 	}
 	return to, tcpip.OK
+}
+
+// thisHost returns what 0.0.0.0 means as a destination: the address of a device if one is chosen, else loopback.
+func (d *Datagram) thisHost(nic tcpip.NICID) netip.Addr {
+	if n := d.proto.stack.NIC(nic); n != nil {
+		if a := n.PrimaryAddress(false, false); a.IsValid() {
+			return a
+		}
+	}
+	return loopback4
 }
 
 // estranged reports whether an IPv6 destination, to which there is a route, would be sent to from an IPv4 address.

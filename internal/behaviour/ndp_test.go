@@ -180,7 +180,7 @@ func TestF9(t *testing.T) {
 			for _, from := range []netip.Addr{near, gateway, m.peer, m.other} {
 				v.dropped(1, tcpip.DropUnknownType, func() {
 					if m.v6 {
-						b := header.AppendNDPLinkAddr(header.AppendNDPRedirect(nil, m.peer, m.far), header.NDPTargetLinkAddr, peerMAC)
+						b := header.AppendNDPLinkAddr(header.AppendNDPRedirect(nil, addr("fe80::2"), m.far), header.NDPTargetLinkAddr, peerMAC)
 						ndp(v.nic, from, m.us, b)
 						return
 					}

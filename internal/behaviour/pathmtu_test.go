@@ -1,10 +1,7 @@
 package behaviour
 
 import (
-	"encoding/binary"
-	"errors"
 	"net/netip"
-	"syscall"
 	"testing"
 	"time"
 
@@ -12,106 +9,129 @@ import (
 
 	"github.com/seed963a8790/netstack/header"
 	"github.com/seed963a8790/netstack/internal/testnet"
-	"github.com/seed963a8790/netstack/link/channel"
 	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
 	"github.com/seed963a8790/netstack/tcpip/adapters/linux"
 )
 
-// B9: the path MTU is a destination's, shared by the flows to it, bounded in number, and forgotten after ten minutes,
-// so that the path is tried afresh.
+// The path-MTU cache.
 func TestB9(t *testing.T) {
 	forFamilies(t, func(t *testing.T, m family) {
-		v := plain(t)
-		open := func(to netip.Addr) stack.Endpoint {
-			e := v.endpoint(header.ProtocolUDP, m.v6)
-			require.NoError(t, e.Connect(tcpip.FullAddress{Addr: to, Port: 9}))
-			return e
+		mtu, headers := tcpip.IP_MTU, 28
+		if m.v6 {
+			mtu, headers = tcpip.IPV6_MTU, 48
 		}
-		mtu := func(e stack.Endpoint) int {
-			id := tcpip.IP_MTU
-			if m.v6 {
-				id = tcpip.IPV6_MTU
+		far, other := netip.AddrPortFrom(m.far, 53), netip.AddrPortFrom(m.host(1), 53)
+		setup := func(t *testing.T) (*victim, func(testing.TB) socket) {
+			v := plain(t)
+			return v, v.sockets(m.v6, linux.SOCK_DGRAM)
+		}
+		// learn has v believe that packets to a must not be larger than n.
+		learn := func(v *victim, s socket, a netip.AddrPort, n int) {
+			v.t.Helper()
+			require.Zero(v.t, s.sent(a, nil, 1500-headers))
+			out := v.nic.Packets()
+			require.Len(v.t, out, 1)
+			require.Len(v.t, out[0], 1500)
+			v.nic.Inject(tooBig(m, out[0], n))
+		}
+		t.Run("is per destination and shared by its flows", func(t *testing.T) {
+			v, open := setup(t)
+			first, second, third := open(t), open(t), open(t)
+			first.connect(far)
+			second.connect(netip.AddrPortFrom(m.far, 54))
+			third.connect(other)
+			learn(v, first, netip.AddrPort{}, 1400)
+			require.Equal(t, []int{1400, 1400, 1500}, []int{first.get(mtu), second.get(mtu), third.get(mtu)})
+			require.Equal(t, linux.EMSGSIZE, first.sent(netip.AddrPort{}, nil, 1500-headers), "it is told of")
+			require.Zero(t, second.sent(netip.AddrPort{}, nil, 1500-headers))
+			out := v.nic.Packets()
+			require.Greater(t, len(out), 1, "another flow to the destination knows it, too")
+			for _, b := range out {
+				require.LessOrEqual(t, len(b), 1400)
 			}
-			n, err := e.Option(id)
+			require.Zero(t, third.sent(netip.AddrPort{}, nil, 1500-headers))
+			require.Len(t, v.nic.Packets(), 1)
+			// A connection goes by it from its first segment on.
+			e := v.endpoint(header.ProtocolTCP, m.v6)
+			_ = e.Connect(tcpip.FullAddress{Addr: m.far, Port: 80})
+			syn := v.segments()
+			require.Len(t, syn, 1)
+			v.nic.Inject(segment(netip.AddrPortFrom(m.far, 80), netip.AddrPortFrom(m.us, syn[0].SrcPort),
+				header.TCPFields{Seq: 1, Ack: syn[0].Seq + 1, Flags: header.SYN | header.ACK, Window: 60000},
+				header.TCPOptions{HasMSS: true, MSS: 1460}, nil))
+			_, err := e.Write(testnet.Pattern(3000), tcpip.WriteOptions{})
 			require.NoError(t, err)
-			return n
-		}
-		tooBig := func(e stack.Endpoint, size int) {
-			v.nic.Packets()
-			_, err := e.Write(make([]byte, 1400), tcpip.WriteOptions{})
-			require.NoError(t, err)
-			sent := v.nic.Packets()
-			require.NotEmpty(t, sent)
-			v.nic.Inject(testnet.TooBig(sent[0], m.peer, size))
-		}
-		first, second, other := open(m.far), open(m.far), open(m.peer)
-		require.Equal(t, []int{1500, 1500, 1500}, []int{mtu(first), mtu(second), mtu(other)})
-		tooBig(first, 1300)
-		require.Equal(t, []int{1300, 1300, 1500}, []int{mtu(first), mtu(second), mtu(other)}, "a destination's, not a socket's or a link's")
-		require.Equal(t, 1300, mtu(open(m.far)), "and of sockets to come")
-		v.Clock.Advance(9 * time.Minute)
-		require.Equal(t, 1300, mtu(first))
-		v.Clock.Advance(time.Minute + time.Second)
-		require.Equal(t, 1500, mtu(first))
-		v.nic.Packets()
-		require.Equal(t, tcpip.ErrMessageSize, first.LastError(), "of the one that was too big")
-		_, err := first.Write(make([]byte, 1400), tcpip.WriteOptions{})
-		require.NoError(t, err)
-		require.Len(t, v.nic.Packets(), 1, "whole again: the path is probed by use")
-
-		// However many destinations are told of, few are remembered, and those rightly.
-		remembered := 0
-		for i := range 20000 {
-			to := netip.AddrFrom4([4]byte{192, 1, byte(i >> 8), byte(i)})
-			if m.v6 {
-				to = netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 14: byte(i >> 8), 15: byte(i)})
+			whole := v.segments()
+			require.NotEmpty(t, whole)
+			for _, s := range whole {
+				require.LessOrEqual(t, len(s.ip), 1400)
 			}
-			v.LearnPathMTU(to, 1400)
-		}
-		for i := range 20000 {
-			to := netip.AddrFrom4([4]byte{192, 1, byte(i >> 8), byte(i)})
-			if m.v6 {
-				to = netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 14: byte(i >> 8), 15: byte(i)})
+		})
+		t.Run("expires and is probed again", func(t *testing.T) {
+			v, open := setup(t)
+			s := open(t)
+			s.connect(far)
+			learn(v, s, netip.AddrPort{}, 1400)
+			v.Clock.Advance(10*time.Minute - time.Second)
+			require.Equal(t, 1400, s.get(mtu))
+			require.Equal(t, linux.EMSGSIZE, s.sent(netip.AddrPort{}, nil, 1), "it is told of")
+			v.Clock.Advance(2 * time.Second)
+			require.Equal(t, 1500, s.get(mtu))
+			learn(v, s, netip.AddrPort{}, 1300) // which sees a whole packet leave
+			require.Equal(t, 1300, s.get(mtu))
+		})
+		t.Run("a later report does not make it larger, nor last shorter", func(t *testing.T) {
+			v, open := setup(t)
+			s := open(t)
+			s.connect(far)
+			require.Zero(t, s.sent(netip.AddrPort{}, nil, 1500-headers))
+			whole := v.nic.Packets()[0]
+			v.nic.Inject(tooBig(m, whole, 1300))
+			v.nic.Inject(tooBig(m, whole, 1400))
+			require.Equal(t, 1300, s.get(mtu))
+		})
+		t.Run("is bounded", func(t *testing.T) {
+			v, open := setup(t)
+			s := open(t)
+			const n, most = 9000, 8192
+			for i := range n {
+				learn(v, s, netip.AddrPortFrom(m.host(i), 53), 1400)
 			}
-			r, err := v.FindRoute(stack.RouteQuery{Destination: to})
-			require.Equal(t, tcpip.OK, err)
-			if mtu, _ := r.PathMTU(); mtu != 1500 {
-				require.Equal(t, 1400, mtu)
-				remembered++
+			known := 0
+			for i := range n {
+				r, err := v.FindRoute(stack.RouteQuery{Destination: m.host(i)})
+				require.Equal(t, tcpip.OK, err)
+				if now, _ := r.PathMTU(); now == 1400 {
+					known++
+				}
 			}
-		}
-		require.Equal(t, 8192, remembered)
+			require.Equal(t, most, known)
+		})
 	})
 }
 
-// B12: what the table lacks is ENOPROTOOPT, a value out of range EINVAL, and a daemon that falls back on those starts.
-func TestB12(t *testing.T) {
-	v := newVictim(t, stack.Options{}, channel.Options{}, stack.NICOptions{})
-	sockets := linux.New(v.Stack)
-	for _, family := range []int{linux.AF_INET, linux.AF_INET6} {
-		level, number := linux.IPPROTO_IP, tcpip.IP_MTU_DISCOVER.Number()
-		if family == linux.AF_INET6 {
-			level, number = linux.IPPROTO_IPV6, tcpip.IPV6_MTU_DISCOVER.Number()
-		}
-		for _, typ := range []int{linux.SOCK_DGRAM, linux.SOCK_STREAM} {
-			s, errno := sockets.Socket(family, typ, 0)
-			require.Zero(t, errno)
-			set := func(level, number int, v uint32) linux.Errno {
-				return s.SetSockOpt(level, number, binary.NativeEndian.AppendUint32(nil, v))
-			}
-			require.Equal(t, linux.ENOPROTOOPT, set(level, 9999, 1))
-			require.Equal(t, linux.EINVAL, set(level, number, 6))
-			require.Equal(t, linux.EINVAL, set(level, number, ^uint32(0)))
-			require.Equal(t, linux.EINVAL, s.SetSockOpt(linux.SOL_SOCKET, tcpip.SO_RCVBUF.Number(), []byte{1}), "too short")
-			// Unbound: OMIT, and only if that is EINVAL, DONT; anything else ends it.
-			errno = set(level, number, uint32(tcpip.PMTUOmit))
-			if errno == linux.EINVAL {
-				errno = set(level, number, uint32(tcpip.PMTUDont))
-			}
-			require.Zero(t, errno)
-			s.Close()
-		}
+// The same for datagrams: neither a report nor an option makes fragments for less than what IPv6 guarantees.
+func TestB11Datagrams(t *testing.T) {
+	m := families[1]
+	v := plain(t)
+	s := v.sockets(true, linux.SOCK_DGRAM)(t)
+	s.connect(netip.AddrPortFrom(m.far, 53))
+	require.Equal(t, linux.EINVAL, s.SetSockOpt(linux.IPPROTO_IPV6, tcpip.IPV6_MTU.Number(), word(1279)))
+	require.Zero(t, s.sent(netip.AddrPort{}, nil, 1400))
+	whole := v.nic.Packets()
+	require.Len(t, whole, 1)
+	v.nic.Inject(tooBig(m, whole[0], 1279))
+	require.Equal(t, 1500, s.get(tcpip.IPV6_MTU), "nothing is learnt")
+	require.Equal(t, linux.EMSGSIZE, s.sent(netip.AddrPort{}, nil, 1), "and yet, as on Linux, it is told of")
+	v.nic.Inject(tooBig(m, whole[0], 1280))
+	require.Equal(t, linux.EMSGSIZE, s.sent(netip.AddrPort{}, nil, 1), "it is told of")
+	require.Zero(t, s.sent(netip.AddrPort{}, nil, 1232))
+	require.Len(t, v.nic.Packets(), 1, "what fits is whole")
+	require.Zero(t, s.sent(netip.AddrPort{}, nil, 3000))
+	out := v.nic.Packets()
+	require.Len(t, out, 3)
+	for _, b := range out[:2] {
+		require.Len(t, b, 1280)
 	}
-	require.True(t, errors.Is(tcpip.ErrNoProtocolOption, syscall.ENOPROTOOPT))
 }

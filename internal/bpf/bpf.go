@@ -72,7 +72,7 @@ const (
 	ldxMem   = classLDX | modeMEM
 	st       = classST
 	stx      = classSTX
-	add      = classALU | 0x00
+	add      = classALU
 	sub      = classALU | 0x10
 	mul      = classALU | 0x20
 	div      = classALU | 0x30
@@ -83,12 +83,12 @@ const (
 	neg      = classALU | 0x80
 	mod      = classALU | 0x90
 	xor      = classALU | 0xa0
-	ja       = classJMP | 0x00
+	ja       = classJMP
 	jeq      = classJMP | 0x10
 	jgt      = classJMP | 0x20
 	jge      = classJMP | 0x30
 	jset     = classJMP | 0x40
-	tax      = classMISC | 0x00
+	tax      = classMISC
 	txa      = classMISC | 0x80
 	retConst = classRET | retK
 	retAccu  = classRET | retA

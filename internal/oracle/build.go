@@ -8,7 +8,9 @@ import (
 )
 
 // Int is an int as an option's value.
-func Int(v int) []byte { return binary.NativeEndian.AppendUint32(nil, uint32(v)) }
+func Int(v int) []byte { return word32(uint32(v)) }
+
+func word32(v uint32) []byte { return binary.NativeEndian.AppendUint32(nil, v) }
 
 // In4 and In6 are socket addresses of the two families.
 func In4(addr string, port uint16) []byte {

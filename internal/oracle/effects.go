@@ -202,7 +202,7 @@ var effects = map[string]string{
 	"TCP_NODELAY":               "tcpeffect/NODELAY/tcp4",
 	"TCP_NOTSENT_LOWAT":         "tcpeffect/NOTSENT_LOWAT/tcp4",
 	"TCP_QUEUE_SEQ":             "tcpopt/QUEUE_SEQ/connected/tcp4",
-	"TCP_QUICKACK":              "timers/QUICKACK/tcp4",
+	"TCP_QUICKACK":              "tcpopt/QUICKACK/connected/tcp4",
 	"TCP_REPAIR":                "tcpopt/REPAIR/connected/tcp4",
 	"TCP_REPAIR_OPTIONS":        "tcpopt/REPAIR_OPTIONS/connected/tcp4",
 	"TCP_REPAIR_QUEUE":          "tcpopt/REPAIR_QUEUE/connected/tcp4",

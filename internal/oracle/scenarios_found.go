@@ -114,6 +114,15 @@ func foundSends() (list []Scenario) {
 				r.Connect(s, In6(to, 4000))
 			}})
 	}
+	for _, flags := range []int{0, linux.MSG_OOB} {
+		for _, port := range []uint16{0, 4001} {
+			list = append(list, Scenario{fmt.Sprintf("found/only6-first/%d-%d", flags, port), func(r *Run) {
+				s := udp6.open(r)
+				r.Bind(s, In6("::1", 4000))
+				r.Send(s, []byte("x"), In6("::ffff:127.0.0.1", port), nil, flags)
+			}})
+		}
+	}
 	for _, to := range []string{"::ffff:127.0.0.1", "::ffff:10.77.0.2", "::ffff:0.0.0.0", "::"} {
 		list = append(list, Scenario{"found/ping-mapped/" + to, func(r *Run) {
 			s := sortOf("ping6").open(r)
@@ -144,6 +153,14 @@ func foundSends() (list []Scenario) {
 				r.Send(s, []byte("x"), nil, nil, 0)
 			}
 		}},
+		Scenario{"found/port0-urgent/udp6", func(r *Run) {
+			for _, to := range []string{"::ffff:127.0.0.1", "::1"} {
+				s := udp6.open(r)
+				r.Send(s, []byte("x"), In6(to, 0), nil, linux.MSG_OOB)
+				r.Connect(s, In6(to, 0))
+				r.Send(s, []byte("x"), nil, nil, linux.MSG_OOB)
+			}
+		}},
 		Scenario{"found/interface-local/udp6", func(r *Run) {
 			s := udp6.open(r)
 			r.Set(s, tcpip.IPV6_MULTICAST_IF, 2)
@@ -157,6 +174,20 @@ func foundSends() (list []Scenario) {
 					r.Set(s, tcpip.IPV6_MULTICAST_IF, nic)
 					r.Connect(s, In6(to, 4000))
 				}
+			}
+		}},
+		Scenario{"found/any-by-device/udp4", func(r *Run) {
+			for _, nic := range []int{0, 1, 2} {
+				s, d := sortOf("udp4").open(r), sortOf("udp4").open(r)
+				r.Bind(s, In4("0.0.0.0", uint16(4000+nic)))
+				r.Send(d, []byte("x"), In4("0.0.0.0", uint16(4000+nic)), Cmsg(0, 8, append(Int(nic), make([]byte, 8)...)), 0)
+				r.Packets()
+				r.Recv(s, 10, 0, 0)
+				b := sortOf("udp4").open(r)
+				r.Set(b, tcpip.SO_BINDTOIFINDEX, nic)
+				r.Send(b, []byte("y"), In4("0.0.0.0", uint16(4000+nic)), nil, 0)
+				r.Packets()
+				r.Recv(s, 10, 0, 0)
 			}
 		}},
 		Scenario{"found/more-urgent/udp6", func(r *Run) {

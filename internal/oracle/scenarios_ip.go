@@ -443,7 +443,7 @@ func ipChoiceScenarios() (list []Scenario) {
 				for _, port := range []uint16{4000, 4001, 4000} {
 					s := k.open(r)
 					r.Set(s, ipOption(24), 1)
-					r.SetOpt(s, 0, 51, Int(41000|41000<<16))
+					r.SetOpt(s, 0, 51, word32(41000|41000<<16))
 					r.Bind(s, k.loopback(0))
 					r.Connect(s, k.loopback(port))
 					r.Names(s)

@@ -38,6 +38,7 @@ func ipv6Scenarios() (list []Scenario) {
 	list = append(list, ipv6ControlScenarios()...)
 	list = append(list, ipv6ChoiceScenarios()...)
 	list = append(list, flowScenarios()...)
+	list = append(list, tcpFlowScenarios()...)
 	list = append(list, ipv6MTUScenarios()...)
 	return list
 }

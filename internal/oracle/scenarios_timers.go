@@ -30,20 +30,6 @@ func timerScenarios() (list []Scenario) {
 				r.sockets.Pass(2500) // a SYN each second
 				r.Packets()
 			}},
-			Scenario{"timers/QUICKACK/" + k.name, func(r *Run) {
-				s, p := k.dial(r, nil)
-				p.Send(segment{data: "quick"})
-				p.Sent()
-				r.Set(s, tcp.TCP_QUICKACK, 0)
-				r.Get(s, tcp.TCP_QUICKACK)
-				p.Send(segment{data: "late"})
-				p.Sent()
-				r.sockets.Pass(300)
-				p.Sent()
-				r.Set(s, tcp.TCP_QUICKACK, 1)
-				p.Send(segment{data: "quick"})
-				p.Sent()
-			}},
 			Scenario{"timers/TIMESTAMP/" + k.name, func(r *Run) { // its clock goes on, and can only be set in repair
 				s := k.open(r)
 				read := func() uint32 {
@@ -71,5 +57,4 @@ func timerScenarios() (list []Scenario) {
 
 var timerDifferences = []difference{
 	{"timers/SYNCNT/*", "one SYN fewer is sent", "gap: Linux counts the retransmissions at intervals of a second apart (tcp_syn_linear_timeouts)"},
-	{"timers/QUICKACK/*", "data is acknowledged at once though TCP_QUICKACK was turned off", "gap: Linux then delays until the application answers"},
 }

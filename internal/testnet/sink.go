@@ -63,6 +63,8 @@ func (s *Sink) Take() []Arrival {
 func (s *Sink) ReceiveError(_ *stack.Work, e *stack.ICMPError) {
 	c := *e
 	c.Quoted = append([]byte(nil), e.Quoted...)
+	c.QuotedPacket = append([]byte(nil), e.QuotedPacket...)
+	c.Packet = nil // borrowed
 	s.Errors = append(s.Errors, c)
 }
 

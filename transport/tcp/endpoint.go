@@ -75,6 +75,7 @@ type seldom struct {
 	done     chan struct{}     // closed when the endpoint has left the stack; nil if nobody waits
 	strays   stack.PacketList  // for the demux, once the lock is given up
 	address  tcpip.FullAddress // bound to, without a port (IP_BIND_ADDRESS_NO_PORT)
+	label    uint32            // the flow label of what is sent over IPv6; 0: the stack's
 
 	unacked, notSent int               // what SIOCOUTQ and SIOCOUTQNSD show of a socket that was disconnected
 	group            *stack.ReuseGroup // made by AttachReuse before binding

@@ -40,7 +40,10 @@ func (e *Endpoint) send(w *stack.Work, sc *scratch, routed bool) bool {
 		}
 	}
 	o := &sc.send
-	*o = stack.SendOptions{Proto: header.ProtocolTCP, DF: e.df, MTU: e.mtu}
+	*o = stack.SendOptions{Proto: header.ProtocolTCP, DF: e.df, MTU: e.mtu, NoFlowLabel: !e.opts.sock.AutoFlowLabel}
+	if e.seldom != nil {
+		o.FlowLabel = e.seldom.label
+	}
 	o.TOS, o.TTL = trafficOf(&e.opts.sock, e.route, t.stack)
 	if out.Probe {
 		o.DF, o.MTU = true, e.route.MTU()
@@ -217,10 +220,16 @@ const softwareGSO = 65535
 // reply sends a segment that belongs to no endpoint's machine: a RST to nobody's segment, or what a
 // record answers. There is nobody to tell if it is refused.
 func (t *Protocol) reply(w *stack.Work, r *stack.Route, id stack.FlowID, sc *scratch, c *tcpip.SocketConf) {
+	sc.send = stack.SendOptions{NoFlowLabel: !c.AutoFlowLabel}
+	t.replyWith(w, r, id, sc, c)
+}
+
+// replyWith is reply with what sc.send says of the flow label.
+func (t *Protocol) replyWith(w *stack.Work, r *stack.Route, id stack.FlowID, sc *scratch, c *tcpip.SocketConf) {
 	p := t.build(&sc.out, id, sc.secret)
 	p.Hash = t.stack.FlowHash(id)
 	o := &sc.send
-	*o = stack.SendOptions{Proto: header.ProtocolTCP}
+	o.Proto = header.ProtocolTCP
 	o.TOS, o.TTL = trafficOf(c, r, t.stack)
 	o.DF, o.MTU = policy(r, c)
 	if sc.out.Flags&(header.SYN|header.ACK) == header.SYN|header.ACK {

@@ -15,6 +15,7 @@ type timeWait struct {
 	secret []byte            // TCP_MD5SIG
 	sock   *tcpip.SocketConf // of the endpoint's options
 	nic    tcpip.NICID
+	label  uint32 // the flow label; 0: the stack's
 
 	mu     sync.Mutex // taken before list.mu
 	record tcb.TimeWait
@@ -47,6 +48,9 @@ func (e *Endpoint) enterTimeWait() {
 		return
 	}
 	r := &timeWait{list: &t.timeWaits, id: e.id, sock: &e.opts.sock, nic: e.routeNIC(), secret: e.secret(), record: e.tcb.TimeWait()}
+	if e.seldom != nil {
+		r.label = e.seldom.label
+	}
 	if !t.stack.Demux.Replace(e.id, e, r) {
 		return
 	}
@@ -217,7 +221,8 @@ func (r *timeWait) Deliver(w *stack.Work, p *stack.Packet) {
 		return
 	case tcb.VerdictReply:
 		if route, err := t.routeBack(p, r.id, r.nic); err == tcpip.OK {
-			t.reply(w, route, r.id, sc, r.sock)
+			sc.send = stack.SendOptions{FlowLabel: r.label} // not without one, as measured
+			t.replyWith(w, route, r.id, sc, r.sock)
 		}
 	}
 	p.Drop(d)

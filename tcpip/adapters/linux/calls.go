@@ -90,8 +90,14 @@ func (s *Socket) Connect(name []byte) Errno {
 	}
 	a, err := s.peer(name)
 	if e, ok := s.ep.(*tcp.Endpoint); ok {
-		if err != 0 && e.Opens() {
+		opens := e.Opens()
+		if err != 0 && opens {
 			return err
+		}
+		if opens && a.Addr.Is6() {
+			if err := s.connectFlow(name); err != 0 {
+				return err
+			}
 		}
 		if a == (tcpip.FullAddress{}) { // which would disconnect
 			a.Addr = netip.IPv4Unspecified()

@@ -165,9 +165,9 @@ func (f *flowLabels) put(s *Socket, label uint32, now tcpip.Time) Errno {
 	}
 	s.flows[i].leave(now)
 	s.flows = slices.Delete(s.flows, i, i+1)
-	if h, ok := s.ep.(headed); ok && s.peerFlow&flowLabelMask == label {
+	if e, ok := s.ep.(labeller); ok && s.peerFlow&flowLabelMask == label {
 		s.peerFlow &^= flowLabelMask
-		_ = h.SetFlowLabel(0) // the endpoint may be closed
+		_ = e.SetFlowLabel(0) // the endpoint may be closed
 	}
 	return 0
 }
@@ -271,8 +271,8 @@ func (s *Socket) connectFlow(name []byte) Errno {
 	changed := flow != s.peerFlow
 	s.peerFlow = flow
 	f.mu.Unlock()
-	if h, ok := s.ep.(headed); ok && changed {
-		return errnoOf(h.SetFlowLabel(flow & flowLabelMask))
+	if e, ok := s.ep.(labeller); ok && changed {
+		return errnoOf(e.SetFlowLabel(flow & flowLabelMask))
 	}
 	return 0
 }

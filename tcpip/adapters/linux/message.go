@@ -83,6 +83,9 @@ func (s *Socket) SendMsg(data, name, control []byte, flags int) (int, Errno) {
 		}
 	}
 	if err := s.addressed(&o, name); err != 0 {
+		if four := o.To.Addr.Is4() || len(name) == 0 && s.ep.RemoteAddress().Addr.Is4(); err == EINVAL && urgent && four {
+			err = EOPNOTSUPP // which IPv4 looks at before the port
+		}
 		return 0, err
 	}
 	to := o.To.Addr
@@ -185,6 +188,9 @@ func (s *Socket) addressed(o *tcpip.WriteOptions, name []byte) Errno {
 		o.To, err = s.peer(name)
 		if err == EAFNOSUPPORT && s.kind.family == AF_INET6 && familyOf(name) == AF_INET {
 			return ENETUNREACH // with IPV6_V6ONLY
+		}
+		if only, _ := s.getInt(tcpip.IPV6_V6ONLY); err == 0 && o.To.Addr.Is4() && s.kind.family == AF_INET6 && only != 0 {
+			return ENETUNREACH
 		}
 		if o.To.Addr == netip.IPv6Unspecified() && s.ep.LocalAddress().Addr.Is4() {
 			o.To.Addr = loopback4

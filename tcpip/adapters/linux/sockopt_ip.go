@@ -25,8 +25,11 @@ type headed interface {
 	SetExtension(kind transport.ExtensionKind, b []byte) error
 	Extension(kind transport.ExtensionKind) []byte
 	SetSendNIC(nic tcpip.NICID) error
-	SetFlowLabel(label uint32) error
+	labeller
 }
+
+// labeller is an endpoint whose IPv6 packets have a flow label.
+type labeller interface{ SetFlowLabel(label uint32) error }
 
 const notRaw = tcpip.KindTCP | tcpip.KindUDP | tcpip.KindPing
 

@@ -67,6 +67,7 @@ func (s *Socket) peerName(size int) ([]byte, Errno) {
 		return nil, ENOTCONN
 	}
 	b := encode(s.kind.family, a)
+	s.tellFlow(b)
 	if len(b) < size {
 		return nil, EINVAL
 	}
