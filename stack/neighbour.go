@@ -150,12 +150,12 @@ func (n *NIC) NeighbourHeard(w *Work, a NeighbourAdvert) {
 	}
 }
 
-// SetIPv6NeighbourTimes sets what a router may say of neighbour discovery (RFC 4861 §6.3.4): around what the time
-// that a confirmation holds is drawn, and the time between solicitations. 0 leaves one as it is; values that would
-// make us flood the link or wait for hours are brought into bounds.
-func (n *NIC) SetIPv6NeighbourTimes(reachable, retrans time.Duration) {
-	n.neighbours.tables[1].setTimes(reachable, retrans)
-}
+// SetIPv6ReachableTime sets around what the time is drawn that a confirmation of an IPv6 neighbour holds, and
+// SetIPv6RetransTimer the time between solicitations, as a router's advertisement does (RFC 4861 §6.3.4). 0 means the
+// default; what would make us flood the link or wait for hours is brought into bounds.
+func (n *NIC) SetIPv6ReachableTime(d time.Duration) { n.neighbours.tables[1].setReachable(d) }
+
+func (n *NIC) SetIPv6RetransTimer(d time.Duration) { n.neighbours.tables[1].setRetrans(d) }
 
 // Neighbours returns what is known of the stations on the link, IPv4 first, in the order of their addresses.
 func (n *NIC) Neighbours() []Neighbour {

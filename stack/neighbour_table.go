@@ -245,19 +245,27 @@ func (t *neighbourTable) draw(now tcpip.Time) {
 	t.redraw = now.Add(reachableRedraw)
 }
 
-// setTimes changes the times that are not 0, within bounds.
-func (t *neighbourTable) setTimes(reachable, retrans time.Duration) {
+// setReachable and setRetrans change times of conf; 0 means the default.
+func (t *neighbourTable) setReachable(d time.Duration) {
+	if d == 0 {
+		d = nud.BaseReachable
+	}
+	d = min(max(d, minReachable), maxReachable)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if reachable != 0 {
-		if reachable = min(max(reachable, minReachable), maxReachable); reachable != t.base {
-			t.base = reachable
-			t.draw(t.nic.stack.Now())
-		}
+	if d != t.base {
+		t.base = d
+		t.draw(t.nic.stack.Now())
 	}
-	if retrans != 0 {
-		t.conf.Retrans = min(max(retrans, minRetrans), maxRetrans)
+}
+
+func (t *neighbourTable) setRetrans(d time.Duration) {
+	if d == 0 {
+		d = nud.DefaultConf().Retrans
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.conf.Retrans = min(max(d, minRetrans), maxRetrans)
 }
 
 // heard feeds what a station has said to its entry.

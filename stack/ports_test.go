@@ -102,3 +102,27 @@ func TestPortsDeterministic(t *testing.T) {
 	}
 	require.Equal(t, run(), run())
 }
+
+// A span that is asked for is cut to the stack's range, and one that lies outside counts for nothing.
+func TestPortsWithin(t *testing.T) {
+	f := newFixture(t)
+	require.NoError(t, f.SetPortRange(40000, 50000))
+	for _, c := range []struct{ low, high, first, last uint16 }{
+		{0, 0, 40000, 50000}, {41000, 42000, 41000, 42000}, {41000, 41000, 41000, 41000}, {41000, 0, 41000, 50000},
+		{0, 42000, 40000, 42000}, {1, 42000, 40000, 42000}, {41000, 65535, 41000, 50000}, {60000, 65535, 40000, 50000},
+		{1, 2, 40000, 50000}, {50000, 50000, 50000, 50000},
+	} {
+		first, n := f.ports.within(uint32(c.high)<<16 | uint32(c.low))
+		require.Equal(t, []uint16{c.first, c.last}, []uint16{first, first + uint16(n-1)}, "%d to %d", c.low, c.high)
+	}
+	id := FlowID{Proto: header.ProtocolTCP, Local: netip.MustParseAddrPort("10.0.0.1:0"), Remote: netip.MustParseAddrPort("10.0.0.2:80")}
+	seen := map[uint16]bool{}
+	for range 3 {
+		port, err := f.Demux.ConnectPort(id, &named{}, 41002<<16|41000)
+		require.Equal(t, tcpip.OK, err)
+		seen[port] = true
+	}
+	require.Equal(t, map[uint16]bool{41000: true, 41001: true, 41002: true}, seen)
+	_, err := f.Demux.ConnectPort(id, &named{}, 41002<<16|41000)
+	require.Equal(t, tcpip.ErrNoPort, err)
+}

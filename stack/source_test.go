@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed963a8790/netstack/tcpip"
 )
 
 // Source selection: RFC 6724 §5 with the examples of §10.1, and Linux's choice for IPv4 (BEHAVIOUR C8).
@@ -84,4 +86,23 @@ func TestPolicyTable(t *testing.T) {
 	for i := 1; i < len(policyTable); i++ {
 		require.LessOrEqual(t, policyTable[i].prefix.Bits(), policyTable[i-1].prefix.Bits(), "longest first")
 	}
+}
+
+// Rule 7 of RFC 6724 §5 and RFC 5014: a temporary address is preferred, unless somebody prefers the others; what
+// reaches farther or is not deprecated comes first all the same.
+func TestSourceTaste(t *testing.T) {
+	f := newFixture(t)
+	n, _ := f.nic(LinkEthernet)
+	add := func(a string, o AddressOptions) { require.NoError(t, n.AddAddressWith(netip.MustParsePrefix(a), o)) }
+	chosen := func(taste tcpip.SourceTaste) string {
+		return f.conf.Load().source(n, addr("2001:db8::9"), netip.Addr{}, taste).String()
+	}
+	add("2001:db8::1/64", AddressOptions{NoDAD: true})
+	add("2001:db8::2/64", AddressOptions{NoDAD: true, Temporary: true})
+	require.Equal(t, "2001:db8::2", chosen(0))
+	require.Equal(t, "2001:db8::2", chosen(tcpip.TasteTemporary))
+	require.Equal(t, "2001:db8::1", chosen(tcpip.TastePublic))
+	n.SetAddressState(addr("2001:db8::1"), AddressDeprecated)
+	require.Equal(t, "2001:db8::2", chosen(tcpip.TastePublic), "rule 3 comes before rule 7")
+	require.Equal(t, []bool{false, true}, []bool{n.Addresses()[0].Temporary, n.Addresses()[1].Temporary})
 }

@@ -104,6 +104,11 @@ func TestSequences(t *testing.T) {
 	}
 	close(next)
 	wait.Wait()
+	for i, o := range outcomes {
+		if !o.same { // once more, with nothing else under way
+			outcomes[i] = try(t, o.q)
+		}
+	}
 	t.Logf("asked in %v", time.Since(begun).Round(time.Millisecond))
 	moved, unstable, calls := 0, 0, 0
 	found, gaps := map[string][]outcome{}, map[string]int{}
@@ -178,7 +183,11 @@ var pauses = []time.Duration{500 * time.Microsecond, 500 * time.Microsecond, 2 *
 func try(t *testing.T, q Sequence) outcome {
 	o := outcome{q: q, mine: askOurs(t, q.Scenario())}
 	for _, p := range pauses {
-		log := askKernel(t, q.Scenario(), p)
+		log, err := askKernel(q.Scenario(), p)
+		if err != nil {
+			t.Log(err)
+			continue
+		}
 		if slices.Equal(log, o.mine) {
 			o.theirs, o.same = log, true
 			return o
@@ -189,7 +198,7 @@ func try(t *testing.T, q Sequence) outcome {
 		}
 		o.theirs = log
 	}
-	return o
+	return o // without an answer, if every attempt failed
 }
 
 // shrink leaves out steps as long as the difference stays the same in kind.

@@ -317,21 +317,7 @@ func mtuScenario(k sort, mode int, connected bool, queue int, name string) Scena
 			r.Recv(s, 0, 200, linux.MSG_ERRQUEUE)
 			return sent
 		}
-		r.Get(s, mtu)
-		for _, size := range []int{1300, 1500, 1501, 3000} {
-			send(size)
-		}
-		about := send(1400)
-		r.Inject("too big, 1300", tooBig(about[0], 1300))
-		r.Poll(s)
-		r.Recv(s, 0, 200, linux.MSG_ERRQUEUE)
-		r.Get(s, linux.SO_ERROR)
-		r.Get(s, mtu)
-		for _, size := range []int{1300, 1301, 1400, 1500, 1501, 3000} {
-			send(size)
-		}
-		r.Get(s, linux.SO_ERROR)
-		r.Poll(s)
+		r.aroundTooBig(s, mtu, send)
 	}}
 }
 

@@ -39,21 +39,7 @@ func pmtuScenarios() (list []Scenario) {
 							r.Recv(s, 0, 200, linux.MSG_ERRQUEUE)
 							return sent
 						}
-						r.Get(s, mtu)
-						for _, size := range []int{1300, 1500, 1501, 3000} {
-							send(size)
-						}
-						about := send(1400)
-						r.Inject("too big, 1300", tooBig(about[0], 1300))
-						r.Poll(s)
-						r.Recv(s, 0, 200, linux.MSG_ERRQUEUE)
-						r.Get(s, linux.SO_ERROR)
-						r.Get(s, mtu)
-						for _, size := range []int{1300, 1301, 1400, 1500, 1501, 3000} {
-							send(size)
-						}
-						r.Get(s, linux.SO_ERROR)
-						r.Poll(s)
+						r.aroundTooBig(s, mtu, send)
 					}})
 				}
 			}
@@ -112,4 +98,24 @@ func wireScenarios() (list []Scenario) {
 		}
 	}
 	return list
+}
+
+// aroundTooBig sends packets below, at and above the MTU, has a router tell of one of 1300, sends such packets again,
+// and asks on the way what the socket knows. send makes a packet of a size and returns what has left.
+func (r *Run) aroundTooBig(s int, mtu tcpip.OptionID, send func(size int) [][]byte) {
+	r.Get(s, mtu)
+	for _, size := range []int{1300, 1500, 1501, 3000} {
+		send(size)
+	}
+	about := send(1400)
+	r.Inject("too big, 1300", tooBig(about[0], 1300))
+	r.Poll(s)
+	r.Recv(s, 0, 200, linux.MSG_ERRQUEUE)
+	r.Get(s, linux.SO_ERROR)
+	r.Get(s, mtu)
+	for _, size := range []int{1300, 1301, 1400, 1500, 1501, 3000} {
+		send(size)
+	}
+	r.Get(s, linux.SO_ERROR)
+	r.Poll(s)
 }

@@ -69,15 +69,7 @@ func rawHeaderScenarios() (list []Scenario) {
 				r.Set(s, ipHdrincl, 1)
 				r.Set(s, tcpip.IP_TTL, 77)
 				r.Set(s, tcpip.IP_TOS, 0x10)
-				r.Send(s, c.packet, k.peer(0), nil, 0)
-				r.Bytes()
-				if !strings.HasSuffix(c.name, "-destination") { // see misrouted
-					r.Send(s, atHome(c.packet), k.loopback(0), nil, 0)
-					r.Recv(s, 100, 0, 0)
-				}
-				r.Connect(s, k.peer(0))
-				r.Send(s, c.packet, nil, nil, 0)
-				r.Bytes()
+				r.sendWhole(k, s, c.name, c.packet)
 			}})
 		}
 	}
@@ -188,15 +180,7 @@ func rawHeaderScenarios() (list []Scenario) {
 					r.Set(s, ipv6Hdrincl, 1)
 				}
 				r.Set(s, tcpip.IPV6_UNICAST_HOPS, 77)
-				r.Send(s, c.packet, k.peer(0), nil, 0)
-				r.Bytes()
-				if !strings.HasSuffix(c.name, "-destination") { // see misrouted
-					r.Send(s, atHome(c.packet), k.loopback(0), nil, 0)
-					r.Recv(s, 100, 0, 0)
-				}
-				r.Connect(s, k.peer(0))
-				r.Send(s, c.packet, nil, nil, 0)
-				r.Bytes()
+				r.sendWhole(k, s, c.name, c.packet)
 			}})
 		}
 	}
@@ -264,4 +248,17 @@ func rawHeaderScenarios() (list []Scenario) {
 		}})
 	}
 	return list
+}
+
+// sendWhole sends a packet that has its own header to the peer, to this host, and once more when connected.
+func (r *Run) sendWhole(k sort, s int, name string, packet []byte) {
+	r.Send(s, packet, k.peer(0), nil, 0)
+	r.Bytes()
+	if !strings.HasSuffix(name, "-destination") { // see misrouted
+		r.Send(s, atHome(packet), k.loopback(0), nil, 0)
+		r.Recv(s, 100, 0, 0)
+	}
+	r.Connect(s, k.peer(0))
+	r.Send(s, packet, nil, nil, 0)
+	r.Bytes()
 }

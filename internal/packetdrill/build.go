@@ -147,6 +147,9 @@ func (f *flow) buildOptions(list []TCPOption) ([]byte, error) {
 			b = binary.BigEndian.AppendUint32(b, ecr)
 			continue
 		}
+		if o.Kind == kindMD5 && len(o.Data) == 0 {
+			return nil, fmt.Errorf("%s: a signature cannot be made", o.Name)
+		}
 		size := 2 + len(o.Data)
 		if o.Name == "generic" && o.Length >= 0 {
 			size = o.Length

@@ -26,6 +26,9 @@ var calls = map[string]func(r *Run, c *Call) caller{
 	"cap_set": callNothing,
 }
 
+// msgFastOpen is MSG_FASTOPEN: a send that connects.
+const msgFastOpen = 0x20000000
+
 // plain is a caller that makes one call which never waits.
 func plain(f func(g Guest) (v int64, errno int)) caller {
 	return caller{body: func(g Guest) (int64, int, bool) {
@@ -73,7 +76,7 @@ func callSocket(r *Run, c *Call) caller {
 
 func callBind(r *Run, c *Call) caller {
 	fd := r.fd(c.arg(0))
-	name := r.sockaddr(fd, c.arg(1), r.local(), 8080)
+	name := r.sockaddr(fd, c.arg(1), r.local(), r.conf.BindPort)
 	name = cut(name, c.arg(2))
 	k := status(func(g Guest) int { return g.Bind(fd, name) })
 	k.forks = func(int64) { r.bound(fd, name) }
@@ -100,7 +103,7 @@ func callAccept(r *Run, c *Call) caller {
 
 func callConnect(r *Run, c *Call) caller {
 	fd := r.fd(c.arg(0))
-	name := cut(r.sockaddr(fd, c.arg(1), r.remote(), 8080), c.arg(2))
+	name := cut(r.sockaddr(fd, c.arg(1), r.remote(), r.conf.ConnectPort), c.arg(2))
 	r.connecting(fd, name)
 	return caller{body: func(g Guest) (int64, int, bool) {
 		errno, again := g.Connect(fd, name)
@@ -200,26 +203,16 @@ func callWrite(r *Run, c *Call) caller {
 		data = r.buffer(c.arg(1), c.number(2, 0))
 		flags = int(c.number(3, 0))
 	}
-	if c.Name == "sendto" && !c.arg(4).any() || c.Name == "sendto" && flags&0x20000000 != 0 {
-		name = r.sockaddr(fd, c.arg(4), r.remote(), 8080)
-		if flags&0x20000000 != 0 {
+	if c.Name == "sendto" && !c.arg(4).any() || c.Name == "sendto" && flags&msgFastOpen != 0 {
+		name = r.sockaddr(fd, c.arg(4), r.remote(), r.conf.ConnectPort)
+		if flags&msgFastOpen != 0 {
 			r.connecting(fd, name)
 		}
 	}
-	done := 0
-	return caller{body: func(g Guest) (int64, int, bool) {
-		var n, errno int
-		var again bool
-		if c.Name == "write" || c.Name == "writev" {
-			n, errno, again = g.WriteFD(fd, data, done)
-		} else {
-			n, errno, again = g.SendMsg(fd, data, name, nil, flags, done)
-		}
-		if again {
-			done = n
-		}
-		return int64(n), errno, again
-	}}
+	if c.Name == "write" || c.Name == "writev" {
+		return sender(func(g Guest, done int) (int, int, bool) { return g.WriteFD(fd, data, done) })
+	}
+	return sender(func(g Guest, done int) (int, int, bool) { return g.SendMsg(fd, data, name, nil, flags, done) })
 }
 
 func callSendmsg(r *Run, c *Call) caller {
@@ -233,21 +226,26 @@ func callSendmsg(r *Run, c *Call) caller {
 	if f := m.field("msg_iov", 1); f != nil && f.Kind == Array {
 		data = r.iovec(f)
 	}
-	if f := m.field("msg_name", 0); f != nil && f.Kind == Struct || flags&0x20000000 != 0 {
+	if f := m.field("msg_name", 0); f != nil && f.Kind == Struct || flags&msgFastOpen != 0 {
 		if f == nil {
 			f = &Value{Kind: Ellipsis}
 		}
-		name = r.sockaddr(fd, f, r.remote(), 8080)
-		if flags&0x20000000 != 0 {
+		name = r.sockaddr(fd, f, r.remote(), r.conf.ConnectPort)
+		if flags&msgFastOpen != 0 {
 			r.connecting(fd, name)
 		}
 	}
 	if f := m.field("msg_control", 3); f != nil && f.Kind == Array {
 		control = buildControl(f)
 	}
+	return sender(func(g Guest, done int) (int, int, bool) { return g.SendMsg(fd, data, name, control, flags, done) })
+}
+
+// sender is a caller that goes on with a call for sending until all is sent. done is what earlier tries have moved.
+func sender(f func(g Guest, done int) (n, errno int, again bool)) caller {
 	done := 0
 	return caller{body: func(g Guest) (int64, int, bool) {
-		n, errno, again := g.SendMsg(fd, data, name, control, flags, done)
+		n, errno, again := f(g, done)
 		if again {
 			done = n
 		}

@@ -44,12 +44,8 @@ func (r *Run) sysctl(args string) {
 				}
 			}
 		}
-		old, ok := r.system.Sysctl(name, value)
-		if !ok {
+		if !r.system.Sysctl(name, value) {
 			panic(skipped("the setting " + name + " has no meaning here"))
-		}
-		if found {
-			r.restore = append(r.restore, [2]string{name, old})
 		}
 		args = strings.TrimSpace(rest)
 	}

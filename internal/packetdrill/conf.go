@@ -2,6 +2,7 @@ package packetdrill
 
 import (
 	"fmt"
+	"math/bits"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -15,13 +16,14 @@ type Conf struct {
 	MTU       int
 	Strict    bool // segments as they were sent, not joined
 	Setup     Setup
-	NonFatal  bool
+	// The ports of bind and connect where a script leaves the address open.
+	BindPort, ConnectPort uint16
 }
 
 // DefaultConf is what scripts run with that ask for nothing.
 func DefaultConf() Conf {
 	return Conf{
-		IPVersion: "ipv4", Tolerance: 4 * time.Millisecond, MTU: 1500,
+		IPVersion: "ipv4", Tolerance: 4 * time.Millisecond, MTU: 1500, BindPort: 8080, ConnectPort: 8080,
 		Setup: Setup{
 			V4: Addresses{netip.MustParseAddr("192.168.0.1"), netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.168.0.2"), 16},
 			V6: Addresses{netip.MustParseAddr("fd3d:fa7b:d17d::1"), netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("fd3d:fa7b:d17d::2"), 48},
@@ -49,16 +51,22 @@ func (c *Conf) Configure(options []Option) error {
 			c.MTU, err = strconv.Atoi(o.Value)
 		case "strict_segments":
 			c.Strict = true
-		case "non_fatal":
-			c.NonFatal = true
 		case "local_ip", "local_v4":
 			err = c.address(o.Value, func(a *Addresses, v netip.Addr) { a.Local = v })
 		case "remote_ip":
 			err = c.address(o.Value, func(a *Addresses, v netip.Addr) { a.Remote = v })
 		case "gateway_ip":
 			err = c.address(o.Value, func(a *Addresses, v netip.Addr) { a.Gateway = v })
-		case "netmask_ip", "define", "D", "send_omit_free", "speed", "init_scripts", "tcp_ts_tick_usecs", "bind_port", "code_command",
-			"code_format", "code_sockopt", "connect_port", "dry_run", "verbose", "wire_client", "so_filename", "debug", "tcp_ts_ecr_scaled":
+		case "netmask_ip":
+			var mask netip.Addr
+			if mask, err = netip.ParseAddr(o.Value); err == nil {
+				c.Setup.V4.Bits = leadingOnes(mask)
+			}
+		case "bind_port":
+			c.BindPort, err = port(o.Value)
+		case "connect_port":
+			c.ConnectPort, err = port(o.Value)
+		case "speed", "send_omit_free", "debug", "so_filename": // of the original's own devices and libraries
 		default:
 			return fmt.Errorf("there is no option --%s", o.Name)
 		}
@@ -84,4 +92,20 @@ func (c *Conf) address(s string, set func(*Addresses, netip.Addr)) error {
 		to.Bits, err = strconv.Atoi(bits)
 	}
 	return err
+}
+
+func port(s string) (uint16, error) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return uint16(n), err
+}
+
+// leadingOnes is the length of the prefix that a mask stands for.
+func leadingOnes(mask netip.Addr) (n int) {
+	for _, b := range mask.AsSlice() {
+		n += bits.LeadingZeros8(^b)
+		if b != 0xff {
+			break
+		}
+	}
+	return n
 }

@@ -214,7 +214,7 @@ func (r *Run) flowFor(k *Packet) *flow {
 	if f := r.current; f != nil && f.proto == proto && !(passive && f.remoteKnown) {
 		return f
 	}
-	port := uint16(8080)
+	port := r.conf.BindPort
 	for _, s := range r.sockets {
 		if s.proto == int(proto) || s.proto == 0 {
 			if p := s.local.Port(); p != 0 {

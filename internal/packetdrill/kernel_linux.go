@@ -241,16 +241,15 @@ func (k *Kernel) do(f func()) {
 }
 
 // Sysctl sets a setting of the namespace. Those of the machine as a whole are left alone.
-func (k *Kernel) Sysctl(name, value string) (string, bool) {
+func (k *Kernel) Sysctl(name, value string) bool {
 	path := "/proc/sys/" + strings.ReplaceAll(name, ".", "/")
-	var old []byte
 	var err error
 	k.do(func() {
-		if old, err = os.ReadFile(path); err == nil && value != "" {
+		if _, err = os.Stat(path); err == nil && value != "" {
 			err = os.WriteFile(path, []byte(value), 0)
 		}
 	})
-	return strings.TrimSpace(string(old)), err == nil
+	return err == nil
 }
 
 // End closes everything.

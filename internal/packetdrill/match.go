@@ -185,7 +185,7 @@ func (f *flow) matchOption(o *TCPOption, b []byte) bool {
 		}
 		return true
 	case kindMD5:
-		return len(b) == 18
+		return len(b) == 18 && (len(o.Data) == 0 || bytes.Equal(o.Data, b[2:]))
 	}
 	return bytes.Equal(o.Data, b[2:])
 }

@@ -55,7 +55,6 @@ type Run struct {
 	trace    []string
 	infoFD   int
 	infoFrom []byte
-	restore  [][2]string
 }
 
 type heldPacket struct {
@@ -67,7 +66,6 @@ type heldPacket struct {
 type socket struct {
 	family, typ, proto int
 	local              netip.AddrPort
-	flow               *flow
 }
 
 // Play runs a script on a system that make makes.
@@ -164,6 +162,9 @@ func (r *Run) event(e *Event, begin time.Duration) {
 		r.onTime(e, r.system.Now(), at, until, gap)
 	}
 	r.infoFrom = nil
+	if e.Packet != nil && len(e.Packet.Outer) > 0 {
+		panic(skipped("outer headers are read and not yet sent or compared"))
+	}
 	switch {
 	case outbound:
 		r.expect(e, at, until, gap)

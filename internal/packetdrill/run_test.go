@@ -50,9 +50,37 @@ func TestPlayOnTheKernel(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, for a network namespace")
 	}
-	s, err := Parse(t.Name(), "--tolerance_usecs=100000\n"+server, nil)
-	require.NoError(t, err)
-	res := Play(s, DefaultConf(), NewKernel)
+	suite := Suite{Conf: DefaultConf(), Make: NewKernel, Retries: 3, Patient: Option{Name: "tolerance_usecs", Value: "300000"}}
+	res := suite.PlayText(t.Name(), server)
 	require.NoError(t, res.Err, "%v", res.Trace)
 	require.Empty(t, res.Skip)
+}
+
+// What a system cannot do is never called passing, and what is wrong fails with its line.
+func TestPlayFails(t *testing.T) {
+	const listen = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 bind(3, ..., ...) = 0\n+0 listen(3, 1) = 0\n"
+	const syn = "+0 < S 0:0(0) win 1000 <mss 1000>\n"
+	for what, c := range map[string]struct{ text, err, skip string }{
+		"flags":      {listen + syn + "+0 > R. 0:0(0) ack 1\n", "flags are S., not R.", ""},
+		"options":    {listen + syn + "+0 > S. 0:0(0) ack 1 <mss 1000>\n", "the options are <mss 1460>, not <mss 1000>", ""},
+		"nothing":    {listen + "+0 > S 0:0(0)\n", "no packet was sent", ""},
+		"late":       {listen + syn + "+.5 > S. 0:0(0) ack 1 <...>\n", "it happened at", ""},
+		"value":      {"0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 listen(3, 1) = 5\n", "listen gives 0, not 5", ""},
+		"errno":      {"0 close(7) = -1 EINVAL\n", "close gives -1 EBADF, not EINVAL", ""},
+		"blocks":     {listen + "+0 accept(3, ..., ...) = 4\n", "accept does not return", ""},
+		"assertion":  {listen + "+0 %{ assert 1 == 2 }%\n", "assertion failed: 1 == 2", ""},
+		"setting":    {"`sysctl net.ipv4.tcp_nosuch=1`\n" + listen, "", "the setting net.ipv4.tcp_nosuch has no meaning here"},
+		"command":    {listen + "+0 `tc qdisc show`\n", "", "the command tc has no meaning here"},
+		"outer":      {listen + "+0 < ipv4 1.1.1.1 > 2.2.2.2: S 0:0(0) win 1000\n", "", "outer headers are read and not yet sent or compared"},
+		"never sent": {listen + "+0 < S 0:0(0) win 1000 <TS val 1 ecr 77>\n", "the timestamp 77 that is echoed was never sent", ""},
+	} {
+		res := play(t, c.text)
+		require.False(t, res.Passed(), what)
+		require.Equal(t, c.skip, res.Skip, what)
+		if c.err != "" {
+			require.ErrorContains(t, res.Err, c.err, what)
+		} else {
+			require.NoError(t, res.Err, what)
+		}
+	}
 }

@@ -35,7 +35,7 @@ func (r *Run) bound(fd int, name []byte) {
 		s.local = netip.AddrPortFrom(r.local(), portOf(name))
 		if s.typ == 2 && r.current == nil {
 			r.ports++
-			s.flow = r.begin(&flow{proto: header.ProtocolUDP, local: s.local, remote: netip.AddrPortFrom(r.remote(), r.ports)})
+			r.begin(&flow{proto: header.ProtocolUDP, local: s.local, remote: netip.AddrPortFrom(r.remote(), r.ports)})
 		}
 	}
 }
@@ -53,12 +53,12 @@ func (r *Run) connecting(fd int, name []byte) {
 		remote = netip.AddrPortFrom(netip.AddrFrom16([16]byte(name[8:24])).Unmap(), portOf(name))
 	}
 	local := netip.AddrPortFrom(r.local(), s.local.Port())
-	s.flow = r.begin(&flow{proto: header.Protocol(s.proto), local: local, remote: remote})
+	r.begin(&flow{proto: header.Protocol(s.proto), local: local, remote: remote})
 	r.infoFD = fd
 }
 
 func (r *Run) accepted(fd int) {
-	r.sockets[fd] = &socket{family: r.mode.family, typ: 1, proto: 6, flow: r.current}
+	r.sockets[fd] = &socket{family: r.mode.family, typ: 1, proto: 6}
 	r.infoFD = fd
 }
 

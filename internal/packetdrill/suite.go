@@ -89,7 +89,7 @@ func (s *Suite) PlayText(name, text string) (res Result) {
 		_ = c.Configure([]Option{s.Patient})
 	}
 	if res.Err != nil && s.Other != nil {
-		other := Play(script, s.Conf, s.Other)
+		other := Play(script, c, s.Other)
 		res.Trace = sideBySide(res.Trace, other.Trace)
 	}
 	return res
@@ -176,7 +176,7 @@ func (s *Suite) Run(w io.Writer, files []string, verbose bool) bool {
 // Errors: an option without its value.
 func ParseArgs(args []string) (options []Option, defines map[string]string, flags map[string]string, rest []string, err error) {
 	defines, flags = map[string]string{}, map[string]string{}
-	single := []string{"kernel", "v", "verbose", "strict_segments", "non_fatal", "dry_run"}
+	single := []string{"kernel", "v", "verbose", "strict_segments"}
 	for i := 0; i < len(args); i++ {
 		name, ok := strings.CutPrefix(args[i], "-")
 		if !ok || name == "" {
@@ -195,10 +195,12 @@ func ParseArgs(args []string) (options []Option, defines map[string]string, flag
 			value = args[i]
 		}
 		switch name {
+		case "verbose":
+			flags["v"] = ""
 		case "D", "define":
 			k, v, _ := strings.Cut(value, "=")
 			defines[k] = v
-		case "kernel", "v", "verbose", "pcap", "j", "retries", "dry_run":
+		case "kernel", "v", "j":
 			flags[name] = value
 		default:
 			options = append(options, Option{Name: name, Value: value})

@@ -21,8 +21,8 @@ type System interface {
 	Sent() (b []byte, at time.Duration, ok bool)
 	// Begin runs a call beside the script and returns at once; finished is set in the end.
 	Begin(c *running)
-	// Sysctl sets or, with an empty value, reads a setting. ok is false if the system does not have it.
-	Sysctl(name, value string) (old string, ok bool)
+	// Sysctl sets a setting, or with an empty value looks for it. It reports false if the system does not have it.
+	Sysctl(name, value string) bool
 	// Name is for messages.
 	Name() string
 	// End closes everything.

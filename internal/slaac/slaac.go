@@ -55,10 +55,10 @@ const (
 	RemoveAddress
 	AddRoute    // to Prefix by way of Router, or on the link if Router is zero
 	RemoveRoute // as it was added
-	SetHopLimit
+	SetHopLimit // this and the next three: 0 means what it was before
 	SetReachable
 	SetRetrans
-	SetMTU     // 0: undo
+	SetMTU
 	NewServers // Servers has changed
 )
 
@@ -90,6 +90,7 @@ type Host struct {
 	addresses []address
 	servers   []dnsServer
 	mtu       int
+	said      map[ActionKind]bool // of SetHopLimit, SetReachable and SetRetrans: to be undone
 }
 
 // Start begins on a link that has come up. What was learnt before is forgotten, without actions: use Stop for those.
@@ -122,6 +123,11 @@ func (h *Host) Stop() {
 	if h.mtu != 0 {
 		h.do(Action{Kind: SetMTU})
 	}
+	for _, k := range []ActionKind{SetHopLimit, SetReachable, SetRetrans} {
+		if h.said[k] {
+			h.do(Action{Kind: k})
+		}
+	}
 	if len(h.servers) > 0 {
 		h.do(Action{Kind: NewServers})
 	}
@@ -142,6 +148,15 @@ func (h *Host) Poll(a *Action) bool {
 }
 
 func (h *Host) do(a Action) { h.actions = append(h.actions, a) }
+
+// say does what Stop is to undo.
+func (h *Host) say(a Action) {
+	if h.said == nil {
+		h.said = map[ActionKind]bool{}
+	}
+	h.said[a.Kind] = true
+	h.do(a)
+}
 
 // forever is a deadline that never passes; 0 is none.
 const forever = tcpip.Time(1<<63 - 1)
@@ -201,13 +216,13 @@ func (h *Host) Advertised(now tcpip.Time, a *Advertisement) {
 	}
 	h.Advance(now)
 	if a.HopLimit != 0 {
-		h.do(Action{Kind: SetHopLimit, Value: int(a.HopLimit)})
+		h.say(Action{Kind: SetHopLimit, Value: int(a.HopLimit)})
 	}
 	if a.Reachable != 0 {
-		h.do(Action{Kind: SetReachable, Duration: a.Reachable})
+		h.say(Action{Kind: SetReachable, Duration: a.Reachable})
 	}
 	if a.Retrans != 0 {
-		h.do(Action{Kind: SetRetrans, Duration: a.Retrans})
+		h.say(Action{Kind: SetRetrans, Duration: a.Retrans})
 	}
 	if a.MTU >= header.IPv6MinMTU && a.MTU <= h.conf.MTU && a.MTU != h.mtu {
 		h.mtu = a.MTU

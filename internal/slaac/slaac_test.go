@@ -193,7 +193,7 @@ func TestRouterLifetimes(t *testing.T) {
 	}
 	h.want()
 	h.Stop()
-	h.want("remove "+linkLocal, "mtu 0")
+	h.want("remove "+linkLocal, "mtu 0", "hops 0", "reachable 0s", "retrans 0s")
 	h.hear(a)
 	h.want()
 }

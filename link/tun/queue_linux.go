@@ -79,7 +79,7 @@ func (q *queue) writeBatch(fd uintptr) {
 func (q *queue) writePacket(fd uintptr, p *stack.Packet) tcpip.Drop {
 	iov := q.iov[:0]
 	if n := q.device.vnet; n > 0 {
-		v, d := describe(p, q.device.linkHeader())
+		v, d := p.VirtioNet(q.device.linkHeader())
 		if d != tcpip.DropNone {
 			return d
 		}

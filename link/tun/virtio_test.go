@@ -36,7 +36,7 @@ func TestDescribeApply(t *testing.T) {
 				if network > 0 {
 					p.Prepend(network)
 				}
-				v, d := describe(p, network)
+				v, d := p.VirtioNet(network)
 				require.Equal(t, tcpip.DropNone, d)
 				require.Equal(t, c.SegSize > 0, v.GSO != header.VirtioGSONone)
 				require.Equal(t, c.Flags&header.CWR != 0, v.GSO&header.VirtioECN != 0)
@@ -65,7 +65,7 @@ func TestDataValid(t *testing.T) {
 	p := c.Packet(h.Stack)
 	defer p.Release()
 	p.Checksum = stack.ChecksumVerified
-	v, _ := describe(p, 0)
+	v, _ := p.VirtioNet(0)
 	require.Equal(t, header.VirtioNet{Flags: header.VirtioDataValid}, v)
 	p.Checksum = stack.ChecksumUnverified
 	require.Equal(t, tcpip.DropNone, apply(&v, p, 0))
@@ -112,16 +112,15 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// The checksum that finish writes is that of the bytes behind start.
-func TestFinish(t *testing.T) {
+// What ChecksumFrom writes is the checksum of the bytes behind start.
+func TestChecksumFrom(t *testing.T) {
 	h := host(t)
 	c := linktest.Spec{V6: true, UDP: true, Payload: linktest.Pattern(333, 1), Pieces: 4, Partial: true}
 	want := c
 	want.Partial = false
 	p := c.Packet(h.Stack)
 	defer p.Release()
-	v := header.VirtioNet{Flags: header.VirtioNeedsChecksum, ChecksumStart: 40, ChecksumOffset: 6}
-	require.Equal(t, tcpip.DropNone, finish(&v, p))
+	require.Equal(t, tcpip.DropNone, p.ChecksumFrom(40, 46))
 	b := make([]byte, p.Len())
 	p.CopyTo(b)
 	require.Equal(t, want.Bytes(), b)

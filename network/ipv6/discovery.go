@@ -15,7 +15,10 @@ import (
 // Generation is how the identifiers of autoconfigured addresses are made.
 type Generation = slaac.Generation
 
-// The ways.
+// ConfiguredAddress is an address that autoconfiguration has made, with what is left of its lifetimes.
+type ConfiguredAddress = slaac.Address
+
+// The ways of Generation.
 const (
 	Stable   = slaac.Stable   // a keyed function of prefix and NIC (RFC 7217)
 	Hardware = slaac.Hardware // from the link address (modified EUI-64)
@@ -100,7 +103,7 @@ func (d *Discovery) Advertised() Advertised {
 }
 
 // Addresses returns the addresses that autoconfiguration has made, with what is left of their lifetimes.
-func (d *Discovery) Addresses() []slaac.Address {
+func (d *Discovery) Addresses() []ConfiguredAddress {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.host.Addresses(d.ip.stack.Now())
@@ -232,9 +235,9 @@ func (d *Discovery) perform(w *stack.Work, a *slaac.Action) bool {
 	case slaac.SetHopLimit:
 		n.SetIPv6HopLimit(uint8(a.Value))
 	case slaac.SetReachable:
-		n.SetIPv6NeighbourTimes(a.Duration, 0)
+		n.SetIPv6ReachableTime(a.Duration)
 	case slaac.SetRetrans:
-		n.SetIPv6NeighbourTimes(0, a.Duration)
+		n.SetIPv6RetransTimer(a.Duration)
 	case slaac.SetMTU:
 		_ = n.SetIPv6MTU(a.Value)
 	case slaac.NewServers:

@@ -306,7 +306,7 @@ func (a *arrival) copyTo(frame []byte, mac int) {
 	n := copy(b, a.p.AppendLinkHeader(link[:0])[:a.link])
 	a.p.CopyTo(b[n:])
 	if a.vnet > 0 {
-		v := describe(a.p, 0)
+		v, _ := a.p.VirtioNet(0) // as above
 		if v.Flags != 0 {
 			v.ChecksumStart += uint16(a.link)
 		}
