@@ -85,7 +85,9 @@ func callBind(r *Run, c *Call) caller {
 
 func callListen(r *Run, c *Call) caller {
 	fd, backlog := r.fd(c.arg(0)), int(c.number(1, 1))
-	return status(func(g Guest) int { return g.Listen(fd, backlog) })
+	k := status(func(g Guest) int { return g.Listen(fd, backlog) })
+	k.forks = func(int64) { r.listened(fd) }
+	return k
 }
 
 func callAccept(r *Run, c *Call) caller {
@@ -291,7 +293,7 @@ func callRecvmsg(r *Run, c *Call) caller {
 func callClose(r *Run, c *Call) caller {
 	fd := r.fd(c.arg(0))
 	k := status(func(g Guest) int { return g.Close(fd) })
-	k.forks = func(int64) { r.closed(c.arg(0)) }
+	k.forks = func(int64) { r.closed(c.arg(0), fd) }
 	return k
 }
 

@@ -1,52 +1,57 @@
 package packetdrill
 
-import "strings"
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+)
 
-// command runs what is written in back quotes: sysctl has a meaning here, nothing else.
+// command runs what is written in back quotes, in the directory of the script. One that fails fails the script.
 func (r *Run) command(text string) {
-	for _, line := range strings.FieldsFunc(text, func(c rune) bool { return c == '\n' || c == ';' }) {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		fields := strings.Fields(line)
-		if fields[0] != "sysctl" && fields[0] != "/sbin/sysctl" {
-			panic(skipped("the command " + fields[0] + " has no meaning here"))
-		}
-		r.sysctl(strings.TrimSpace(strings.TrimPrefix(line, fields[0])))
+	err := r.system.Shell(commandDirectory(r.script.Name, text), text)
+	var skip skipped
+	switch {
+	case err == nil:
+		r.note("`%s`", strings.TrimSpace(text))
+	case errors.As(err, &skip):
+		panic(skip)
+	default:
+		scriptFail("`%s`: %v", strings.TrimSpace(text), err)
 	}
 }
 
-// sysctl sets name=value pairs and checks that names exist.
-func (r *Run) sysctl(args string) {
-	for args != "" {
-		if strings.HasPrefix(args, "-") {
-			_, args, _ = strings.Cut(args, " ")
-			args = strings.TrimSpace(args)
-			continue
+// cleanup runs the commands at the end of a script. What becomes of them does not matter to the script.
+func (r *Run) cleanup() {
+	for _, text := range r.script.Cleanup {
+		if err := r.system.Shell(commandDirectory(r.script.Name, text), text); err != nil {
+			r.note("`%s`: %v", strings.TrimSpace(text), err)
 		}
-		if i := strings.IndexByte(args, '>'); i >= 0 { // > /dev/null
-			args = strings.TrimSpace(args[:i])
-		}
-		name, rest, found := strings.Cut(args, "=")
-		name = strings.ReplaceAll(strings.TrimSpace(name), "/", ".")
-		value := ""
-		if found {
-			rest = strings.TrimSpace(rest)
-			if rest != "" && (rest[0] == '"' || rest[0] == '\'') {
-				value, rest, _ = strings.Cut(rest[1:], rest[:1])
-			} else {
-				value, rest, _ = strings.Cut(rest, " ")
-				for rest != "" && !strings.Contains(rest, "=") { // several numbers
-					var more string
-					more, rest, _ = strings.Cut(strings.TrimSpace(rest), " ")
-					value += " " + more
-				}
-			}
-		}
-		if !r.system.Sysctl(name, value) {
-			panic(skipped("the setting " + name + " has no meaning here"))
-		}
-		args = strings.TrimSpace(rest)
 	}
+}
+
+// commandDirectory is where a command runs: in the script's directory, unless the program that it names by a relative
+// path is only found above that, or from the current one.
+func commandDirectory(script, text string) string {
+	dir, err := filepath.Abs(filepath.Dir(script))
+	if err != nil {
+		return "."
+	}
+	fields := strings.Fields(text)
+	if len(fields) == 0 || !strings.Contains(fields[0], "/") || filepath.IsAbs(fields[0]) {
+		return dir
+	}
+	places := []string{dir}
+	if here, err := os.Getwd(); err == nil {
+		places = append(places, here)
+	}
+	for up := filepath.Dir(dir); len(places) < 8; up = filepath.Dir(up) {
+		places = append(places, up)
+	}
+	for _, place := range places {
+		if info, err := os.Stat(filepath.Join(place, fields[0])); err == nil && !info.IsDir() {
+			return place
+		}
+	}
+	return dir
 }

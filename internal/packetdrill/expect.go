@@ -120,11 +120,8 @@ func (r *Run) whole(k *Packet, h *heldPacket, w wire, f *flow, deadline time.Dur
 // inject makes a packet arrive.
 func (r *Run) inject(k *Packet) {
 	f := r.flowFor(k)
-	if k.TCP != nil && k.TCP.Flags&header.SYN != 0 {
-		f.remoteScript, f.remoteLive, f.remoteKnown = k.TCP.Seq, remoteISN, true
-		if f.remoteScript != 0 && f.remoteScript > 1<<20 { // a script that is about wrapping chooses itself
-			f.remoteLive = f.remoteScript
-		}
+	if k.TCP != nil && k.TCP.Flags&header.SYN != 0 && !f.remoteKnown {
+		f.remoteScript, f.remoteLive, f.remoteKnown = k.TCP.Seq, k.TCP.Seq, true
 	}
 	for i := range tcpOptionsOf(k) {
 		if o := &k.TCP.Options[i]; o.Kind == kindWScale && k.TCP.Flags&header.SYN != 0 {
@@ -145,9 +142,6 @@ func (r *Run) inject(k *Packet) {
 		f.over = true
 	}
 }
-
-// remoteISN is the initial sequence number of the script's side on the wire.
-const remoteISN = 0
 
 func tcpOptionsOf(k *Packet) []TCPOption {
 	if k.TCP == nil {
@@ -210,17 +204,15 @@ func (r *Run) flowFor(k *Packet) *flow {
 		}
 		return r.begin(&flow{proto: proto, local: local, remote: remote})
 	}
-	passive := k.TCP != nil && k.TCP.Flags&(header.SYN|header.ACK) == header.SYN
-	if f := r.current; f != nil && f.proto == proto && !(passive && f.remoteKnown) {
+	// A socket that listens makes a connection of the first SYN after listen(2); later ones belong to that connection.
+	passive := r.listening && k.TCP != nil && k.TCP.Flags&(header.SYN|header.ACK) == header.SYN
+	if f := r.current; f != nil && f.proto == proto && !passive {
 		return f
 	}
+	r.listening = r.listening && !passive
 	port := r.conf.BindPort
-	for _, s := range r.sockets {
-		if s.proto == int(proto) || s.proto == 0 {
-			if p := s.local.Port(); p != 0 {
-				port = p
-			}
-		}
+	if s := r.sockets[r.listener]; s != nil && s.local.Port() != 0 {
+		port = s.local.Port()
 	}
 	r.ports++
 	return r.begin(&flow{proto: proto, local: netip.AddrPortFrom(r.local(), port), remote: netip.AddrPortFrom(r.remote(), r.ports)})

@@ -18,12 +18,13 @@ import (
 // Kernel is a System that is the running kernel, in a network namespace of its own whose one device is a TUN that the
 // script holds the other end of. It runs in real time.
 type Kernel struct {
-	calls chan func()
-	begun time.Time
-	tun   int
-	stop  int // a pipe that ends the reader
-	files map[int]bool
-	ready chan struct{} // something has happened
+	calls      chan func()
+	begun      time.Time
+	tun        int
+	stop       int // a pipe that ends the reader
+	files      map[int]bool
+	ready      chan struct{} // something has happened
+	parameters []parameter
 
 	mu    sync.Mutex
 	queue []heldPacket
@@ -33,10 +34,18 @@ type Kernel struct {
 // NewKernel makes a namespace. It needs root.
 func NewKernel(c Conf) (System, error) {
 	k := &Kernel{calls: make(chan func()), tun: -1, files: map[int]bool{}, ready: make(chan struct{}, 1)}
+	dir, err := os.MkdirTemp("", "packetdrill-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(dir)
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread and its namespace end with the goroutine
-		err := unix.Unshare(unix.CLONE_NEWNET)
+		err := unix.Unshare(unix.CLONE_NEWNET | unix.CLONE_NEWNS)
+		if err == nil {
+			err = k.protect(dir)
+		}
 		if err == nil {
 			err = k.configure(&c)
 		}
@@ -88,17 +97,18 @@ func (k *Kernel) configure(c *Conf) error {
 		return fmt.Errorf("TUNSETIFF: %w", err)
 	}
 	v4, v6 := &c.Setup.V4, &c.Setup.V6
-	for _, args := range [][]string{
-		{"link", "set", "lo", "up"},
-		{"link", "set", "tun0", "mtu", fmt.Sprint(c.MTU), "up"},
-		{"addr", "add", netip.PrefixFrom(v4.Local, v4.Bits).String(), "dev", "tun0"},
-		{"-6", "addr", "add", netip.PrefixFrom(v6.Local, v6.Bits).String(), "dev", "tun0", "nodad"},
-		{"route", "add", "default", "via", v4.Gateway.String(), "dev", "tun0"},
-		{"-6", "route", "add", "default", "via", v6.Gateway.String(), "dev", "tun0"},
-	} {
-		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
-			return fmt.Errorf("ip %s: %w: %s", strings.Join(args, " "), err, out)
-		}
+	lines := []string{
+		"link set lo up",
+		"link set tun0 mtu " + fmt.Sprint(c.MTU) + " up",
+		"addr add " + netip.PrefixFrom(v4.Local, v4.Bits).String() + " dev tun0",
+		"addr add " + netip.PrefixFrom(v6.Local, v6.Bits).String() + " dev tun0 nodad",
+		"route add default via " + v4.Gateway.String() + " dev tun0 onlink",
+		"route add default via " + v6.Gateway.String() + " dev tun0 onlink",
+	}
+	ip := exec.Command("ip", "-batch", "-")
+	ip.Stdin = strings.NewReader(strings.Join(lines, "\n"))
+	if out, err := ip.CombinedOutput(); err != nil {
+		return fmt.Errorf("ip: %w: %s", err, out)
 	}
 	return nil
 }
@@ -240,18 +250,6 @@ func (k *Kernel) do(f func()) {
 	<-done
 }
 
-// Sysctl sets a setting of the namespace. Those of the machine as a whole are left alone.
-func (k *Kernel) Sysctl(name, value string) bool {
-	path := "/proc/sys/" + strings.ReplaceAll(name, ".", "/")
-	var err error
-	k.do(func() {
-		if _, err = os.Stat(path); err == nil && value != "" {
-			err = os.WriteFile(path, []byte(value), 0)
-		}
-	})
-	return err == nil
-}
-
 // End closes everything.
 func (k *Kernel) End() {
 	k.mu.Lock()
@@ -299,7 +297,7 @@ func (k *Kernel) Socket(family, typ, proto int) (fd, errno int) {
 	k.do(func() {
 		fd, errno = k.opened(sys(unix.SYS_SOCKET, uintptr(family), uintptr(typ|unix.SOCK_CLOEXEC), uintptr(proto)))
 		if errno == 0 && typ&0xf == unix.SOCK_STREAM { // the machine's default may be another
-			_ = unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, "cubic")
+			_ = unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, congestion())
 		}
 	})
 	return fd, errno

@@ -159,8 +159,10 @@ func (o *Ours) proceed() {
 	}
 }
 
-// Sysctl knows no setting yet, so that a script that sets one is skipped and not played under another.
-func (o *Ours) Sysctl(string, string) bool { return false }
+// Shell knows no command yet.
+func (o *Ours) Shell(_, text string) error {
+	return skipped("the command " + text + " has no meaning here")
+}
 
 // End closes the stack.
 func (o *Ours) End() {

@@ -40,13 +40,15 @@ type Run struct {
 	system System
 	env    Env
 
-	fds     map[int64]int // labels of the script
-	sockets map[int]*socket
-	flows   []*flow
-	current *flow // that packets without ports belong to
-	pending *running
-	checks  []func() // of calls that are running
-	ports   uint16   // the next port of the script's side
+	fds       map[int64]int // labels of the script
+	sockets   map[int]*socket
+	flows     []*flow
+	current   *flow // that packets without ports belong to
+	listener  int   // the socket that was bound or listened last
+	listening bool  // and no connection has come to it since
+	pending   *running
+	checks    []func() // of calls that are running
+	ports     uint16   // the next port of the script's side
 
 	last     time.Duration // when the previous event ended
 	lastIn   bool          // it was an inbound packet, scripted for lastAt
@@ -90,6 +92,7 @@ func Play(s *Script, c Conf, make func(Conf) (System, error)) (res Result) {
 	r.env = Env{Lookup: r.lookup, Print: func(line string) { r.note("%s", line) }}
 	defer func() {
 		r.finish()
+		r.cleanup()
 		system.End()
 		res.Trace = r.trace
 	}()
@@ -112,6 +115,8 @@ func Play(s *Script, c Conf, make func(Conf) (System, error)) (res Result) {
 
 // skipped is a script that this system cannot run.
 type skipped string
+
+func (s skipped) Error() string { return string(s) }
 
 // guard turns what goes wrong in f into a result.
 func (r *Run) guard(line int, f func()) (skip string, err error) {

@@ -12,8 +12,13 @@ func (r *Run) opened(fd, family, typ, proto int) {
 		proto = map[int]int{1: 6, 2: 17}[typ]
 	}
 	r.sockets[fd] = &socket{family: family, typ: typ, proto: proto}
-	r.infoFD = fd
+	if r.infoFD < 0 {
+		r.infoFD = fd
+	}
 }
+
+// listened is told that a socket listens: what follows without ports is about its next connection.
+func (r *Run) listened(fd int) { r.listening, r.listener, r.infoFD = true, fd, fd }
 
 func (r *Run) family(fd int) int {
 	if s := r.sockets[fd]; s != nil {
@@ -33,6 +38,7 @@ func portOf(name []byte) uint16 {
 func (r *Run) bound(fd int, name []byte) {
 	if s := r.sockets[fd]; s != nil {
 		s.local = netip.AddrPortFrom(r.local(), portOf(name))
+		r.listener = fd
 		if s.typ == 2 && r.current == nil {
 			r.ports++
 			r.begin(&flow{proto: header.ProtocolUDP, local: s.local, remote: netip.AddrPortFrom(r.remote(), r.ports)})
@@ -62,6 +68,10 @@ func (r *Run) accepted(fd int) {
 	r.infoFD = fd
 }
 
-func (r *Run) closed(label *Value) {
+func (r *Run) closed(label *Value, fd int) {
 	delete(r.fds, label.number())
+	delete(r.sockets, fd)
+	if fd == r.infoFD {
+		r.infoFD = -1
+	}
 }

@@ -21,8 +21,9 @@ type System interface {
 	Sent() (b []byte, at time.Duration, ok bool)
 	// Begin runs a call beside the script and returns at once; finished is set in the end.
 	Begin(c *running)
-	// Sysctl sets a setting, or with an empty value looks for it. It reports false if the system does not have it.
-	Sysctl(name, value string) bool
+	// Shell runs a command of the script in a directory, as /bin/sh does. The error is skipped for what the system
+	// cannot do; any other is how the command failed.
+	Shell(dir, text string) error
 	// Name is for messages.
 	Name() string
 	// End closes everything.
