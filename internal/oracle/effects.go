@@ -211,7 +211,7 @@ var effects = map[string]string{
 	"TCP_RTO_MIN_US":            "tcpopt/RTO_MIN_US/connected/tcp4",
 	"TCP_SAVED_SYN":             "tcpopt/effect/SAVED_SYN/tcp4",
 	"TCP_SAVE_SYN":              "tcpopt/effect/SAVED_SYN/tcp4",
-	"TCP_SYNCNT":                "timers/SYNCNT/tcp4",
+	"TCP_SYNCNT":                "timers/SYNCNT/2/tcp4",
 	"TCP_THIN_LINEAR_TIMEOUTS":  "timers/THIN_LINEAR_TIMEOUTS/tcp4",
 	"TCP_TIMESTAMP":             "timers/TIMESTAMP/tcp4",
 	"TCP_ULP":                   "tcpopt/effect/ULP/tcp4",

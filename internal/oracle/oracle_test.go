@@ -73,6 +73,9 @@ func TestOracle(t *testing.T) {
 			if ask {
 				theirs = asked[i]
 				if *record || slices.Equal(mine, theirs) != (differenceOf(s.Name) == nil) {
+					if !*record {
+						t.Logf("first the kernel said:\n%s", compare(theirs, mine))
+					}
 					theirs = askAgain(t, s, func(theirs []string) bool {
 						return slices.Equal(mine, theirs) == (differenceOf(s.Name) == nil)
 					})

@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"encoding/binary"
+	"fmt"
 
 	"github.com/seed963a8790/netstack/tcpip/adapters/linux"
 	"github.com/seed963a8790/netstack/transport/tcp"
@@ -13,15 +14,29 @@ func timerScenarios() (list []Scenario) {
 		if !streams(k) {
 			continue
 		}
-		list = append(list,
-			Scenario{"timers/SYNCNT/" + k.name, func(r *Run) {
+		for _, c := range []struct{ count, lasts int }{{1, 3000}, {2, 7000}} { // what they would last without the first four
+			list = append(list, Scenario{fmt.Sprintf("timers/SYNCNT/%d/%s", c.count, k.name), func(r *Run) {
 				s := k.open(r)
-				r.Set(s, tcp.TCP_SYNCNT, 1)
+				r.Set(s, tcp.TCP_SYNCNT, c.count)
 				r.Connect(s, k.peer(4000))
-				r.sockets.Pass(3400) // 1 s, and 2 s to give it up
+				r.sockets.Pass(c.lasts - 500)
+				r.Packets()
+				r.Poll(s)
+				r.sockets.Pass(1000)
 				r.Packets()
 				r.Poll(s)
 				r.Get(s, linux.SO_ERROR)
+			}})
+		}
+		list = append(list,
+			Scenario{"timers/SYN/" + k.name, func(r *Run) { // after 1, 2, 3, 4, 5 and 7 s
+				s := k.open(r)
+				r.Connect(s, k.peer(4000))
+				for _, ms := range []int{2400, 2200, 3000} { // not where one is just due
+					r.sockets.Pass(ms)
+					r.Packets()
+					r.Info(s)
+				}
 			}},
 			Scenario{"timers/RTO_MAX_MS/" + k.name, func(r *Run) {
 				s := k.open(r)
@@ -55,6 +70,4 @@ func timerScenarios() (list []Scenario) {
 	return list
 }
 
-var timerDifferences = []difference{
-	{"timers/SYNCNT/*", "one SYN fewer is sent", "gap: Linux counts the retransmissions at intervals of a second apart (tcp_syn_linear_timeouts)"},
-}
+var timerDifferences = []difference{}

@@ -22,7 +22,8 @@ type Conf struct {
 	MaxSegment    int                      // TCP_MAXSEG: upper bound of the MSS both ways, bytes; 0 is none
 	WindowClamp   int                      // TCP_WINDOW_CLAMP: upper bound of the advertised window, bytes; 0 is none
 	NotSentLow    int                      // TCP_NOTSENT_LOWAT, bytes; 0 is none
-	SynRetries    int                      // TCP_SYNCNT
+	SynRetries    int                      // TCP_SYNCNT: retransmissions with a timeout that doubles
+	SynLinear     int                      // net.ipv4.tcp_syn_linear_timeouts: those before, with one that does not
 	SynAckRetries int                      // net.ipv4.tcp_synack_retries
 	Retries       int                      // net.ipv4.tcp_retries2
 	Linger        tcpip.Opt[time.Duration] // SO_LINGER: 0 makes Close a reset
@@ -80,7 +81,7 @@ type Identity struct {
 func DefaultConf() Conf {
 	return Conf{
 		SACK: true, Scaling: true, Timestamps: tcpip.TimestampsOn,
-		SynRetries: 6, SynAckRetries: 5, Retries: 15,
+		SynRetries: 6, SynLinear: 4, SynAckRetries: 5, Retries: 15,
 		Linger2:  60 * time.Second,
 		KeepIdle: 7200 * time.Second, KeepInterval: 75 * time.Second, KeepCount: 9,
 		Probing: ProbingBlackHole, BaseMSS: 1024, MinMSS: minMSS,

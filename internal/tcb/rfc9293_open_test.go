@@ -53,10 +53,16 @@ func TestRefusedConnection(t *testing.T) {
 	x.events(EventClosed | EventError)
 }
 
-// The SYN is sent again after 1, 2, 4, ... seconds, tcp_syn_retries times.
+// The SYN is sent again after 1, 1, 1, 1 and then 1, 2, 4, ... seconds, tcp_syn_retries times, as on Linux.
 func TestSynRetransmission(t *testing.T) {
 	x := newTrace(t)
 	x.connect()
+	for range 4 { // tcp_syn_linear_timeouts
+		x.sleep(time.Second - 1)
+		x.want()
+		x.sleep(1)
+		x.want(StateSynSent, "SYN seq=99 again")
+	}
 	for wait := time.Second; wait <= 32*time.Second; wait *= 2 {
 		x.sleep(wait - 1)
 		x.want()

@@ -86,9 +86,11 @@ func (t *TCB) rexmitTimeout(now tcpip.Time) {
 	if t.snd.retries > blackHoleRetries {
 		t.suspectBlackHole(now)
 	}
-	if t.conf.ThinLinear && t.snd.retries <= thinRetries && t.thin() {
+	switch {
+	case t.state == StateSynSent && t.snd.retries <= t.conf.SynLinear: // as often again, as on Linux
+	case t.conf.ThinLinear && t.snd.retries <= thinRetries && t.thin():
 		t.rtt.settle(t.conf)
-	} else {
+	default:
 		t.rtt.backoff(t.conf)
 	}
 	t.deadline[timerRexmit] = now.Add(t.rtt.rto)
@@ -117,6 +119,9 @@ func (t *TCB) exhausted(now tcpip.Time, n int) bool {
 		return n > 0 && now.Sub(t.snd.since) >= u
 	}
 	switch {
+	case t.state == StateSynSent:
+		return n >= t.conf.SynRetries+t.conf.SynLinear ||
+			n > 0 && now.Sub(t.snd.since) >= modelTimeout(t.conf.SynRetries, initialRTO, t.conf.RTOMax) // in which few are not even begun
 	case !synchronized.has(t.state):
 		return n >= t.conf.SynRetries
 	case t.closed && n >= orphanRetries:

@@ -51,6 +51,7 @@ type Options struct {
 	ReceiveBufferMax tcpip.Opt[int] // slab bytes at which tuning ends (net.ipv4.tcp_rmem): 6 MB
 
 	SynRetries    tcpip.Opt[int]           // net.ipv4.tcp_syn_retries: 6
+	SynLinear     tcpip.Opt[int]           // net.ipv4.tcp_syn_linear_timeouts: 4
 	SynAckRetries tcpip.Opt[int]           // net.ipv4.tcp_synack_retries: 5
 	Retries       tcpip.Opt[int]           // net.ipv4.tcp_retries2: 15
 	FinTimeout    tcpip.Opt[time.Duration] // net.ipv4.tcp_fin_timeout: 60 s
@@ -108,6 +109,7 @@ func (o *Options) config() config {
 		ECN:              o.ECN.Or(false),
 		Timestamps:       c.timestamps,
 		SynRetries:       o.SynRetries.Or(6),
+		SynLinear:        o.SynLinear.Or(4),
 		SynAckRetries:    o.SynAckRetries.Or(synAckRetries),
 		Retries:          o.Retries.Or(15),
 		Linger2:          c.finTimeout,

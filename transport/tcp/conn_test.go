@@ -115,13 +115,16 @@ func TestConnectAgain(t *testing.T) {
 	require.ErrorIs(t, r.Connect(to), tcpip.ErrInProgress)
 }
 
-// Six SYNs are sent again after 1, 2, 4, ... seconds; then connect has timed out.
+// Ten SYNs are sent again, the first five after a second each, the others after 2, 4, ...; then connect has timed out.
 func TestConnectTimeout(t *testing.T) {
 	h := newHosts(t, Options{}, Options{})
 	h.lose = func(v traced) bool { return true }
 	c := dial(t, h.a, 0, addrB[0], 80)
 	h.clock.Advance(130 * time.Second)
-	require.Len(t, h.trace, 7)
+	require.Len(t, h.trace, 11)
+	require.NoError(t, c.LastError())
+	h.clock.Advance(2 * time.Second)
+	require.Len(t, h.trace, 11)
 	require.ErrorIs(t, c.LastError(), tcpip.ErrTimedOut)
 }
 

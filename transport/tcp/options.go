@@ -115,7 +115,7 @@ var connectionRows = []tcpip.OptionRow[settings]{
 	count(TCP_KEEPCNT, "TCP_KEEPCNT", 9, func(c *settings) *int { return &c.KeepCount },
 		"Keep-alive probes without an answer before the connection is given up."),
 	count(TCP_SYNCNT, "TCP_SYNCNT", 6, func(c *settings) *int { return &c.SynRetries },
-		"SYN retransmissions before a connection attempt is given up."),
+		"How long a connection attempt lasts, as a number of SYN retransmissions whose timeout doubles from one second. The first four come a second apart."),
 	{ID: TCP_LINGER2, Name: "TCP_LINGER2", Unit: "s", Min: math.MinInt32, Max: math.MaxInt32, Default: 60, On: tcpip.KindTCP,
 		Get: func(c *settings) int {
 			if c.Linger2 < 0 {
