@@ -5,7 +5,7 @@
 // and sequence numbers of packets.
 //
 // As root on Linux the tests ask the kernel itself; elsewhere they compare with what it said when it was
-// last recorded: go test ./internal/oracle -record writes testdata/oracle.
+// last recorded: go test ./internal/oracle -record writes testdata/oracle, with -only what it says to some scenarios.
 //
 // What nobody thought of is found by random sequences of calls (Generate): TestSequences compares some hundreds, and
 // go test ./internal/oracle -run Sequences -sequences 20000 -seed N as many as one likes. A difference is shrunk and

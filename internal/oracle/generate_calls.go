@@ -281,6 +281,9 @@ func (g *generator) wildOption(n int) {
 	if o.id == tcpip.SO_BINDTOIFINDEX && len(b) >= 4 {
 		copy(b, Int(g.IntN(3)))
 	}
+	if o.name == "SO_MAX_PACING_RATE" && len(b) >= 4 { // at less than some GB/s it shows how much time passes between calls
+		b[3] |= 0x40
+	}
 	level, number := o.id.Level(), o.id.Number()
 	if g.chance(5) {
 		level, number = pick(g, 0, 1, 6, 17, 41, 58, 255), g.IntN(100)

@@ -19,6 +19,7 @@ import (
 type kernel struct {
 	calls chan func()
 	pause time.Duration // how long Settle waits
+	late  time.Duration // by how much the worst of the waits took too long
 	tun   int
 	other int // the TUN device t1, -1 before AddDevice
 	files map[int]bool
@@ -59,6 +60,15 @@ func (k *kernel) do(f func()) {
 	}
 	<-done
 }
+
+// sleep waits, and notes if that took longer: then timers may have run that a scenario did not expect.
+func (k *kernel) sleep(d time.Duration) {
+	begun := time.Now()
+	time.Sleep(d)
+	k.late = max(k.late, time.Since(begun)-d)
+}
+
+func (k *kernel) Late() time.Duration { return k.late }
 
 // settings of the namespace: nothing is sent but what sockets send, and ping sockets are for everybody.
 var settings = []struct{ name, value string }{
@@ -324,7 +334,7 @@ func (k *kernel) Close(fd int) {
 }
 
 // Settle waits: the kernel delivers on its own time, mostly before the call that sends returns.
-func (k *kernel) Settle() { time.Sleep(k.pause) }
+func (k *kernel) Settle() { k.sleep(k.pause) }
 
 func (k *kernel) Await(fd int, mask uint32) {
 	k.poll(fd, mask, 3000)

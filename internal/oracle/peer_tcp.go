@@ -28,6 +28,7 @@ type tcpPeer struct {
 	seq, ack   uint32 // next to send, next to be received
 	last       []byte // what the host has sent last, with its IP header
 
+	far    int    // ms from its hearing of a SYN to its answer: with a long round trip little hangs on how late a busy machine is
 	noTS   bool   // it does not speak of timestamps
 	mss    uint16 // that it announces; 0: 1460, or 1440
 	window uint16
@@ -188,6 +189,9 @@ func (k sort) dial(r *Run, before func(s int, p *tcpPeer)) (s int, p *tcpPeer) {
 	}
 	r.Connect(s, k.peer(4000))
 	p.Sent()
+	if p.far > 0 {
+		r.sockets.Wait(p.far)
+	}
 	p.Send(segment{flags: tcpSYN})
 	p.Sent()
 	return s, p

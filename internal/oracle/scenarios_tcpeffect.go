@@ -145,9 +145,10 @@ func tcpEffectWireScenarios() (list []Scenario) {
 				r.Info(s, "snd_wnd")
 			}},
 			Scenario{"tcpeffect/INFO-loss/" + k.name, func(r *Run) { // the second of five segments is lost
-				s, p := k.dial(r, nil)
+				s, p := k.dial(r, func(_ int, p *tcpPeer) { p.far = 100 }) // reordering is waited for a quarter of it
 				r.Send(s, make([]byte, 5*full), nil, nil, 0)
 				p.Sent()
+				r.sockets.Wait(p.far)
 				r.Info(s, "ca_state", "unacked", "sacked", "lost", "retrans", "snd_cwnd", "bytes_acked", "bytes_sent", "data_segs_out", "notsent_bytes")
 				p.unwind(4 * full)
 				p.Send(segment{})
@@ -163,7 +164,7 @@ func tcpEffectWireScenarios() (list []Scenario) {
 				s, p := k.dial(r, nil)
 				r.Send(s, []byte("hello"), nil, nil, 0)
 				p.Sent()
-				r.sockets.Pass(300)
+				r.sockets.Wait(500) // after the first timeout, that a probe has put off, and before the second, had there been none
 				r.Info(s, "ca_state", "unacked", "lost", "retrans", "snd_cwnd", "rto")
 				p.watch()
 				p.Send(segment{})

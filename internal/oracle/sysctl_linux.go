@@ -19,7 +19,7 @@ func (k *kernel) Sysctl(name string, value int) {
 
 // Pass waits longer when it is asked again, as Settle does.
 func (k *kernel) Pass(milliseconds int) {
-	time.Sleep(time.Duration(milliseconds)*time.Millisecond + 20*k.pause)
+	k.sleep(time.Duration(milliseconds)*time.Millisecond + 20*k.pause)
 }
 
 func (k *kernel) Up(name string, up bool) {
@@ -45,4 +45,4 @@ func (k *kernel) Up(name string, up bool) {
 	})
 }
 
-func (k *kernel) Wait(milliseconds int) { time.Sleep(time.Duration(milliseconds) * time.Millisecond) }
+func (k *kernel) Wait(milliseconds int) { k.sleep(time.Duration(milliseconds) * time.Millisecond) }
