@@ -24,9 +24,11 @@ func (r *Run) command(text string) {
 // cleanup runs the commands at the end of a script. What becomes of them does not matter to the script.
 func (r *Run) cleanup() {
 	for _, text := range r.script.Cleanup {
-		if err := r.system.Shell(commandDirectory(r.script.Name, text), text); err != nil {
-			r.note("`%s`: %v", strings.TrimSpace(text), err)
-		}
+		_, _ = r.guard(0, func() {
+			if err := r.system.Shell(commandDirectory(r.script.Name, text), text); err != nil {
+				r.note("`%s`: %v", strings.TrimSpace(text), err)
+			}
+		})
 	}
 }
 

@@ -15,54 +15,96 @@ import (
 	"github.com/seed963a8790/netstack/tcpip"
 	"github.com/seed963a8790/netstack/tcpip/adapters/linux"
 	"github.com/seed963a8790/netstack/transport/icmp"
+	"github.com/seed963a8790/netstack/transport/raw"
 	"github.com/seed963a8790/netstack/transport/tcp"
 	"github.com/seed963a8790/netstack/transport/udp"
 )
 
-// Ours is a System that is this stack, in virtual time.
+// Ours is a System that is this stack, in virtual time. The stack is made when something is first asked of it, so that
+// the commands before that say what it is like.
 type Ours struct {
 	guest
 	clock   *tcpip.ManualClock
+	conf    Conf
 	stack   *stack.Stack
+	tcp     *tcp.Protocol
+	nic     *stack.NIC
 	link    *channel.Channel
 	begun   tcpip.Time
 	queue   []heldPacket
 	running []*running
+
+	settings settingValues
+	shell    shellHost
+	routes   routeConf
+	dropping bool             // what is sent is lost below the stack
+	counted  map[string]int64 // counters as they were when nstat was last asked
 }
 
 // NewOurs makes a host of this stack with one NIC.
 func NewOurs(c Conf) (System, error) {
-	o := &Ours{clock: tcpip.NewManualClock()}
-	o.stack = stack.New(stack.Options{
-		Clock: o.clock, Random: rand.NewChaCha8([32]byte{1}),
-		Networks:   []stack.NewNetwork{ipv4.New, ipv6.New},
-		Transports: []stack.NewTransport{tcp.New, udp.New, icmp.New4, icmp.New6},
-	})
-	o.link = channel.New(channel.Options{MTU: c.MTU})
-	o.guest.init(linux.New(o.stack))
-	v4, v6 := &c.Setup.V4, &c.Setup.V6
-	if _, err := o.stack.AddNIC(loopback.New(loopback.Options{}), stack.NICOptions{Name: "lo", Addresses: []netip.Prefix{
-		netip.MustParsePrefix("127.0.0.1/8"), netip.MustParsePrefix("::1/128"),
-	}}); err != nil {
-		return nil, err
+	o := &Ours{clock: tcpip.NewManualClock(), conf: c}
+	o.begun = o.clock.Now()
+	o.settings.init()
+	o.shell = shellHost{get: o.setting, set: o.setSetting, background: o.background, proc: o.procFile, files: map[string]string{}, tools: o.tools()}
+	return o, nil
+}
+
+// build makes the stack.
+func (o *Ours) build() {
+	if o.stack != nil {
+		return
 	}
-	nic, err := o.stack.AddNIC(o.link, stack.NICOptions{Name: "tun0", DAD: tcpip.Set(0), Addresses: []netip.Prefix{
+	wanted := o.settings.conf()
+	if wanted.skip != "" {
+		panic(skipped("the setting " + wanted.skip + " has no meaning here as it is"))
+	}
+	o.routes.apply(&wanted)
+	options := wanted.stack
+	options.Clock, options.Random = o.clock, rand.NewChaCha8([32]byte{1})
+	options.Networks = []stack.NewNetwork{ipv4.New, ipv6.New}
+	newTCP := func(s *stack.Stack) stack.TransportProtocol {
+		t := tcp.NewWith(wanted.tcp)(s)
+		o.tcp, _ = t.(*tcp.Protocol)
+		return t
+	}
+	options.Transports = []stack.NewTransport{newTCP, udp.New, icmp.New4, icmp.New6}
+	options.Raw = raw.New
+	o.stack = stack.New(options)
+	o.link = channel.New(channel.Options{MTU: o.conf.MTU})
+	o.guest.init(linux.New(o.stack))
+	if wanted.ports != [2]int64{} {
+		o.check(o.stack.SetPortRange(uint16(wanted.ports[0]), uint16(wanted.ports[1])))
+	}
+	v4, v6 := &o.conf.Setup.V4, &o.conf.Setup.V6
+	_, err := o.stack.AddNIC(loopback.New(loopback.Options{}), stack.NICOptions{Name: "lo", Addresses: []netip.Prefix{
+		netip.MustParsePrefix("127.0.0.1/8"), netip.MustParsePrefix("::1/128"),
+	}})
+	o.check(err)
+	o.nic, err = o.stack.AddNIC(o.link, stack.NICOptions{Name: "tun0", DAD: tcpip.Set(0), Addresses: []netip.Prefix{
 		netip.PrefixFrom(v4.Local, v4.Bits), netip.PrefixFrom(v6.Local, v6.Bits),
 	}})
-	if err != nil {
-		return nil, err
-	}
+	o.check(err)
 	for _, a := range []*Addresses{v4, v6} {
 		all, _ := a.Local.Prefix(0)
-		if err := o.stack.AddRoute(stack.RouteEntry{Destination: all, Gateway: a.Gateway, NIC: nic.ID()}); err != nil {
-			return nil, err
+		entry := stack.RouteEntry{Destination: all, NIC: o.nic.ID(), MTU: o.routes.mtu}
+		if a.Gateway != a.Local {
+			entry.Gateway = a.Gateway
 		}
+		o.check(o.stack.AddRoute(entry))
 	}
+	now := o.clock.Now()
 	o.clock.Settle()
 	o.collect()
 	o.queue = nil
-	o.begun = o.clock.Now()
-	return o, nil
+	o.begun = o.begun.Add(o.clock.Now().Sub(now))
+}
+
+// check fails the script for what the options of the command line make impossible.
+func (o *Ours) check(err error) {
+	if err != nil {
+		scriptFail("the stack: %v", err)
+	}
 }
 
 // Name says what it is.
@@ -76,10 +118,16 @@ func (o *Ours) Epoch() int64 { return o.clock.Wall(o.begun).UnixNano() }
 
 // collect takes what was sent, with the time.
 func (o *Ours) collect() {
+	if o.stack == nil {
+		return
+	}
 	for p := o.link.TryNext(); p != nil; p = o.link.TryNext() {
 		b := make([]byte, p.Len())
 		p.CopyTo(b)
 		p.Release()
+		if o.dropping {
+			continue
+		}
 		o.queue = append(o.queue, heldPacket{b, o.Now()})
 	}
 }
@@ -97,6 +145,7 @@ func (o *Ours) Sent() (b []byte, at time.Duration, ok bool) {
 
 // Inject makes a packet arrive, now.
 func (o *Ours) Inject(b []byte) error {
+	o.build()
 	err := o.link.Inject(b)
 	o.clock.Settle()
 	o.collect()
@@ -133,6 +182,7 @@ func (o *Ours) Wait(t time.Duration, done func() bool) {
 
 // Begin makes a call, and goes on with it whenever something has happened.
 func (o *Ours) Begin(c *running) {
+	o.build()
 	o.running = append(o.running, c)
 	o.guest.start(o.clock.Now())
 	o.proceed()
@@ -159,13 +209,11 @@ func (o *Ours) proceed() {
 	}
 }
 
-// Shell knows no command yet.
-func (o *Ours) Shell(_, text string) error {
-	return skipped("the command " + text + " has no meaning here")
-}
-
 // End closes the stack.
 func (o *Ours) End() {
+	if o.stack == nil {
+		return
+	}
 	o.guest.closeAll()
 	o.stack.Close()
 	o.clock.Settle()

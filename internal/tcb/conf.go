@@ -43,6 +43,8 @@ type Conf struct {
 	// Buffers, in slab bytes. A fixed size turns tuning off, as SO_SNDBUF and SO_RCVBUF do.
 	SendBuffer, ReceiveBuffer       tcpip.Opt[int]
 	SendBufferMax, ReceiveBufferMax int // where tuning ends (net.ipv4.tcp_wmem[2], tcp_rmem[2])
+	// Where it begins (tcp_wmem[1], tcp_rmem[1]); 0: Linux's default.
+	SendBufferInitial, ReceiveBufferInitial int
 
 	Probing         MTUProbing // net.ipv4.tcp_mtu_probing
 	BaseMSS, MinMSS int        // net.ipv4.tcp_base_mss, tcp_min_snd_mss: where probing begins, and what is sent at least; bytes

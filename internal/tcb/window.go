@@ -1,6 +1,7 @@
 package tcb
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/seed963a8790/netstack/header"
@@ -36,18 +37,23 @@ const (
 
 func (u *tuning) init(t *TCB) {
 	*u = tuning{
-		receiveLimit: t.conf.ReceiveBuffer.Or(min(initialReceive, t.conf.ReceiveBufferMax)),
-		sendLimit:    t.conf.SendBuffer.Or(min(initialSend, t.conf.SendBufferMax)),
+		receiveLimit: t.conf.ReceiveBuffer.Or(t.conf.receiveInitial()),
+		sendLimit:    t.conf.SendBuffer.Or(min(cmp.Or(t.conf.SendBufferInitial, initialSend), t.conf.SendBufferMax)),
 		ratio:        128,
 	}
 	u.synWindow = synWindow(t.conf, t.path, 0)
 	u.space = u.synWindow
 }
 
+// receiveInitial is the size that the receive buffer begins with, slab bytes.
+func (c *Conf) receiveInitial() int {
+	return min(cmp.Or(c.ReceiveBufferInitial, initialReceive), c.ReceiveBufferMax)
+}
+
 // synWindow returns the window of the SYN, a multiple of the MSS, less the options that are known to be in every
 // segment, where it can be.
 func synWindow(c *Conf, p Path, options int) int {
-	limit := c.ReceiveBuffer.Or(min(initialReceive, c.ReceiveBufferMax))
+	limit := c.ReceiveBuffer.Or(c.receiveInitial())
 	w := limit / 2
 	if c.WindowClamp > 0 {
 		w = min(w, c.WindowClamp)

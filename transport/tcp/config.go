@@ -47,6 +47,8 @@ type Options struct {
 	ECN        tcpip.Opt[bool]                // ask for ECN and accept it: off
 	Congestion tcpip.Opt[Congestion]          // CUBIC
 
+	SendBuffer       tcpip.Opt[int] // slab bytes at which tuning begins (net.ipv4.tcp_wmem): 16 KB
+	ReceiveBuffer    tcpip.Opt[int] // slab bytes at which tuning begins (net.ipv4.tcp_rmem): 128 KB
 	SendBufferMax    tcpip.Opt[int] // slab bytes at which tuning ends (net.ipv4.tcp_wmem): 4 MB
 	ReceiveBufferMax tcpip.Opt[int] // slab bytes at which tuning ends (net.ipv4.tcp_rmem): 6 MB
 
@@ -102,30 +104,32 @@ func (o *Options) config() config {
 		orphanMax:       int64(o.OrphanMax.Or(orphanMax)),
 		finTimeout:      o.FinTimeout.Or(60 * time.Second),
 	}
-	c.initial.sock.SendBuffer, c.initial.sock.ReceiveBuffer = defaultSendBuffer, defaultReceiveBuffer
+	c.initial.sock.SendBuffer, c.initial.sock.ReceiveBuffer = o.SendBuffer.Or(defaultSendBuffer), o.ReceiveBuffer.Or(defaultReceiveBuffer)
 	c.initial.conf.Conf = tcb.Conf{
-		SACK:             o.SACK.Or(true),
-		Scaling:          o.Scaling.Or(true),
-		ECN:              o.ECN.Or(false),
-		Timestamps:       c.timestamps,
-		SynRetries:       o.SynRetries.Or(6),
-		SynLinear:        o.SynLinear.Or(4),
-		SynAckRetries:    o.SynAckRetries.Or(synAckRetries),
-		Retries:          o.Retries.Or(15),
-		Linger2:          c.finTimeout,
-		KeepIdle:         o.KeepIdle.Or(2 * time.Hour),
-		KeepInterval:     o.KeepInterval.Or(75 * time.Second),
-		KeepCount:        o.KeepCount.Or(9),
-		Congestion:       o.Congestion.Or(Cubic),
-		SendBufferMax:    o.SendBufferMax.Or(4 << 20),
-		ReceiveBufferMax: o.ReceiveBufferMax.Or(6 << 20),
-		RTOMin:           o.RTOMin.Or(200 * time.Millisecond),
-		RTOMax:           o.RTOMax.Or(120 * time.Second),
-		InitialWindow:    o.InitialWindow.Or(10),
-		DelAckMax:        200 * time.Millisecond,
-		Probing:          o.MTUProbing.Or(ProbingBlackHole),
-		BaseMSS:          o.BaseMSS.Or(1024),
-		MinMSS:           o.MinMSS.Or(48),
+		SACK:                 o.SACK.Or(true),
+		Scaling:              o.Scaling.Or(true),
+		ECN:                  o.ECN.Or(false),
+		Timestamps:           c.timestamps,
+		SynRetries:           o.SynRetries.Or(6),
+		SynLinear:            o.SynLinear.Or(4),
+		SynAckRetries:        o.SynAckRetries.Or(synAckRetries),
+		Retries:              o.Retries.Or(15),
+		Linger2:              c.finTimeout,
+		KeepIdle:             o.KeepIdle.Or(2 * time.Hour),
+		KeepInterval:         o.KeepInterval.Or(75 * time.Second),
+		KeepCount:            o.KeepCount.Or(9),
+		Congestion:           o.Congestion.Or(Cubic),
+		SendBufferMax:        o.SendBufferMax.Or(4 << 20),
+		ReceiveBufferMax:     o.ReceiveBufferMax.Or(6 << 20),
+		SendBufferInitial:    o.SendBuffer.Or(defaultSendBuffer),
+		ReceiveBufferInitial: o.ReceiveBuffer.Or(defaultReceiveBuffer),
+		RTOMin:               o.RTOMin.Or(200 * time.Millisecond),
+		RTOMax:               o.RTOMax.Or(120 * time.Second),
+		InitialWindow:        o.InitialWindow.Or(10),
+		DelAckMax:            200 * time.Millisecond,
+		Probing:              o.MTUProbing.Or(ProbingBlackHole),
+		BaseMSS:              o.BaseMSS.Or(1024),
+		MinMSS:               o.MinMSS.Or(48),
 	}
 	return c
 }
@@ -135,6 +139,15 @@ const (
 	defaultSendBuffer    = 16384
 	defaultReceiveBuffer = 131072
 )
+
+// Configure changes the settings while the stack runs. They hold for endpoints made from now on; those that are no
+// endpoint's own, such as the limits of TIME-WAIT, at once.
+func (t *Protocol) Configure(o Options) {
+	c := o.config()
+	t.config.Store(&c)
+	t.resets.setRate(o.ResetRate.Or(resetRate))
+	t.challenges.setRate(o.ChallengeRate.Or(challengeRate))
+}
 
 // New makes TCP for a stack, with Linux's defaults.
 func New(s *stack.Stack) stack.TransportProtocol { return newProtocol(s, &Options{}) }

@@ -34,7 +34,7 @@ func (l *listener) lateAck(w *stack.Work, p *stack.Packet, o *endpointOptions) {
 	t := l.proto
 	id := flowOf(p)
 	sent := tcpip.Time(t.cookieSent.Load())
-	if sent == 0 || p.At.Sub(sent) > cookieLife || t.config.cookies == CookiesOff {
+	if sent == 0 || p.At.Sub(sent) > cookieLife || t.config.Load().cookies == CookiesOff {
 		t.answerReset(w, p, id, tcpip.DropBadAck)
 		return
 	}

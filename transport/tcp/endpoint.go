@@ -217,7 +217,7 @@ func (e *Endpoint) close(w *stack.Work) []*Endpoint {
 		queue = e.unlisten()
 	}
 	if e.running {
-		if n := e.proto.orphans.Add(1); n > e.proto.config.orphanMax {
+		if n := e.proto.orphans.Add(1); n > e.proto.config.Load().orphanMax {
 			e.proto.counters.TcpExt.TCPAbortOnMemory.Inc()
 			e.tcb.Abort(e.lock.now)
 		}

@@ -161,7 +161,7 @@ func (r *halfOpen) establish(w *stack.Work, s *tcb.Segment, sc *scratch) (e *End
 	if l.full() {
 		t.counters.TcpExt.ListenOverflows.Inc()
 		t.counters.TcpExt.ListenDrops.Inc()
-		if t.config.abortOnOverflow {
+		if t.config.Load().abortOnOverflow {
 			if tcb.BuildReset(s, &sc.out) {
 				r.reply(w, sc)
 			}

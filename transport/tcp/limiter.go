@@ -35,3 +35,9 @@ func (l *limiter) allow(now tcpip.Time) bool {
 	l.left--
 	return true
 }
+
+func (l *limiter) setRate(rate int) {
+	l.mu.Lock()
+	l.rate = rate
+	l.mu.Unlock()
+}

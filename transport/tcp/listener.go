@@ -169,7 +169,7 @@ const (
 
 // admission decides about a new SYN.
 func (l *listener) admission() admission {
-	c := &l.proto.config
+	c := l.proto.config.Load()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {

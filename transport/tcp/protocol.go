@@ -20,7 +20,7 @@ type Protocol struct {
 	clock    tcpip.Clock
 	counters *stack.Counters
 	tallies  [tcb.NumTallies]*stack.Counter
-	config   config
+	config   atomic.Pointer[config]
 
 	halfOpen  halfOpens
 	timeWaits timeWaits
@@ -37,7 +37,9 @@ type Protocol struct {
 }
 
 func newProtocol(s *stack.Stack, o *Options) *Protocol {
-	t := &Protocol{stack: s, clock: s.Clock(), counters: s.Counters(), config: o.config()}
+	t := &Protocol{stack: s, clock: s.Clock(), counters: s.Counters()}
+	c := o.config()
+	t.config.Store(&c)
 	t.tallies = tallyCounters(t.counters)
 	t.cookies = tcb.NewCookies(s.Keys().Cookie)
 	t.halfOpen.init(t)
@@ -57,7 +59,7 @@ func (t *Protocol) NewEndpoint(netProto header.EtherType) (stack.Endpoint, error
 	if t.closed.Load() {
 		return nil, tcpip.ErrClosed
 	}
-	e := &Endpoint{proto: t, v6: netProto == header.EtherTypeIPv6, opts: t.config.initial}
+	e := &Endpoint{proto: t, v6: netProto == header.EtherTypeIPv6, opts: t.config.Load().initial}
 	e.publish()
 	t.stack.Register(e)
 	if t.closed.Load() { // Close may have looked at the register before

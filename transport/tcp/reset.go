@@ -30,7 +30,7 @@ func (t *Protocol) answerReset(w *stack.Work, p *stack.Packet, id stack.FlowID, 
 // sendReset sends the RST in sc.out back to where p, which it borrows, came from.
 func (t *Protocol) sendReset(w *stack.Work, p *stack.Packet, id stack.FlowID, sc *scratch) {
 	if r, err := t.routeBack(p, id, 0); err == tcpip.OK {
-		t.reply(w, r, id, sc, &t.config.initial.sock)
+		t.reply(w, r, id, sc, &t.config.Load().initial.sock)
 	}
 }
 

@@ -56,7 +56,7 @@ func (e *Endpoint) setOption(id tcpip.OptionID, v int) tcpip.Error {
 		if err := row.Put(&o.conf, v); err != tcpip.OK {
 			return err
 		}
-		o.conf.Timestamps = o.conf.mode.Or(e.proto.config.timestamps)
+		o.conf.Timestamps = o.conf.mode.Or(e.proto.config.Load().timestamps)
 		e.configure(&o)
 		return tcpip.OK
 	}

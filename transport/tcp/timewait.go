@@ -62,14 +62,14 @@ func (e *Endpoint) enterTimeWait() {
 func (l *timeWaits) add(r *timeWait) {
 	r.mu.Lock() // packets may have found r by now
 	l.mu.Lock()
-	if r.over || l.closed || l.proto.config.timeWaitMax <= 0 {
+	if r.over || l.closed || l.proto.config.Load().timeWaitMax <= 0 {
 		l.mu.Unlock()
 		r.mu.Unlock()
 		r.forget()
 		return
 	}
 	var oldest *timeWait
-	if l.n >= l.proto.config.timeWaitMax {
+	if l.n >= l.proto.config.Load().timeWaitMax {
 		oldest = l.first
 	}
 	r.due = max(r.record.Deadline(), 1) // 0: not in the list
@@ -244,7 +244,7 @@ func (l *timeWaits) crowded() bool {
 // that e must begin with (net.ipv4.tcp_tw_reuse, RFC 6191).
 func (l *timeWaits) reuse(id stack.FlowID, e *Endpoint) (iss uint32, ok bool) {
 	r, _ := l.proto.stack.Demux.Lookup(id).(*timeWait)
-	if r == nil || !l.proto.config.timeWaitReuse {
+	if r == nil || !l.proto.config.Load().timeWaitReuse {
 		return 0, false
 	}
 	now := e.lock.now

@@ -129,7 +129,7 @@ func TestTimeWaitRecordWhileEntering(t *testing.T) {
 		id := stack.FlowID{
 			Proto: header.ProtocolTCP, Local: netip.AddrPortFrom(addrA[0], 80), Remote: netip.AddrPortFrom(addrB[0], 1000+i),
 		}
-		r := &timeWait{list: l, id: id, sock: &l.proto.config.initial.sock}
+		r := &timeWait{list: l, id: id, sock: &l.proto.config.Load().initial.sock}
 		require.Equal(t, tcpip.OK, x.s.Demux.Insert(id, r))
 		var both sync.WaitGroup
 		both.Go(func() { l.add(r) })
