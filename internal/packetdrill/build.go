@@ -74,9 +74,14 @@ func (f *flow) buildTCP(t *TCP) ([]byte, error) {
 	if window > 0xffff {
 		return nil, fmt.Errorf("a window of %d does not fit", window)
 	}
+	at := t.Seq
+	if flags&header.SYN == 0 {
+		f.decide(t.Seq)
+		at = f.remoteSeq(t.Seq)
+	}
 	b := make([]byte, header.TCPSize+len(options)+t.Length)
 	h := header.TCPFields{
-		SrcPort: f.remote.Port(), DstPort: f.local.Port(), Seq: seq.Number(f.remoteSeq(t.Seq)), Flags: flags,
+		SrcPort: f.remote.Port(), DstPort: f.local.Port(), Seq: seq.Number(at), Flags: flags,
 		Window: uint16(window), Urgent: t.Urgent,
 	}
 	if t.HasAck || flags&header.ACK != 0 {

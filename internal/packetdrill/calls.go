@@ -77,7 +77,7 @@ func callSocket(r *Run, c *Call) caller {
 func callBind(r *Run, c *Call) caller {
 	fd := r.fd(c.arg(0))
 	name := r.sockaddr(fd, c.arg(1), r.local(), r.conf.BindPort)
-	name = cut(name, c.arg(2))
+	name = r.cut(name, c.arg(2))
 	k := status(func(g Guest) int { return g.Bind(fd, name) })
 	k.forks = func(int64) { r.bound(fd, name) }
 	return k
@@ -105,7 +105,7 @@ func callAccept(r *Run, c *Call) caller {
 
 func callConnect(r *Run, c *Call) caller {
 	fd := r.fd(c.arg(0))
-	name := cut(r.sockaddr(fd, c.arg(1), r.remote(), r.conf.ConnectPort), c.arg(2))
+	name := r.cut(r.sockaddr(fd, c.arg(1), r.remote(), r.conf.ConnectPort), c.arg(2))
 	r.connecting(fd, name)
 	return caller{body: func(g Guest) (int64, int, bool) {
 		errno, again := g.Connect(fd, name)
@@ -113,9 +113,10 @@ func callConnect(r *Run, c *Call) caller {
 	}}
 }
 
-// cut shortens a socket address to the length that the script gives.
-func cut(name []byte, n *Value) []byte {
-	if n.any() || n.Kind == FuncCall {
+// cut shortens a socket address to the length that the script gives, if it is of the family that the script means.
+func (r *Run) cut(name []byte, n *Value) []byte {
+	const sizeofSockaddrIn = 16
+	if n.any() || n.Kind == FuncCall || n.Kind == Number && n.Int == sizeofSockaddrIn && r.mode.v6 && name[0] == 10 {
 		return name
 	}
 	if v := n.number(); v >= 0 && v < int64(len(name)) {

@@ -26,7 +26,7 @@ func DefaultConf() Conf {
 		IPVersion: "ipv4", Tolerance: 4 * time.Millisecond, MTU: 1500, BindPort: 8080, ConnectPort: 8080,
 		Setup: Setup{
 			V4: Addresses{netip.MustParseAddr("192.168.0.1"), netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.168.0.2"), 16},
-			V6: Addresses{netip.MustParseAddr("fd3d:fa7b:d17d::1"), netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("fd3d:fa7b:d17d::2"), 48},
+			V6: Addresses{netip.MustParseAddr("fd3d:a0b:17d6::1"), netip.MustParseAddr("fd3d:fa7b:d17d::1"), netip.MustParseAddr("fd3d:a0b:17d6:8888::1"), 48},
 		},
 	}
 }

@@ -122,6 +122,7 @@ func (r *Run) inject(k *Packet) {
 	f := r.flowFor(k)
 	if k.TCP != nil && k.TCP.Flags&header.SYN != 0 && !f.remoteKnown {
 		f.remoteScript, f.remoteLive, f.remoteKnown = k.TCP.Seq, k.TCP.Seq, true
+		f.undecided = k.TCP.Seq != 0
 	}
 	for i := range tcpOptionsOf(k) {
 		if o := &k.TCP.Options[i]; o.Kind == kindWScale && k.TCP.Flags&header.SYN != 0 {

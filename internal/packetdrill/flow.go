@@ -16,6 +16,9 @@ type flow struct {
 	localScript, localLive   uint32
 	remoteScript, remoteLive uint32
 	localKnown, remoteKnown  bool
+	// Behind a SYN that does not begin at 0 a script counts from 0 all the same, or goes on from there: the first
+	// number that follows tells.
+	undecided bool
 
 	scale  uint8             // of windows that the system under test sends
 	scaled bool              // both sides have offered scaling
@@ -35,6 +38,14 @@ func (f *flow) remoteSeq(v uint32) uint32 { return v - f.remoteScript + f.remote
 // scriptLocal and scriptRemote are the inverse.
 func (f *flow) scriptLocal(v uint32) uint32  { return v - f.localLive + f.localScript }
 func (f *flow) scriptRemote(v uint32) uint32 { return v - f.remoteLive + f.remoteScript }
+
+// decide is told the first sequence number of the script's side behind its SYN.
+func (f *flow) decide(v uint32) {
+	if f.undecided && v != f.remoteScript+1 {
+		f.remoteScript = 0
+	}
+	f.undecided = false
+}
 
 // owns reports whether a packet of the system under test belongs to the flow.
 func (f *flow) owns(proto header.Protocol, src, dst netip.AddrPort) bool {

@@ -14,6 +14,7 @@ type guest struct {
 	files   map[int]*file
 	next    int
 	now     tcpip.Time
+	again   bool       // the call was made and waits
 	begun   tcpip.Time // of the call that was begun last
 	until   tcpip.Time // when the waiting call has to be asked anew though nothing happens; 0: not at all
 }
@@ -46,7 +47,7 @@ const (
 func (g *guest) init(s *linux.Sockets) { g.sockets, g.files, g.next = s, map[int]*file{}, 3 }
 
 // start is told that a call begins.
-func (g *guest) start(now tcpip.Time) { g.begun, g.until, g.now = now, 0, now }
+func (g *guest) start(now tcpip.Time) { g.begun, g.until, g.now, g.again = now, 0, now, false }
 
 // deadline returns when the waiting call wants to be asked anew.
 func (g *guest) deadline(now tcpip.Time) tcpip.Time {
@@ -120,7 +121,8 @@ func (g *guest) Connect(fd int, name []byte) (int, bool) {
 	if f.nonblock {
 		return int(f.socket.Connect(name)), false
 	}
-	if g.now == g.begun || g.until == 0 {
+	if !g.again {
+		g.again = true
 		errno = int(f.socket.Connect(name))
 		if errno != eINPROGRESS {
 			return errno, false

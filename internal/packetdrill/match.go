@@ -72,7 +72,8 @@ func (f *flow) matchTCP(t *TCP, h header.TCP) error {
 	if n := len(h.Payload()); n != t.Length {
 		return mismatch("the payload has %d bytes, not %d", n, t.Length)
 	}
-	if flags&header.ACK != 0 {
+	if flags&header.ACK != 0 && (flags&header.SYN == 0 || t.Ack != uint32(h.Ack()) && t.Ack != uint32(h.Ack())-f.remoteLive) {
+		f.decide(t.Ack)
 		if at := f.scriptRemote(uint32(h.Ack())); at != t.Ack {
 			return mismatch("ack is %d, not %d", at, t.Ack)
 		}

@@ -352,6 +352,7 @@ func (r *Run) finish() {
 				if !ok || w.tcp == nil || w.tcp.Flags()&header.ACK == 0 {
 					continue
 				}
+				f.undecided = false
 				rst := &Packet{Inbound: true, TCP: &TCP{Flags: header.RST, Seq: f.scriptRemote(uint32(w.tcp.Ack()))}}
 				if b, err := f.build(rst); err == nil {
 					_ = r.system.Inject(b)

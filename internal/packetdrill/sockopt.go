@@ -30,7 +30,7 @@ func (r *Run) sockaddr(fd int, v *Value, host netip.Addr, port uint16) []byte {
 		}
 		for _, name := range []string{"sin_addr", "sin6_addr"} {
 			if f := v.field(name, 2); f != nil && !f.any() {
-				addr = r.mapAddress(f.address(family == symbols["AF_INET6"]))
+				addr = r.mapAddress(f.address(family == symbols["AF_INET6"]), host)
 			}
 		}
 	}
@@ -50,15 +50,22 @@ func (r *Run) sockaddr(fd int, v *Value, host netip.Addr, port uint16) []byte {
 	return append(binary.NativeEndian.AppendUint16(nil, uint16(family)), make([]byte, 14)...)
 }
 
-// mapAddress leaves addresses of other families than the script's alone and takes the wildcard for what it is.
-func (r *Run) mapAddress(a netip.Addr) netip.Addr {
-	if r.mode.v6 && !r.mode.mapped && a.Is4() {
-		if a.IsUnspecified() {
-			return netip.IPv6Unspecified()
-		}
-		return r.local()
+// mapAddress gives an IPv4 address of a script that is played over IPv6 its counterpart: host where there is none.
+func (r *Run) mapAddress(a, host netip.Addr) netip.Addr {
+	if !r.mode.v6 || r.mode.mapped || !a.Is4() {
+		return a
 	}
-	return a
+	switch a {
+	case netip.IPv4Unspecified():
+		return netip.IPv6Unspecified()
+	case r.conf.Setup.V4.Local:
+		return r.conf.Setup.V6.Local
+	case r.conf.Setup.V4.Remote:
+		return r.conf.Setup.V6.Remote
+	case netip.AddrFrom4([4]byte{127, 0, 0, 1}):
+		return netip.IPv6Loopback()
+	}
+	return host
 }
 
 func word(b []byte, v int64) []byte { return binary.NativeEndian.AppendUint32(b, uint32(v)) }

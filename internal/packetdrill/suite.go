@@ -15,10 +15,13 @@ import (
 func Defines(version string) map[string]string {
 	d := map[string]string{
 		"TFO_COOKIE": "3021b9d889017eeb", "TFO_COOKIE_ZERO": "b7c12350a90dc8f5", "CMSG_LEVEL_IP": "SOL_IP", "CMSG_TYPE_RECVERR": "IP_RECVERR",
+		"CODE": "SO_EE_CODE_ZEROCOPY_COPIED", // what a device that copies says of zero-copy sends
+	}
+	if version != "ipv4" { // also of an IPv6 socket with IPv4 packets
+		d["CMSG_LEVEL_IP"], d["CMSG_TYPE_RECVERR"] = "SOL_IPV6", "IPV6_RECVERR"
 	}
 	if version == "ipv6" {
 		d["TFO_COOKIE"], d["TFO_COOKIE_ZERO"] = "c1d1e9742a47a9bc", "82af1a8f9a205c34"
-		d["CMSG_LEVEL_IP"], d["CMSG_TYPE_RECVERR"] = "SOL_IPV6", "IPV6_RECVERR"
 	}
 	return d
 }
