@@ -15,7 +15,17 @@ type Conf struct {
 	Tolerance time.Duration
 	MTU       int
 	Strict    bool // segments as they were sent, not joined
-	Setup     Setup
+	// Percent is by how much of the gap since the event before an event may be off, and Least a tolerance below which no
+	// script's own goes.
+	Percent float64
+	Least   time.Duration
+	Tick    time.Duration // of timestamps, which are then compared; 0: they are not
+	// PacketsMayDiffer and CallsMayDiffer make differences warnings.
+	PacketsMayDiffer, CallsMayDiffer bool
+	DryRun                           bool     // scripts are only read
+	InitScripts                      []string // programs that run before each
+	Capture                          bool     // Result.Capture is wanted
+	Setup                            Setup
 	// The ports of bind and connect where a script leaves the address open.
 	BindPort, ConnectPort uint16
 }
@@ -23,7 +33,7 @@ type Conf struct {
 // DefaultConf is what scripts run with that ask for nothing.
 func DefaultConf() Conf {
 	return Conf{
-		IPVersion: "ipv4", Tolerance: 4 * time.Millisecond, MTU: 1500, BindPort: 8080, ConnectPort: 8080,
+		IPVersion: "ipv4", Tolerance: 4 * time.Millisecond, Percent: 12.5, MTU: 1500, BindPort: 8080, ConnectPort: 8080,
 		Setup: Setup{
 			V4: Addresses{netip.MustParseAddr("192.168.0.1"), netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.168.0.2"), 16},
 			V6: Addresses{netip.MustParseAddr("fd3d:a0b:17d6::1"), netip.MustParseAddr("fd3d:fa7b:d17d::1"), netip.MustParseAddr("fd3d:a0b:17d6:8888::1"), 48},
@@ -66,7 +76,37 @@ func (c *Conf) Configure(options []Option) error {
 			c.BindPort, err = port(o.Value)
 		case "connect_port":
 			c.ConnectPort, err = port(o.Value)
-		case "speed", "send_omit_free", "debug", "so_filename": // of the original's own devices and libraries
+		case "tolerance_percent":
+			c.Percent, err = strconv.ParseFloat(o.Value, 64)
+		case "tolerance_least_usecs":
+			var n int
+			n, err = strconv.Atoi(o.Value)
+			c.Least = time.Duration(n) * time.Microsecond
+		case "tcp_ts_tick_usecs":
+			var n int
+			n, err = strconv.Atoi(o.Value)
+			c.Tick = time.Duration(n) * time.Microsecond
+		case "non_fatal":
+			for what := range strings.SplitSeq(o.Value, ",") {
+				switch what {
+				case "packet":
+					c.PacketsMayDiffer = true
+				case "syscall":
+					c.CallsMayDiffer = true
+				default:
+					return fmt.Errorf("--non_fatal is of packet and syscall, not %q", what)
+				}
+			}
+		case "dry_run":
+			c.DryRun = true
+		case "init_scripts":
+			c.InitScripts = strings.Split(o.Value, ",")
+		case "verbose", "v", "define", "D": // of the command line
+		case "speed", "send_omit_free", "debug", "so_filename", "so_flags", "code_command", "code_format", "code_sockopt",
+			"tcp_ts_ecr_scaled", "persistent_tun_dev", "tun_dev", "fail_delay": // of devices and libraries that are not here
+		case "wire_client", "wire_server", "wire_client_dev", "wire_server_dev", "wire_server_ip", "wire_server_port", "wire_server_bind_ip",
+			"wire_server_at", "wire_client_at", "is_anyip", "udp_encaps":
+			return skipped("there is no --" + o.Name + " here: both ends of the wire are in one process")
 		default:
 			return fmt.Errorf("there is no option --%s", o.Name)
 		}

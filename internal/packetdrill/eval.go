@@ -12,12 +12,16 @@ type Env struct {
 	Lookup func(name string) (any, bool)
 	Print  func(string)
 	vars   map[string]any
+	steps  int
 }
+
+// maxStatements bounds the statements of one block of code.
+const maxStatements = 100000
 
 // errAssert is an assertion that does not hold.
 var errAssert = errors.New("assertion failed")
 
-// Exec runs the statements of a %{ }% block: assert, print, assignments and one-line if, in Python's notation.
+// Exec runs the statements of a %{ }% block: assert, print, assignments, if, for and while, in Python's notation.
 //
 // Errors: an assertion that does not hold, and code that cannot be run.
 func (env *Env) Exec(code string) (err error) {
@@ -30,12 +34,8 @@ func (env *Env) Exec(code string) (err error) {
 			err = e
 		}
 	}()
-	for _, line := range statements(code) {
-		if err := env.statement(line); err != nil {
-			return err
-		}
-	}
-	return nil
+	env.steps = 0
+	return env.block(statements(code))
 }
 
 type evalError string
@@ -44,18 +44,39 @@ func (e evalError) Error() string { return string(e) }
 
 func evalFail(format string, args ...any) { panic(evalError(fmt.Sprintf(format, args...))) }
 
+// statement is one line of code.
+type statement struct {
+	indent int
+	text   string
+}
+
 // statements cuts code at line ends and semicolons outside strings and brackets, and joins lines that go on.
-func statements(code string) (list []string) {
+func statements(code string) (list []statement) {
 	var b strings.Builder
-	depth, quote := 0, byte(0)
+	depth, quote, indent := 0, byte(0), 0
+	fresh := true // at the beginning of a line
 	end := func() {
 		if s := strings.TrimSpace(b.String()); s != "" {
-			list = append(list, s)
+			list = append(list, statement{indent, s})
 		}
 		b.Reset()
 	}
 	for i := 0; i < len(code); i++ {
 		c := code[i]
+		if fresh {
+			switch c {
+			case ' ':
+				indent++
+				continue
+			case '\t':
+				indent += 8 - indent%8
+				continue
+			case '\n', '\r':
+				indent = 0
+				continue
+			}
+			fresh = false
+		}
 		switch {
 		case quote != 0:
 			if c == '\\' && i+1 < len(code) {
@@ -75,22 +96,130 @@ func statements(code string) (list []string) {
 		case c == '\\' && i+1 < len(code) && code[i+1] == '\n':
 			i++
 			continue
-		case c == '(' || c == '[':
+		case c == '(' || c == '[' || c == '{':
 			depth++
-		case c == ')' || c == ']':
+		case c == ')' || c == ']' || c == '}':
 			depth--
-		case (c == '\n' || c == ';') && depth <= 0:
+		case c == ';' && depth <= 0:
 			end()
+			continue
+		case c == '\n' && depth <= 0:
+			end()
+			fresh, indent = true, 0
 			continue
 		}
 		b.WriteByte(c)
 	}
 	end()
+	// Code that begins on the line of its %{ has no indentation to go by.
+	line, _, _ := strings.Cut(code, "\n")
+	line, _, _ = strings.Cut(line, "#")
+	if len(list) > 1 && strings.TrimSpace(line) != "" {
+		list[0].indent = list[1].indent
+		if strings.HasSuffix(list[0].text, ":") {
+			list[0].indent--
+		}
+	}
 	return list
 }
 
-// statement runs one statement.
-func (env *Env) statement(s string) error {
+// block runs statements, with those that belong to one before them.
+func (env *Env) block(list []statement) error {
+	taken := true // the if before, or one of its elifs
+	for i := 0; i < len(list); i++ {
+		s := list[i]
+		if env.steps++; env.steps > maxStatements {
+			evalFail("the code does not end")
+		}
+		body := i + 1
+		if strings.HasSuffix(s.text, ":") {
+			for body < len(list) && list[body].indent > s.indent {
+				body++
+			}
+		}
+		if body == i+1 && !strings.HasPrefix(s.text, "el") {
+			if strings.HasSuffix(s.text, ":") {
+				evalFail("nothing belongs to %q", s.text)
+			}
+			ran, err := env.statement(s.text)
+			if err != nil {
+				return err
+			}
+			taken = ran
+			continue
+		}
+		inner := list[i+1 : body]
+		e := &evaluator{env: env, toks: evalTokens(s.text)}
+		run := false
+		switch {
+		case e.word("if"):
+			run = truth(e.expr())
+			taken = run
+		case e.word("elif"):
+			run = !taken && truth(e.expr())
+			taken = taken || run
+		case e.word("else"):
+			run = !taken
+		case e.word("while"):
+			if truth(e.expr()) {
+				run = true
+				body = i // and once more
+			}
+		case e.word("for"):
+			if err := env.loop(e, inner); err != nil {
+				return err
+			}
+			e.at = len(e.toks) - 2
+		default:
+			evalFail("%q has no meaning here", s.text)
+		}
+		if !e.accept(":") {
+			evalFail("want : in %q", s.text)
+		}
+		if run && !e.done() {
+			if _, err := env.statement(s.text[e.peek().at:]); err != nil {
+				return err
+			}
+		}
+		if run {
+			if err := env.block(inner); err != nil {
+				return err
+			}
+		}
+		i = body - 1
+	}
+	return nil
+}
+
+// loop runs a body for each value of a list.
+func (env *Env) loop(e *evaluator, body []statement) error {
+	name := e.peek().text
+	e.at++
+	if !e.word("in") {
+		evalFail("want in")
+	}
+	values, ok := e.expr().([]any)
+	if !ok {
+		evalFail("for wants a list")
+	}
+	for _, v := range values {
+		env.assign(name, v)
+		if err := env.block(body); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (env *Env) assign(name string, v any) {
+	if env.vars == nil {
+		env.vars = map[string]any{}
+	}
+	env.vars[name] = v
+}
+
+// statement runs one statement. taken is false for an if that does not hold.
+func (env *Env) statement(s string) (taken bool, err error) {
 	e := &evaluator{env: env, toks: evalTokens(s)}
 	switch {
 	case e.word("assert"):
@@ -101,7 +230,7 @@ func (env *Env) statement(s string) error {
 		}
 		e.end()
 		if !truth(cond) {
-			return fmt.Errorf("%w: %s%s", errAssert, strings.TrimPrefix(s, "assert "), msg)
+			return true, fmt.Errorf("%w: %s%s", errAssert, strings.TrimPrefix(s, "assert "), msg)
 		}
 	case e.word("print"):
 		var parts []string
@@ -120,14 +249,15 @@ func (env *Env) statement(s string) error {
 		if !e.accept(":") {
 			evalFail("want : in %q", s)
 		}
-		if truth(cond) {
-			return env.statement(s[e.toks[e.at].at:])
+		if !truth(cond) {
+			return false, nil
 		}
-	case e.word("pass", "import"):
+		return env.statement(s[e.toks[e.at].at:])
+	case e.word("pass", "import", "from"):
 	default:
 		e.assign()
 	}
-	return nil
+	return true, nil
 }
 
 // evalToken is a word, number, string or operator of code.
@@ -146,6 +276,14 @@ func evalTokens(s string) (list []evalToken) {
 		switch {
 		case c == ' ' || c == '\t' || c == '\r' || c == '\n':
 			i++
+			continue
+		case c == 'f' && i+1 < len(s) && (s[i+1] == '\'' || s[i+1] == '"'):
+			n := strings.IndexByte(s[i+2:], s[i+1])
+			if n < 0 {
+				evalFail("a string does not end: %s", s)
+			}
+			list = append(list, evalToken{'f', s[i+2 : i+2+n], i})
+			i += n + 3
 			continue
 		case isLetter(c):
 			n := i

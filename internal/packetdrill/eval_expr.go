@@ -1,6 +1,8 @@
 package packetdrill
 
 import (
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -61,10 +63,7 @@ func (e *evaluator) assign() {
 	if op != "=" {
 		v = arith(strings.TrimSuffix(op, "="), e.name(t.text), v)
 	}
-	if e.env.vars == nil {
-		e.env.vars = map[string]any{}
-	}
-	e.env.vars[t.text] = v
+	e.env.assign(t.text, v)
 }
 
 func (e *evaluator) name(n string) any {
@@ -151,9 +150,20 @@ const unordered = 2
 // comparison reads a < b <= c, which holds if each pair does.
 func (e *evaluator) comparison() any {
 	left := e.binary(0)
-	result, any := true, false
+	result, compared := true, false
 	for {
 		t := e.peek()
+		if t.kind == 'w' && (t.text == "in" || t.text == "is" || t.text == "not") {
+			not := e.word("is") && e.word("not") || e.word("not")
+			member := e.word("in")
+			right := e.binary(0)
+			holds := compareValues(left, right) == 0
+			if list, ok := right.([]any); ok && member {
+				holds = slices.ContainsFunc(list, func(v any) bool { return compareValues(left, v) == 0 })
+			}
+			result, compared, left = result && holds != not, true, right
+			continue
+		}
 		f := comparisons[t.text]
 		if t.kind != 'o' || f == nil {
 			break
@@ -161,9 +171,9 @@ func (e *evaluator) comparison() any {
 		e.at++
 		right := e.binary(0)
 		result = result && f(compareValues(left, right))
-		left, any = right, true
+		left, compared = right, true
 	}
-	if any {
+	if compared {
 		return result
 	}
 	return left
@@ -232,7 +242,23 @@ func (e *evaluator) primary() any {
 		}
 		evalFail("%q is no number", t.text)
 	case t.kind == 's':
-		return t.text
+		s := t.text
+		for e.peek().kind == 's' { // as in C
+			s += e.peek().text
+			e.at++
+		}
+		if e.peek().text == "." && e.toks[min(e.at+1, len(e.toks)-1)].text == "format" {
+			e.at += 2
+			if !e.accept("(") {
+				evalFail("want (")
+			}
+			for _, a := range e.list(")") {
+				s = strings.Replace(s, "{}", text(a), 1)
+			}
+		}
+		return s
+	case t.kind == 'f':
+		return e.interpolate(t.text)
 	case t.kind == 'w' && e.accept("("):
 		return e.builtin(t.text, e.list(")"))
 	case t.kind == 'w':
@@ -249,6 +275,32 @@ func (e *evaluator) primary() any {
 	e.at--
 	evalFail("unexpected %q", t.text)
 	return nil
+}
+
+// interpolate fills in the expressions of an f-string.
+func (e *evaluator) interpolate(s string) string {
+	var b strings.Builder
+	for {
+		before, rest, ok := strings.Cut(s, "{")
+		b.WriteString(before)
+		if !ok {
+			return b.String()
+		}
+		inner, after, ok := strings.Cut(rest, "}")
+		if !ok {
+			evalFail("want }")
+		}
+		code, layout, _ := strings.Cut(inner, ":")
+		x := &evaluator{env: e.env, toks: evalTokens(code), off: e.off, depth: e.depth + 1}
+		v := x.expr()
+		x.end()
+		if layout != "" {
+			b.WriteString(format("%"+layout, v))
+		} else {
+			b.WriteString(text(v))
+		}
+		s = after
+	}
 }
 
 func (e *evaluator) list(end string) (list []any) {
@@ -269,6 +321,9 @@ func (e *evaluator) builtin(name string, args []any) any {
 	if len(args) == 0 {
 		evalFail("%s() of nothing", name)
 	}
+	if list, ok := args[0].([]any); ok && len(args) == 1 && len(list) > 0 && (name == "min" || name == "max") {
+		args = list
+	}
 	switch name {
 	case "abs":
 		if truth(compareValues(args[0], int64(0)) == -1) {
@@ -279,7 +334,18 @@ func (e *evaluator) builtin(name string, args []any) any {
 		return integer(args[0])
 	case "float":
 		return float(args[0])
-	case "str":
+	case "len":
+		if list, ok := args[0].([]any); ok {
+			return int64(len(list))
+		}
+		return int64(len(text(args[0])))
+	case "bool":
+		return truth(args[0])
+	case "round":
+		return int64(math.RoundToEven(float(args[0])))
+	case "range":
+		return numbers(args)
+	case "str", "repr":
 		return text(args[0])
 	case "min", "max":
 		want := map[string]int{"min": -1, "max": 1}[name]
@@ -293,4 +359,22 @@ func (e *evaluator) builtin(name string, args []any) any {
 	}
 	evalFail("there is no function %s", name)
 	return nil
+}
+
+// numbers is range(): from, to, step.
+func numbers(args []any) (list []any) {
+	from, to, step := int64(0), integer(args[0]), int64(1)
+	if len(args) > 1 {
+		from, to = to, integer(args[1])
+	}
+	if len(args) > 2 {
+		step = integer(args[2])
+	}
+	if step == 0 || (to-from)/step > maxStatements {
+		evalFail("a range is too long")
+	}
+	for v := from; step > 0 && v < to || step < 0 && v > to; v += step {
+		list = append(list, v)
+	}
+	return list
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/internal/pcapng"
 )
 
 // patience is how long an expected packet is waited for beyond its time.
@@ -19,7 +20,7 @@ const anyPatience = 10 * time.Minute
 func (r *Run) next(until time.Duration) (h *heldPacket, w wire, f *flow) {
 	for {
 		if h = r.held; h == nil {
-			b, at, ok := r.system.Sent()
+			b, at, ok := r.sent()
 			if !ok {
 				if r.system.Now() >= until {
 					return nil, w, nil
@@ -27,7 +28,7 @@ func (r *Run) next(until time.Duration) (h *heldPacket, w wire, f *flow) {
 				var got bool
 				r.system.Wait(until, func() bool {
 					if !got {
-						b, at, got = r.system.Sent()
+						b, at, got = r.sent()
 					}
 					return got
 				})
@@ -136,6 +137,7 @@ func (r *Run) inject(k *Packet) {
 	if w, ok := parseWire(b); ok {
 		r.note("< %s", strings.TrimPrefix(f.renderInbound(k, &w), "> "))
 	}
+	r.capture.add(r, b, r.system.Now(), pcapng.Inbound)
 	if err := r.system.Inject(b); err != nil {
 		scriptFail("%v", err)
 	}
@@ -220,6 +222,7 @@ func (r *Run) flowFor(k *Packet) *flow {
 }
 
 func (r *Run) begin(f *flow) *flow {
+	f.tick, f.tolerance = r.conf.Tick, r.tolerance(0)
 	r.flows = append(r.flows, f)
 	r.current = f
 	return f

@@ -2,6 +2,7 @@ package packetdrill
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/seed963a8790/netstack/header"
 )
@@ -23,6 +24,10 @@ type flow struct {
 	scale  uint8             // of windows that the system under test sends
 	scaled bool              // both sides have offered scaling
 	stamps map[uint32]uint32 // timestamps that were sent, from the script's to the wire's
+
+	// The first timestamp that was sent, and how its clock is compared; a tick of 0: not at all.
+	stampScript, stampLive uint32
+	tick, tolerance        time.Duration
 
 	sent [][]byte // packets of the system under test that icmp lines may quote; the newest last
 	over bool     // reset, or never to be reset

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/seed963a8790/netstack/header"
 )
@@ -178,17 +179,32 @@ func (f *flow) matchOption(o *TCPOption, b []byte) bool {
 		if !o.Ecr.Any && ecr != o.Ecr.Value {
 			return false
 		}
-		if !o.Val.Any {
-			if f.stamps == nil {
-				f.stamps = map[uint32]uint32{}
-			}
+		if o.Val.Any {
+			return true
+		}
+		if f.stamps == nil {
+			f.stamps = map[uint32]uint32{}
+			f.stampScript, f.stampLive = o.Val.Value, val
+		}
+		if _, seen := f.stamps[o.Val.Value]; !seen {
 			f.stamps[o.Val.Value] = val
 		}
-		return true
+		return f.ticked(o.Val.Value, val)
 	case kindMD5:
 		return len(b) == 18 && (len(o.Data) == 0 || bytes.Equal(o.Data, b[2:]))
 	}
 	return bytes.Equal(o.Data, b[2:])
+}
+
+// ticked reports whether a timestamp is as far from the first one as the script says, where its clock is given. The
+// system's counts milliseconds.
+func (f *flow) ticked(script, live uint32) bool {
+	if f.tick == 0 {
+		return true
+	}
+	want := time.Duration(int32(script-f.stampScript)) * f.tick
+	have := time.Duration(int32(live-f.stampLive)) * time.Millisecond
+	return (have - want).Abs() <= max(f.tolerance, want/8, time.Millisecond)
 }
 
 // optionsText and TCP.optionsText render options for messages.

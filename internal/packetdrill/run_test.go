@@ -50,7 +50,7 @@ func TestPlayOnTheKernel(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, for a network namespace")
 	}
-	suite := Suite{Conf: DefaultConf(), Make: NewKernel, Retries: 3, Patient: Option{Name: "tolerance_usecs", Value: "300000"}}
+	suite := Suite{Conf: DefaultConf(), Make: NewKernel, Retries: 3, Patient: Option{Name: "tolerance_least_usecs", Value: "300000"}}
 	res := suite.PlayText(t.Name(), server)
 	require.NoError(t, res.Err, "%v", res.Trace)
 	require.Empty(t, res.Skip)

@@ -36,6 +36,7 @@ type Suite struct {
 	Jobs    int                        // scripts that run at once; at least one
 	Retries int                        // how often a failed script is run again with a tolerance of at least Patient
 	Patient Option
+	Pcap    string // where captures go: a directory, or a file if there is but one script; "": nowhere
 }
 
 // Files returns the scripts that the arguments name: files, and what directories hold by the name *.pkt.
@@ -68,6 +69,7 @@ func (s *Suite) Play(path string) Result {
 // PlayText runs the text of a script.
 func (s *Suite) PlayText(name, text string) (res Result) {
 	c := s.Conf
+	c.Capture = s.Pcap != ""
 	if err := c.Configure(s.Options); err != nil {
 		return Result{Script: name, Err: err}
 	}
@@ -96,6 +98,22 @@ func (s *Suite) PlayText(name, text string) (res Result) {
 		res.Trace = sideBySide(res.Trace, other.Trace)
 	}
 	return res
+}
+
+// save writes a capture.
+func (s *Suite) save(r *Result, scripts int) error {
+	if s.Pcap == "" || r.Capture == nil {
+		return nil
+	}
+	path := s.Pcap
+	if info, err := os.Stat(path); err == nil && info.IsDir() || scripts > 1 || strings.HasSuffix(path, "/") {
+		name := strings.ReplaceAll(strings.Trim(filepath.ToSlash(r.Script), "./"), "/", "-")
+		path = filepath.Join(path, strings.TrimSuffix(name, ".pkt")+".pcapng")
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(path, r.Capture, 0o644)
 }
 
 // sideBySide shows two traces from where they part.
@@ -157,6 +175,9 @@ func (s *Suite) Run(w io.Writer, files []string, verbose bool) bool {
 		wait.Go(func() {
 			for i := range next {
 				r := s.Play(files[i])
+				if err := s.save(&r, len(files)); err != nil && r.Err == nil {
+					r.Err = err
+				}
 				mu.Lock()
 				results[i], ready[i] = r, true
 				report()
@@ -179,7 +200,7 @@ func (s *Suite) Run(w io.Writer, files []string, verbose bool) bool {
 // Errors: an option without its value.
 func ParseArgs(args []string) (options []Option, defines map[string]string, flags map[string]string, rest []string, err error) {
 	defines, flags = map[string]string{}, map[string]string{}
-	single := []string{"kernel", "v", "verbose", "strict_segments"}
+	single := []string{"kernel", "v", "verbose", "strict_segments", "dry_run", "is_anyip", "tcp_ts_ecr_scaled", "send_omit_free", "debug", "wire_client", "wire_server"}
 	for i := 0; i < len(args); i++ {
 		name, ok := strings.CutPrefix(args[i], "-")
 		if !ok || name == "" {
@@ -203,7 +224,7 @@ func ParseArgs(args []string) (options []Option, defines map[string]string, flag
 		case "D", "define":
 			k, v, _ := strings.Cut(value, "=")
 			defines[k] = v
-		case "kernel", "v", "j":
+		case "kernel", "v", "j", "pcap":
 			flags[name] = value
 		default:
 			options = append(options, Option{Name: name, Value: value})

@@ -33,13 +33,13 @@ func run(args []string) int {
 		return 2
 	}
 	s := packetdrill.Suite{
-		Conf: packetdrill.DefaultConf(), Options: options, Defines: defines, Make: packetdrill.NewOurs, Jobs: runtime.GOMAXPROCS(0),
+		Pcap: flags["pcap"], Conf: packetdrill.DefaultConf(), Options: options, Defines: defines, Make: packetdrill.NewOurs, Jobs: runtime.GOMAXPROCS(0),
 	}
 	_, verbose := flags["v"]
 	if _, kernel := flags["kernel"]; kernel {
 		// In real time scripts disturb one another, and a busy machine any of them.
 		s.Make, s.Jobs = packetdrill.NewKernel, 1
-		s.Retries, s.Patient = 2, packetdrill.Option{Name: "tolerance_usecs", Value: "15000"}
+		s.Retries, s.Patient = 2, packetdrill.Option{Name: "tolerance_least_usecs", Value: "15000"}
 	} else if verbose && os.Geteuid() == 0 && runtime.GOOS == "linux" {
 		s.Other = packetdrill.NewKernel
 	}
