@@ -142,7 +142,7 @@ func optionBytes(o *TCPOptions) int {
 		size int
 	}{
 		{o.HasMSS, 4}, {o.HasTimestamp, 12}, {o.SACKPermitted, 4}, {o.HasWindowScale, 4}, {o.HasUserTimeout, 4},
-		{o.MD5 != nil, 20}, {o.NumSACK > 0, 4 + 8*int(o.NumSACK)}, {o.HasFastOpen, (2 + len(o.FastOpen) + 3) &^ 3},
+		{o.MD5 != nil, 20}, {o.NumSACK > 0, 4 + 8*int(o.NumSACK)}, {o.HasFastOpen, (4 + len(o.FastOpen) + 3) &^ 3},
 	} {
 		if x.has {
 			n += x.size
@@ -166,7 +166,8 @@ func equalOptions(a, b *TCPOptions) bool {
 	return x.TSVal == y.TSVal && x.TSEcr == y.TSEcr && x.SACK == y.SACK && x.NumSACK == y.NumSACK && x.MSS == y.MSS &&
 		x.UserTimeout == y.UserTimeout && x.WindowScale == y.WindowScale && x.HasMSS == y.HasMSS &&
 		x.HasWindowScale == y.HasWindowScale && x.SACKPermitted == y.SACKPermitted &&
-		x.HasTimestamp == y.HasTimestamp && x.HasUserTimeout == y.HasUserTimeout && x.HasFastOpen == y.HasFastOpen
+		x.HasTimestamp == y.HasTimestamp && x.HasUserTimeout == y.HasUserTimeout && x.HasFastOpen == y.HasFastOpen &&
+		x.FastOpenExperimental == y.FastOpenExperimental
 }
 
 func FuzzParseVirtioNet(f *testing.F) {

@@ -23,6 +23,8 @@ type TCPOptions struct {
 
 	HasMSS, HasWindowScale, SACKPermitted, HasTimestamp, HasUserTimeout, HasFastOpen bool
 
+	FastOpenExperimental bool // the cookie is, or is to be, in the option of the experiments (RFC 6994)
+
 	FastOpen []byte // with HasFastOpen: the cookie, empty to ask for one (RFC 7413 §4.1)
 	MD5      []byte // the digest of 16 bytes, or nil (RFC 2385)
 }
@@ -45,7 +47,12 @@ const (
 	tcpOptMD5           = 19
 	tcpOptUserTimeout   = 28
 	tcpOptFastOpen      = 34
+	tcpOptExperiment    = 254
 )
+
+// fastOpenExperiment names fast open among the experiments (RFC 6994; IANA "TCP Experimental Option Experiment
+// Identifiers").
+const fastOpenExperiment = 0xf989
 
 // nopNopTimestamp is how the options of nearly every segment begin (RFC 7323 appendix A).
 const nopNopTimestamp = tcpOptNop<<24 | tcpOptNop<<16 | tcpOptTimestamp<<8 | 10
@@ -100,9 +107,21 @@ func (o *TCPOptions) decode(kind uint8, v []byte) {
 		o.MD5 = v
 	case kind == tcpOptUserTimeout && len(v) == 2:
 		o.UserTimeout, o.HasUserTimeout = binary.BigEndian.Uint16(v), true
-	case kind == tcpOptFastOpen && (len(v) == 0 || len(v) >= 4 && len(v) <= 16 && len(v)%2 == 0):
-		o.FastOpen, o.HasFastOpen = v, true
+	case kind == tcpOptFastOpen && isCookie(v):
+		o.FastOpen, o.HasFastOpen, o.FastOpenExperimental = v, true, false
+	case kind == tcpOptExperiment && len(v) >= 2 && binary.BigEndian.Uint16(v) == fastOpenExperiment && isCookie(v[2:]):
+		o.FastOpen, o.HasFastOpen, o.FastOpenExperimental = v[2:], true, true
 	}
+}
+
+// The length of a fast-open cookie, bytes (RFC 7413 §4.1.1). It is even; none at all asks for one.
+const (
+	minFastOpenCookie = 4
+	maxFastOpenCookie = 16
+)
+
+func isCookie(v []byte) bool {
+	return len(v) == 0 || len(v) >= minFastOpenCookie && len(v) <= maxFastOpenCookie && len(v)%2 == 0
 }
 
 // Blocks returns the SACK blocks. It aliases o.
@@ -161,8 +180,16 @@ func (o *TCPOptions) Encode(b []byte) int {
 			w.put32(uint32(s.End))
 		}
 	}
-	if n := 2 + len(o.FastOpen); o.HasFastOpen && w.fits((n+3)&^3) {
-		w.putBytes([]byte{tcpOptFastOpen, uint8(n)})
+	n := 2 + len(o.FastOpen)
+	if o.FastOpenExperimental {
+		n += 2
+	}
+	if o.HasFastOpen && w.fits((n+3)&^3) {
+		if o.FastOpenExperimental {
+			w.put32(tcpOptExperiment<<24 | uint32(n)<<16 | fastOpenExperiment)
+		} else {
+			w.putBytes([]byte{tcpOptFastOpen, uint8(n)})
+		}
 		w.putBytes(o.FastOpen)
 		for ; n%4 != 0; n++ {
 			w.putBytes([]byte{tcpOptNop})

@@ -57,16 +57,18 @@ type Counters struct {
 		InSegs, OutSegs, RetransSegs, InErrs, OutRsts, InCsumErrors Counter
 	}
 	TcpExt struct {
-		SyncookiesSent, SyncookiesRecv, SyncookiesFailed, ListenOverflows, ListenDrops, EmbryonicRsts Counter
-		TW, PAWSEstab, DelayedACKs, TCPTimeouts, TCPChallengeACK, TCPSYNChallenge                     Counter
-		TCPFastRetrans, TCPSlowStartRetrans, TCPSACKReneging, TCPSackRecovery, TCPRenoRecovery        Counter
-		TCPKeepAlive, TCPBacklogDrop, TCPRcvQDrop, TCPOFODrop, TCPOFOQueue                            Counter
-		TCPDSACKRecv, TCPDSACKOldSent, TCPDSACKOfoSent                                                Counter
-		TCPMTUPFail, TCPMTUPSuccess, TCPMD5NotFound, TCPMD5Unexpected, TCPMD5Failure                  Counter
-		TCPAbortOnTimeout, TCPAbortOnClose, TCPAbortOnData                                            Counter
-		TCPAbortOnLinger, TCPAbortOnMemory, TCPZeroWindowDrop, TCPReqQFullDoCookies, TCPReqQFullDrop  Counter
-		TCPFromZeroWindowAdv, TCPToZeroWindowAdv, TCPWinProbe                                         Counter
-		TCPNoTimestamp                                                                                Counter // segments that lacked a negotiated timestamp (not in Linux)
+		SyncookiesSent, SyncookiesRecv, SyncookiesFailed, ListenOverflows, ListenDrops, EmbryonicRsts    Counter
+		TW, PAWSEstab, DelayedACKs, TCPTimeouts, TCPChallengeACK, TCPSYNChallenge                        Counter
+		TCPFastRetrans, TCPSlowStartRetrans, TCPSACKReneging, TCPSackRecovery, TCPRenoRecovery           Counter
+		TCPKeepAlive, TCPBacklogDrop, TCPRcvQDrop, TCPOFODrop, TCPOFOQueue                               Counter
+		TCPDSACKRecv, TCPDSACKOldSent, TCPDSACKOfoSent                                                   Counter
+		TCPMTUPFail, TCPMTUPSuccess, TCPMD5NotFound, TCPMD5Unexpected, TCPMD5Failure                     Counter
+		TCPFastOpenActive, TCPFastOpenActiveFail, TCPFastOpenPassive, TCPFastOpenPassiveFail             Counter
+		TCPFastOpenListenOverflow, TCPFastOpenCookieReqd, TCPFastOpenBlackhole, TCPFastOpenPassiveAltKey Counter
+		TCPAbortOnTimeout, TCPAbortOnClose, TCPAbortOnData                                               Counter
+		TCPAbortOnLinger, TCPAbortOnMemory, TCPZeroWindowDrop, TCPReqQFullDoCookies, TCPReqQFullDrop     Counter
+		TCPFromZeroWindowAdv, TCPToZeroWindowAdv, TCPWinProbe                                            Counter
+		TCPNoTimestamp                                                                                   Counter // segments that lacked a negotiated timestamp (not in Linux)
 	}
 	Udp struct {
 		InDatagrams, NoPorts, InErrors, OutDatagrams, RcvbufErrors, SndbufErrors, InCsumErrors Counter

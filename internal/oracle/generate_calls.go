@@ -183,8 +183,8 @@ var avoided = map[string]string{
 	"TCP_INFO": "times", "SO_COOKIE": "chance", "SO_INCOMING_CPU": "the machine", "SO_INCOMING_NAPI_ID": "the machine",
 	"SO_PEERNAME": "a port, in part", "IP_PROTOCOL": "what was in memory",
 	"IPV6_FLOWINFO": "a label made up", "IPV6_FLOWINFO_SEND": "a label made up", "TCP_TIMESTAMP": "times", "SO_MEMINFO": "Linux's memory", "TCP_CC_INFO": "times", "SO_NETNS_COOKIE": "chance", "TCP_SAVED_SYN": "chance",
-	"TCP_FASTOPEN": "on purpose", "TCP_FASTOPEN_CONNECT": "on purpose", "TCP_FASTOPEN_KEY": "on purpose",
-	"TCP_FASTOPEN_NO_COOKIE": "on purpose", "TCP_ZEROCOPY_RECEIVE": "on purpose", "TCP_REPAIR": "on purpose",
+	"TCP_FASTOPEN": "has its scenarios", "TCP_FASTOPEN_CONNECT": "has its scenarios", "TCP_FASTOPEN_KEY": "has its scenarios",
+	"TCP_FASTOPEN_NO_COOKIE": "has its scenarios", "TCP_ZEROCOPY_RECEIVE": "on purpose", "TCP_REPAIR": "on purpose",
 	"SO_ATTACH_FILTER": "a pointer", "SO_ATTACH_REUSEPORT_CBPF": "a pointer", "SO_ATTACH_BPF": "a pointer", "SO_GET_FILTER": "a pointer",
 }
 

@@ -16,6 +16,7 @@ func Scenarios() []Scenario {
 		tcpFlagScenarios(),
 		tcpICMPScenarios(),
 		tcpoptScenarios(),
+		fastOpenScenarios(),
 		md5Scenarios(),
 		tcpStampScenarios(),
 		tcpEffectWireScenarios(),

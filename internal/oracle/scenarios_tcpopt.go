@@ -327,10 +327,6 @@ func savedSyn(r *Run, k sort, mode int) {
 }
 
 var tcpoptDifferences = []difference{
-	{"tcpopt/FASTOPEN/*/*", "the option is refused with ENOPROTOOPT", "deliberate: there is no fast open; servers then do without it"},
-	{"tcpopt/FASTOPEN_CONNECT/*/*", "the option is refused with EOPNOTSUPP", "deliberate: there is no fast open; this is what Linux says where it is off, and clients then connect without it"},
-	{"tcpopt/FASTOPEN_KEY/*/*", "the option is refused with ENOPROTOOPT", "deliberate: there is no fast open"},
-	{"tcpopt/FASTOPEN_NO_COOKIE/*/*", "the option is refused with ENOPROTOOPT", "deliberate: there is no fast open"},
 	{"tcpopt/ZEROCOPY_RECEIVE/*/*", "the option is refused with ENOPROTOOPT", "deliberate: no memory is shared with programs, which then read"},
 	{"tcpopt/REPAIR/[acfr]*/tcp?", "the option is refused with EPERM", "deliberate: as to a program without CAP_NET_ADMIN; state is saved and restored through the stack instead"},
 }

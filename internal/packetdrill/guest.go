@@ -26,6 +26,7 @@ type file struct {
 	pipe     *pipe
 	data     []byte // of an open file, which has no end
 	nonblock bool
+	opening  bool           // a send waits for the handshake that it has begun (MSG_FASTOPEN)
 	refs     map[*file]bool // epolls that watch it
 }
 
@@ -176,8 +177,26 @@ func (g *guest) SendMsg(fd int, data, name, control []byte, flags, done int) (in
 	if errno != 0 {
 		return -1, errno, false
 	}
+	block := !f.nonblock && flags&linux.MSG_DONTWAIT == 0
 	for {
+		if f.opening {
+			if f.socket.Opening() && !g.expiredSend(f) {
+				return done, 0, true
+			}
+			f.opening = false
+			b := make([]byte, 4)
+			if _, _ = f.socket.GetSockOpt(1, 4, b); b[0] != 0 {
+				return -1, int(b[0]), false
+			}
+			if flags &^= linux.MSG_FASTOPEN; done >= len(data) {
+				return done, 0, false
+			}
+		}
 		n, err := f.socket.SendMsg(data[done:], name, control, flags)
+		if block && (err == 0 || err == eINPROGRESS) && f.socket.Opening() {
+			done, f.opening = done+n, true
+			continue
+		}
 		if err == 0 {
 			if done += n; done >= len(data) || f.nonblock || flags&linux.MSG_DONTWAIT != 0 || n == 0 {
 				return done, 0, false

@@ -1,6 +1,7 @@
 package packetdrill
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strconv"
 	"strings"
@@ -102,6 +103,14 @@ func tcpSettings() []setting {
 		{name: "min_snd_mss", value: "48", apply: countOf(func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.MinMSS })},
 		{name: "max_syn_backlog", value: "4096", apply: countOf(func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.SynBacklog })},
 		{name: "syncookies", value: "1", apply: func(c *oursConf, v []int64) { c.tcp.Cookies = tcpip.Set(tcp.CookieMode(min(v[0], 2))) }},
+		{name: "fastopen", value: "1", apply: func(c *oursConf, v []int64) { c.tcp.FastOpen = tcpip.Set(tcp.FastOpenMode(v[0])) }},
+		{name: "fastopen_key", value: "00000000-00000000-00000000-00000000", words: func(c *oursConf, v string) {
+			if k, ok := fastOpenKeys(v); ok {
+				c.tcp.FastOpenKeys = tcpip.Set(k)
+			}
+		}},
+		{name: "fastopen_blackhole_timeout_sec", value: "0",
+			apply: timeOf(time.Second, func(c *oursConf) *tcpip.Opt[time.Duration] { return &c.tcp.FastOpenBlackhole })},
 		{name: "abort_on_overflow", value: "0", apply: flagOf(func(c *oursConf) *tcpip.Opt[bool] { return &c.tcp.AbortOnOverflow })},
 		{name: "max_tw_buckets", value: "65536", apply: countOf(func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.TimeWaitMax })},
 		{name: "tw_reuse", value: "2", apply: flagOf(func(c *oursConf) *tcpip.Opt[bool] { return &c.tcp.TimeWaitReuse })},
@@ -115,7 +124,6 @@ func tcpSettings() []setting {
 		"app_win": "31", "adv_win_scale": "1", "moderate_rcvbuf": "1", "retries1": "3", "orphan_retries": "0", "slow_start_after_idle": "1",
 		"recovery": "1", "early_retrans": "3", "frto": "2", "dsack": "1", "reordering": "3", "max_reordering": "300", "stdurg": "0",
 		"rfc1337": "0", "shrink_window": "0", "comp_sack_delay_ns": "1000000", "comp_sack_nr": "44", "comp_sack_slack_ns": "100000",
-		"fastopen": "1", "fastopen_key": "00000000-00000000-00000000-00000000", "fastopen_blackhole_timeout_sec": "0",
 		"syn_linear_timeouts": "4", "pingpong_thresh": "1", "reflect_tos": "0", "notsent_lowat": "4294967295", "autocorking": "1",
 		"invalid_ratelimit": "500", "probe_interval": "600", "probe_threshold": "8", "mtu_probe_floor": "48", "min_rtt_wlen": "300",
 		"tso_win_divisor": "3", "min_tso_segs": "2", "thin_linear_timeouts": "0", "workaround_signed_windows": "0", "ecn_fallback": "1",
@@ -134,6 +142,30 @@ func tcpSettings() []setting {
 		list = append(list, setting{name: "net.ipv4.tcp_" + name, value: value, hint: true})
 	}
 	return list
+}
+
+// fastOpenKeys reads one key or two as sysctl writes them: four numbers in hexadecimal each, which are kept as the
+// machine keeps them.
+func fastOpenKeys(s string) (k tcp.FastOpenKeys, ok bool) {
+	var keys [2]tcp.FastOpenKey
+	list := strings.Split(s, ",")
+	for i, key := range list {
+		words := strings.Split(key, "-")
+		if i >= len(keys) || len(words) != 4 {
+			return k, false
+		}
+		for j, w := range words {
+			n, err := strconv.ParseUint(w, 16, 32)
+			if err != nil {
+				return k, false
+			}
+			binary.NativeEndian.PutUint32(keys[i][4*j:], uint32(n))
+		}
+	}
+	if k.Primary = keys[0]; len(list) == 2 {
+		k.Backup = tcpip.Set(keys[1])
+	}
+	return k, true
 }
 
 func otherSettings() []setting {

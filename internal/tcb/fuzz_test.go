@@ -187,7 +187,14 @@ func runScript(tb testing.TB, b []byte) {
 	}
 	if start&1 != 0 {
 		s.t.Init(s.now, &s.conf, s.path, id)
-		s.t.Connect(s.now)
+		if start&2 != 0 {
+			s.t.ConnectFast(s.now, NewFastCookie(make([]byte, s.byte()%17)), start&16 != 0, s.word()%2000, s.word())
+			p, _ := s.pool.Get(3000)
+			p.Extend(1 + s.word()%3000)
+			s.t.Write(s.now, p)
+		} else {
+			s.t.Connect(s.now)
+		}
 		s.drain(tb)
 	} else {
 		syn := &Segment{Flags: header.SYN, Seq: 1 << 31, Window: 65535}
@@ -195,6 +202,12 @@ func runScript(tb testing.TB, b []byte) {
 			HasWindowScale: start&64 != 0, WindowScale: 7}
 		var r Request
 		r.Init(s.now, syn, &s.conf, s.path, id)
+		if start&2 != 0 {
+			s.fast(&r, syn)
+			s.drain(tb)
+			s.play(tb)
+			return
+		}
 		r.SynAck(s.now, &s.out)
 		ack := &Segment{Flags: header.ACK, Seq: 1<<31 + 1, Ack: r.iss() + 1, Window: uint16(s.word())}
 		if v, _ := r.Segment(s.now, ack, &s.out); v != VerdictEstablish {
@@ -202,6 +215,11 @@ func runScript(tb testing.TB, b []byte) {
 		}
 		r.Establish(s.now, ack, s.t, &s.conf)
 	}
+	s.play(tb)
+}
+
+// play takes all steps, and looks that nothing is left.
+func (s *script) play(tb testing.TB) {
 	for len(s.b) > 0 {
 		s.step()
 		s.drain(tb)
@@ -211,6 +229,17 @@ func runScript(tb testing.TB, b []byte) {
 	if n := s.pool.Live(); n != 0 {
 		tb.Fatalf("%d bytes of slabs are left", n)
 	}
+}
+
+// fast begins with fast open: the SYN has data.
+func (s *script) fast(r *Request, syn *Segment) {
+	if n := s.word() % 2000; n > 0 {
+		p, _ := s.pool.Get(n)
+		p.Extend(n)
+		syn.Data, syn.Len = []slab.Piece{p}, n
+	}
+	cookie := NewFastCookie(make([]byte, 8))
+	r.EstablishFast(s.now, syn, s.t, &s.conf, &cookie)
 }
 
 // FuzzTCB feeds one machine with everything that can happen.

@@ -65,12 +65,16 @@ func (t *TCB) synSent(now tcpip.Time, s *Segment) tcpip.Drop {
 	var a acked
 	t.snd.una = s.Ack
 	t.board.ack(s.Ack, &a)
+	t.sendQ.ack(s.Ack)
 	t.count.bytesAcked += uint64(a.delivered)
 	t.count.delivered += uint32(a.arrived)
 	t.measure(s.At, a.sample(), s)
+	again := t.fast != nil && t.fastAnswered(s)
 	t.opened(now)
 	t.rearmRexmit(now)
-	t.ackNow()
+	if !again {
+		t.ackNow()
+	}
 	return t.takeSynData(now, s)
 }
 
@@ -122,6 +126,9 @@ func (t *TCB) opened(now tcpip.Time) {
 	t.rec = recovery{lost: t.rec.lost}
 	t.tun.opened(t, now)
 	t.step(now, &onSynAcked)
+	if t.fast != nil && t.fast.ending {
+		t.finishWriting(now)
+	}
 	t.armKeepAlive(now)
 	if t.conf.Probing == ProbingAlways {
 		t.startSearch(now)

@@ -51,6 +51,8 @@ type Info struct {
 	ReceiveSsthresh         int // bytes: the largest window that the receive buffer allows at present
 	AnnouncedWindow         int // bytes, as of the last acknowledgement
 
+	FastFailure FastFailure // why data could not go with the SYN
+
 	PeerFin bool // the peer's FIN has come, which tcp_info counts among the bytes received
 
 	AcceptQueue, AcceptBacklog int // of a listener: connections that wait to be accepted, and how many may
@@ -98,6 +100,12 @@ const (
 	InfoScaling
 	InfoECN
 	InfoECNSeen // the peer has sent packets that are marked as ECN-capable
+	InfoSynData // the data of the SYN was taken
+)
+
+// InfoFastChild is set of a connection that was given to its user before the handshake was complete.
+const (
+	InfoFastChild InfoOptions = 1 << 7
 )
 
 // Info describes the connection.
@@ -123,6 +131,15 @@ func (t *TCB) Info(now tcpip.Time) Info {
 		Timeouts: c.timeouts, FastRecoveries: c.fastRecoveries, DuplicateAcks: c.dupAcksIn, OutOfOrder: c.outOfOrder, PAWS: c.paws,
 		NoTimestamp: c.noTimestamp, Challenges: c.challenges, ZeroWindows: c.zeroWindow, ProbesSent: c.probesOut, Reneged: c.reneged,
 		DuplicateSACKs: c.dsackIn, BadSACKs: c.badSACK, Refused: c.refused, Marked: c.marked,
+	}
+	if f := t.fast; f != nil {
+		i.FastFailure = f.failure
+		if f.accepted {
+			i.Options |= InfoSynData
+		}
+		if f.child {
+			i.Options |= InfoFastChild
+		}
 	}
 	if t.cc.algorithm != nil {
 		i.Congestion = t.cc.algorithm.name

@@ -36,6 +36,9 @@ func (t *TCB) segment(now tcpip.Time, s *Segment) tcpip.Drop {
 		return t.timeWait(now, s)
 	}
 	t.simultaneousSyn(s)
+	if t.fast != nil && t.synAgain(now, s) {
+		return tcpip.DropNone
+	}
 
 	// First, the timestamp (RFC 7323 §5.3 R1) and the sequence number.
 	if d := t.checkTimestamp(now, s); d != tcpip.DropNone {

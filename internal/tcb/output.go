@@ -19,10 +19,13 @@ func (t *TCB) Poll(now tcpip.Time, out *Out) bool {
 	switch t.state {
 	case StateClosed:
 		return false
-	case StateSynSent:
+	case StateSynSent, StateSynRcvd:
 		if t.snd.nxt == t.snd.iss {
 			return t.sendSyn(now, out)
 		}
+	}
+	if t.fast != nil && t.fast.again && t.sendSynAgain(now, out) {
+		return true
 	}
 	if t.sendLost(now, out) || t.search.on && t.sendMTUProbe(now, out) || t.sendNew(now, out) || t.sendProbe(now, out) || t.sendAck(now, out) {
 		return true
@@ -49,9 +52,20 @@ func (t *TCB) sendReset(now tcpip.Time, out *Out) bool {
 func (t *TCB) sendSyn(now tcpip.Time, out *Out) bool {
 	t.save(undoNew, record{})
 	t.snd.nxt++
-	t.board.push(record{seq: t.snd.iss, end: t.snd.nxt, sent: now, segs: 1})
 	t.deadline[timerRexmit] = now.Add(t.rtt.rto)
+	data := 0
+	if t.fast != nil && t.fast.limit > 0 {
+		if data = t.fastData(out); data > 0 {
+			t.snd.nxt = t.snd.nxt.Add(data)
+			t.count.dataOut++
+			t.count.bytesOut += uint64(data)
+		}
+	}
+	t.board.push(record{seq: t.snd.iss, end: t.snd.nxt, sent: now, segs: 1})
 	t.buildSyn(now, out)
+	if data > 0 {
+		out.SegSize = data
+	}
 	return true
 }
 
@@ -60,6 +74,9 @@ func (t *TCB) buildSyn(now tcpip.Time, out *Out) {
 	out.Seq = t.snd.iss
 	out.Flags = header.SYN
 	o := &out.Options
+	if f := t.fast; f != nil && f.option && !out.Retransmit {
+		f.cookie.Put(o)
+	}
 	o.HasMSS, o.MSS = true, uint16(advMSS(t.path, t.conf))
 	o.SACKPermitted = t.opt.sack
 	o.HasWindowScale, o.WindowScale = t.opt.scaling, t.rcv.scale
@@ -68,6 +85,9 @@ func (t *TCB) buildSyn(now tcpip.Time, out *Out) {
 		out.Flags |= header.ACK
 		out.Ack = t.rcv.nxt
 		t.acknowledged(out)
+		if t.fast != nil && t.fast.child {
+			out.Ack = t.fast.answered
+		}
 	} else if t.opt.ecn && t.snd.retries == 0 { // an old middlebox may drop what asks for ECN
 		out.Flags |= ecnSetup
 	}
@@ -84,9 +104,13 @@ func (t *TCB) sendLost(now tcpip.Time, out *Out) bool {
 		return false
 	}
 	r := t.board.at(i)
-	if r.seq == t.snd.iss && t.snd.una == t.snd.iss { // our SYN
-		if !t.due.rexmit {
+	if t.snd.una == t.snd.iss { // our SYN, and until it is acknowledged nothing behind it
+		if !t.due.rexmit || r.seq != t.snd.iss {
 			return false
+		}
+		if r.len() > 1 { // without the data that went with it (RFC 7413 §4.1.3)
+			t.board.split(i, t.snd.iss+1)
+			r = t.board.at(i)
 		}
 		t.save(undoResent, *r)
 		t.board.resendAt(i, now)
@@ -154,7 +178,7 @@ func (t *TCB) sendLost(now tcpip.Time, out *Out) bool {
 
 // sendNew sends data, and the FIN, for the first time.
 func (t *TCB) sendNew(now tcpip.Time, out *Out) bool {
-	if !maySend.has(t.state) || t.snd.una == t.snd.iss || t.end() == t.snd.nxt {
+	if !maySend.has(t.state) && !t.FastChild() || t.snd.una == t.snd.iss && !t.FastChild() || t.end() == t.snd.nxt {
 		return false
 	}
 	if t.conf.MaxPacingRate > 0 && t.holdForPace(now) {

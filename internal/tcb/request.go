@@ -202,10 +202,25 @@ func (r *Request) Deferred() bool { return r.acked }
 // Establish makes t the connection that the segment s completes, which Segment has said it does, and
 // feeds s to it. c is the new connection's own Conf.
 func (r *Request) Establish(now tcpip.Time, s *Segment, t *TCB, c *Conf) tcpip.Drop {
+	r.open(now, t, c)
+	t.snd.nxt = r.iss() + 1
+	syn := record{seq: t.snd.iss, end: t.snd.nxt, sent: r.sent, segs: 1}
+	if r.retries > 0 || r.sent == 0 { // sent again, or by a cookie that does not know when
+		syn.flags = recRetrans
+	}
+	t.count.retrans = uint32(r.retries)
+	t.board.push(syn)
+	t.deadline[timerRexmit] = now.Add(time.Second)
+	t.count.segsIn++ // the SYN
+	t.step(now, &onPassive)
+	return t.Segment(now, s)
+}
+
+// open makes t what the SYN has agreed upon.
+func (r *Request) open(now tcpip.Time, t *TCB, c *Conf) {
 	t.Init(now, c, r.path, r.id)
 	t.born = r.born
-	t.snd.nxt = r.iss() + 1
-	t.sendQ.end = t.snd.nxt
+	t.sendQ.end = r.iss() + 1
 	t.snd.wnd, t.snd.maxWnd, t.snd.scale = int(r.peerWnd), int(r.peerWnd), r.sendScale
 	t.snd.wl1, t.snd.wl2 = r.irs, t.snd.iss
 	t.rcv.irs, t.rcv.known, t.rcv.scale = r.irs, true, r.receiveScale
@@ -222,14 +237,4 @@ func (r *Request) Establish(now tcpip.Time, s *Segment, t *TCB, c *Conf) tcpip.D
 	}
 	t.guessPeerSegments()
 	t.cc.init(c.Congestion, t.mss(), t.initialWindow())
-	syn := record{seq: t.snd.iss, end: t.snd.nxt, sent: r.sent, segs: 1}
-	if r.retries > 0 || r.sent == 0 { // sent again, or by a cookie that does not know when
-		syn.flags = recRetrans
-	}
-	t.count.retrans = uint32(r.retries)
-	t.board.push(syn)
-	t.deadline[timerRexmit] = now.Add(time.Second)
-	t.count.segsIn++ // the SYN
-	t.step(now, &onPassive)
-	return t.Segment(now, s)
 }

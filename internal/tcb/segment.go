@@ -65,4 +65,5 @@ const (
 	EventState                        // the state changed
 	EventSoftError                    // SoftError has something
 	EventTally                        // TakeTallies has something
+	EventFastOpen                     // FastResult has something
 )

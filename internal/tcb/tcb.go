@@ -41,6 +41,8 @@ type TCB struct {
 	cc  cc
 	tun tuning
 
+	fast *fastOpen // nil: the connection has not begun with fast open
+
 	search  mtuSearch
 	rate    rate
 	chrono  chrono

@@ -72,7 +72,11 @@ func (t *TCB) rexmitTimeout(now tcpip.Time) {
 		t.giveUp(now)
 		return
 	}
-	t.enterLoss(now)
+	if t.FastChild() {
+		t.loseSyn() // what was sent behind it is no business of the timer's until the handshake is over
+	} else {
+		t.enterLoss(now)
+	}
 	if t.snd.retries == 0 {
 		t.count.timeoutSeries++
 		if t.rec.lossSince == 0 {
@@ -122,6 +126,8 @@ func (t *TCB) exhausted(now tcpip.Time, n int) bool {
 	case t.state == StateSynSent:
 		return n >= t.conf.SynRetries+t.conf.SynLinear ||
 			n > 0 && now.Sub(t.snd.since) >= modelTimeout(t.conf.SynRetries, initialRTO, t.conf.RTOMax) // in which few are not even begun
+	case t.FastChild():
+		return n > t.conf.SynAckRetries // one more than other SYN-ACKs, as on Linux
 	case !synchronized.has(t.state):
 		return n >= t.conf.SynRetries
 	case t.closed && n >= orphanRetries:

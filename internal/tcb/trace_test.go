@@ -111,6 +111,9 @@ func (x *trace) drain() {
 		}
 		text := show(&x.out)
 		at := x.out.Seq
+		if x.out.Flags&header.SYN != 0 {
+			at++
+		}
 		for i := range x.out.Data {
 			checkPattern(x.t, x.out.Data[i].Bytes(), at)
 			at = at.Add(x.out.Data[i].Len())
@@ -346,6 +349,8 @@ func parseSegment(t testing.TB, pool *slab.Pool, text string, win int) *Segment 
 			o.HasWindowScale, o.WindowScale = true, uint8(n)
 		case "sackok":
 			o.SACKPermitted = true
+		case "fo":
+			o.HasFastOpen, o.FastOpen = true, []byte(value)
 		case "ts":
 			o.HasTimestamp = true
 			if _, err := fmt.Sscanf(value, "%d/%d", &o.TSVal, &o.TSEcr); err != nil {
@@ -367,7 +372,11 @@ func parseSegment(t testing.TB, pool *slab.Pool, text string, win int) *Segment 
 	for at := 0; at < s.Len; {
 		n := min(s.Len-at, slab.Large)
 		p, _ := pool.Get(n)
-		fillPattern(p.Extend(n), s.Seq.Add(at))
+		first := s.Seq.Add(at)
+		if s.Flags&header.SYN != 0 {
+			first++
+		}
+		fillPattern(p.Extend(n), first)
 		s.Data = append(s.Data, p)
 		at += n
 	}
@@ -395,6 +404,9 @@ func show(o *Out) string {
 	}
 	if p.HasTimestamp {
 		fmt.Fprintf(&b, " ts=%d/%d", p.TSVal, p.TSEcr)
+	}
+	if p.HasFastOpen {
+		fmt.Fprintf(&b, " fo=%s", p.FastOpen)
 	}
 	for i, s := range p.Blocks() {
 		if b.WriteString(","); i == 0 {

@@ -129,6 +129,10 @@ func (t *TCB) Shutdown(now tcpip.Time, d tcpip.Shutdown) tcpip.Error {
 		t.step(now, &onTerminate)
 		return tcpip.OK
 	}
+	if t.FastChild() && !t.closed { // as measured
+		t.fast.ending = true
+		return tcpip.OK
+	}
 	t.finishWriting(now)
 	return tcpip.OK
 }

@@ -64,6 +64,10 @@ type Options struct {
 	RTOMax        tcpip.Opt[time.Duration] // 120 s
 	InitialWindow tcpip.Opt[int]           // segments: 10 (RFC 6928)
 
+	FastOpen          tcpip.Opt[FastOpenMode]  // net.ipv4.tcp_fastopen: for clients
+	FastOpenKeys      tcpip.Opt[FastOpenKeys]  // net.ipv4.tcp_fastopen_key: random
+	FastOpenBlackhole tcpip.Opt[time.Duration] // net.ipv4.tcp_fastopen_blackhole_timeout_sec: 0, which is off
+
 	// Probing for the path MTU (RFC 4821). Linux's default is off: a path that swallows large packets without an ICMP
 	// error then stops connections for ever.
 	MTUProbing tcpip.Opt[MTUProbing] // net.ipv4.tcp_mtu_probing: in black holes
@@ -145,6 +149,7 @@ const (
 func (t *Protocol) Configure(o Options) {
 	c := o.config()
 	t.config.Store(&c)
+	t.fastOpen.configure(&o)
 	t.resets.setRate(o.ResetRate.Or(resetRate))
 	t.challenges.setRate(o.ChallengeRate.Or(challengeRate))
 }

@@ -52,6 +52,9 @@ func (e *Endpoint) connect(w *stack.Work, remote tcpip.FullAddress) tcpip.Error 
 	case phaseDisconnecting:
 		return tcpip.ErrInvalid
 	case phaseConnecting:
+		if e.deferred {
+			return tcpip.ErrAlreadyConnected
+		}
 		switch state {
 		case tcb.StateSynSent, tcb.StateSynRcvd:
 			return tcpip.ErrAlreadyInProgress
@@ -69,11 +72,11 @@ func (e *Endpoint) connect(w *stack.Work, remote tcpip.FullAddress) tcpip.Error 
 	if state != tcb.StateClosed {
 		return tcpip.ErrAlreadyConnected
 	}
-	return e.open(remote)
+	return e.open(remote, false)
 }
 
-// open begins a connection.
-func (e *Endpoint) open(remote tcpip.FullAddress) tcpip.Error {
+// open begins a connection; send says that data is at hand for fast open.
+func (e *Endpoint) open(remote tcpip.FullAddress, send bool) tcpip.Error {
 	to := remote.Addr.Unmap()
 	switch {
 	case !to.IsValid():
@@ -124,7 +127,7 @@ func (e *Endpoint) open(remote tcpip.FullAddress) tcpip.Error {
 	if r.Broadcast || r.Multicast {
 		return tcpip.ErrNetUnreachable
 	}
-	return e.start(r, bound.Port(), remote.Port)
+	return e.start(r, bound.Port(), remote.Port, send)
 }
 
 // query asks for the way to a destination from an address, which may be zero, through a NIC, which may be 0.
@@ -149,7 +152,7 @@ func loopbackOf(a netip.Addr) netip.Addr {
 }
 
 // start enters the flow from a local port, to be chosen if it is 0, to a remote one and sends the SYN.
-func (e *Endpoint) start(r *stack.Route, from, to uint16) tcpip.Error {
+func (e *Endpoint) start(r *stack.Route, from, to uint16, send bool) tcpip.Error {
 	id := stack.FlowID{
 		Proto:  header.ProtocolTCP,
 		Local:  netip.AddrPortFrom(r.Local, from),
@@ -171,9 +174,8 @@ func (e *Endpoint) start(r *stack.Route, from, to uint16) tcpip.Error {
 	e.tcb.Init(now, &e.opts.conf.Conf, e.path(), identity)
 	e.opened, e.running = true, true
 	e.phase = phaseConnecting
-	e.tcb.Connect(now)
 	e.proto.counters.Tcp.ActiveOpens.Inc()
-	return tcpip.ErrInProgress
+	return e.launch(send)
 }
 
 // enter puts e into the demux for the flow id, choosing a port if there is none (RFC 6056 §3.3.5). A

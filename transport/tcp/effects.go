@@ -15,6 +15,9 @@ func (e *Endpoint) settle(w *stack.Work) {
 		if d := e.tcb.Deadline(); d != 0 && d <= e.lock.now {
 			before := e.tcb.Retries()
 			e.tcb.Advance(e.lock.now)
+			if e.tcb.FastActive() {
+				e.watchFast(before)
+			}
 			if n := e.tcb.Retries(); n > before && n >= suspectRetries && e.route != nil {
 				e.route.Suspect(w) // the neighbour may have gone (BEHAVIOUR E4)
 			}
@@ -79,8 +82,14 @@ func (e *Endpoint) react(w *stack.Work, ev tcb.Events) {
 		}
 		w.Wake(e.proto.stack, &e.waiters, wake)
 	}
+	if ev&tcb.EventFastOpen != 0 {
+		e.fastAnswered()
+	}
 	if ev&tcb.EventConnected != 0 {
 		e.established = true
+		if e.fast != nil {
+			e.fast.resolve(e.lock.now, false)
+		}
 	}
 	switch {
 	case ev&tcb.EventClosed != 0:
@@ -93,8 +102,11 @@ func (e *Endpoint) react(w *stack.Work, ev tcb.Events) {
 
 // detach ends the connection for the shell: nothing finds e any more, and nothing happens to it.
 func (e *Endpoint) detach() {
-	e.running = false
+	e.running, e.deferred = false, false
 	e.shut = shutBoth
+	if e.fast != nil {
+		e.fast.resolve(e.lock.now, e.tcb.Err() == tcpip.ErrConnReset)
+	}
 	if e.entered {
 		e.entered = false
 		e.proto.stack.Demux.Remove(e.id, e)
@@ -174,7 +186,7 @@ func (e *Endpoint) arm() {
 
 // transmit polls the machine until it is dry or enough is below.
 func (e *Endpoint) transmit(w *stack.Work) {
-	if e.lock.now < e.retryAt {
+	if e.lock.now < e.retryAt || e.deferred {
 		return
 	}
 	e.retryAt = 0

@@ -34,6 +34,7 @@ type Endpoint struct {
 	fixedPort   bool // the user has chosen the port, which then outlives connections
 	fixedAddr   bool // and the address
 	stale       bool // the path's MTU has changed, and the next write is to see to it
+	deferred    bool // connected as far as the user knows: the SYN waits for the first write
 	shut        tcpip.Shutdown
 
 	err     tcpip.Error // pending, for SO_ERROR and the next call
@@ -54,6 +55,7 @@ type Endpoint struct {
 	timer  tcpip.Timer
 	armed  tcpip.Time // when the timer fires; zero: it is not set
 	seldom *seldom
+	fast   *fastChild // began with fast open on a listener; nil for nearly all, and never changed
 
 	// Read and written without the lock.
 	below        atomic.Int64 // bytes in transmit queues

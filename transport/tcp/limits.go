@@ -81,6 +81,17 @@ const (
 	md5KeysMax   = 1024
 	md5SecretMax = 80
 
+	// fastCacheMax bounds the servers whose fast-open cookies are kept, entries: about as many as Linux's tcp_metrics has
+	// with little memory. The oldest goes first.
+	fastCacheMax = 1024
+	// fastOpenPenalty is how long a connection that began with fast open, was accepted and then reset before its
+	// handshake was over counts against the listener's bound (RFC 7413 §5.1, as Linux has it).
+	fastOpenPenalty = time.Minute
+	// blackholeTimeouts is after how many timeouts in a row a connection that began with data is taken to be swallowed,
+	// and maxBlackholeDoublings how often the pause for it doubles, as on Linux.
+	blackholeTimeouts     = 3
+	maxBlackholeDoublings = 6
+
 	// redeliveries is how often a packet may find its endpoint gone and ask the demux again.
 	redeliveries = 2
 )

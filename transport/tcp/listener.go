@@ -21,13 +21,15 @@ type listener struct {
 
 	fixedAddr bool // the user has chosen the address, also of what is accepted
 
-	mu       sync.Mutex // a leaf
-	closed   bool
-	backlog  int
-	queue    []*Endpoint // to be accepted, oldest first
-	halfOpen int
-	first    *halfOpen
-	last     *halfOpen
+	mu        sync.Mutex // a leaf
+	closed    bool
+	backlog   int
+	queue     []*Endpoint // to be accepted, oldest first
+	halfOpen  int
+	fast      int          // connections that began with fast open and are still in their handshake, or were reset of late
+	fastReset []tcpip.Time // until when those count
+	first     *halfOpen
+	last      *halfOpen
 }
 
 // Listen makes the endpoint accept connections, binding it to an ephemeral port if it is not bound. backlog
@@ -68,6 +70,12 @@ func (e *Endpoint) listen(backlog int) tcpip.Error {
 		}
 	}
 	l := &listener{e: e, proto: e.proto, backlog: backlog, fixedAddr: e.fixedAddr}
+	if m := FastOpenServer | FastOpenAllListeners; e.proto.fastOpen.mode()&m == m && e.opts.conf.fastOpen == 0 {
+		o := *e.opts
+		o.conf.fastOpen = backlog
+		e.configure(&o)
+		e.proto.fastOpen.ensureKeys()
+	}
 	l.opts.Store(e.opts)
 	err := e.proto.stack.Demux.Rebind(e.binding, func(b *stack.Binding) { b.Listening, b.Receiver = true, l })
 	if err != tcpip.OK {
@@ -122,6 +130,9 @@ func (e *Endpoint) Accept() (tcpip.Endpoint, error) {
 		return nil, tcpip.ErrWouldBlock
 	}
 	c := l.queue[0]
+	if c.fast != nil {
+		c.fast.accepted = true
+	}
 	l.queue[0] = nil
 	if l.queue = l.queue[1:]; len(l.queue) == 0 {
 		l.queue = nil
@@ -259,8 +270,8 @@ func (l *listener) syn(w *stack.Work, p *stack.Packet, o *endpointOptions, iss t
 		}
 	}
 	sc.secret = secret
-	releaseSegment(&s) // data in a SYN is not kept: it will come again (RFC 9293 §3.10.7.2 permits it)
 	if what == admitCookie {
+		releaseSegment(&s)
 		c.TCPReqQFullDoCookies.Inc()
 		l.sendCookie(w, p, &s, o, route, id, sc)
 		p.Release()
@@ -273,9 +284,22 @@ func (l *listener) syn(w *stack.Work, p *stack.Packet, o *endpointOptions, iss t
 	identity := t.identity(id, p.At, o.conf.Timestamps)
 	identity.ISS = iss.Or(identity.ISS)
 	_, mtu := policy(route, &o.sock)
+	child, cookie := l.answerFast(p, &s, o, id)
+	if child {
+		var q tcb.Request
+		q.Init(p.At, &s, &o.conf.Conf, signedPath(pathOf(route, mtu), secret), identity)
+		l.openFast(w, &q, &s, &birth{opts: o, id: id, route: route, nic: p.NIC.ID(), savedSyn: r.saved}, cookie)
+		releaseSegment(&s)
+		p.Release()
+		return
+	}
+	releaseSegment(&s) // data in a SYN is not kept: it will come again (RFC 9293 §3.10.7.2 permits it)
 	r.mu.Lock()
 	r.request.Init(p.At, &s, &r.opts.conf.Conf, signedPath(pathOf(route, mtu), secret), identity)
 	r.request.SynAck(p.At, &sc.out)
+	if cookie != nil {
+		cookie.Put(&sc.out.Options)
+	}
 	if !r.enter() {
 		r.mu.Unlock()
 		t.redeliver(w, p)
@@ -296,7 +320,27 @@ func (l *listener) DeliverError(*stack.Work, *stack.ICMPError) {
 // caller then abandons the endpoint, and otherwise unlocks it.
 func (l *listener) establish(w *stack.Work, q *tcb.Request, s *tcb.Segment, b *birth) (e *Endpoint, alive bool, d tcpip.Drop) {
 	t := l.proto
-	e = &Endpoint{proto: t, v6: l.e.v6}
+	e = l.child(b)
+	d = q.Establish(e.lock.now, s, &e.tcb, &e.opts.conf.Conf)
+	e.opened, e.running = true, true
+	if b.replaces != nil {
+		b.replaces.leave()
+		e.entered = t.stack.Demux.Replace(b.id, b.replaces, e)
+	} else {
+		e.entered = t.stack.Demux.Insert(b.id, e) == tcpip.OK
+	}
+	if !e.entered || !l.push(e) {
+		return e, false, d
+	}
+	t.counters.Tcp.PassiveOpens.Inc()
+	w.Wake(t.stack, &l.e.waiters, waiter.Readable)
+	return e, true, d
+}
+
+// child makes the endpoint of a new connection, locked, all but its machine.
+func (l *listener) child(b *birth) *Endpoint {
+	t := l.proto
+	e := &Endpoint{proto: t, v6: l.e.v6}
 	e.lock.enter(t.clock)
 	t.stack.Register(e)
 	e.opts = l.inherited(b.opts.sock.BoundNIC)
@@ -316,30 +360,18 @@ func (l *listener) establish(w *stack.Work, q *tcb.Request, s *tcb.Segment, b *b
 		e.rekey()
 	}
 	e.setRoute(b.route)
-	d = q.Establish(e.lock.now, s, &e.tcb, &e.opts.conf.Conf)
-	e.opened, e.running = true, true
-	if b.replaces != nil {
-		b.replaces.leave()
-		e.entered = t.stack.Demux.Replace(b.id, b.replaces, e)
-	} else {
-		e.entered = t.stack.Demux.Insert(b.id, e) == tcpip.OK
-	}
-	if !e.entered || !l.push(e) {
-		return e, false, d
-	}
-	t.counters.Tcp.PassiveOpens.Inc()
-	w.Wake(t.stack, &l.e.waiters, waiter.Readable)
-	return e, true, d
+	return e
 }
 
 // inherited returns the options of a new connection: as on Linux those that the listener has when the handshake is
-// over, but for the priority of packets, and the NIC, which is that of its beginning.
+// over, but for the priority of packets, what only listeners use of fast open, and the NIC, which is that of its beginning.
 func (l *listener) inherited(nic tcpip.NICID) *endpointOptions {
 	o := l.opts.Load()
-	if o.sock.Priority == 0 && o.sock.BoundNIC == nic {
+	if o.sock.Priority == 0 && o.sock.BoundNIC == nic && o.conf.fastOpen == 0 && o.conf.fastKeys == nil {
 		return o
 	}
 	own := *o
+	own.conf.fastOpen, own.conf.fastKeys = 0, nil
 	own.sock.Priority, own.sock.BoundNIC = 0, nic
 	return &own
 }

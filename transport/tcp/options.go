@@ -51,6 +51,10 @@ type settings struct {
 	txDelay int            // TCP_TX_DELAY, µs
 	notSent int            // TCP_NOTSENT_LOWAT as it was set
 	pacing  tcpip.Opt[int] // SO_MAX_PACING_RATE as it was set
+
+	fastOpen                  int           // TCP_FASTOPEN
+	fastConnect, fastNoCookie bool          // TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_NO_COOKIE
+	fastKeys                  *FastOpenKeys // TCP_FASTOPEN_KEY; nil: the stack's
 }
 
 // endpointOptions are all options of an endpoint. Once an endpoint has them they are never changed, so
@@ -77,7 +81,7 @@ const (
 
 // EndpointOptions declares the options that only TCP endpoints have. Those that it shares with other endpoints are
 // tcpip.SocketOptions.
-var EndpointOptions = slices.Concat(connectionRows, timingRows, receptionRows)
+var EndpointOptions = slices.Concat(connectionRows, timingRows, receptionRows, fastOpenRows)
 
 var connectionRows = []tcpip.OptionRow[settings]{
 	flag(tcpip.SO_KEEPALIVE, "SO_KEEPALIVE", func(c *settings) *bool { return &c.KeepAlive },

@@ -30,6 +30,8 @@ type Protocol struct {
 	cookies    tcb.Cookies
 	cookieSent atomic.Int64 // when the last one was sent, tcpip.Time; zero: never
 
+	fastOpen fastOpens
+
 	resets     limiter
 	challenges limiter
 
@@ -42,6 +44,8 @@ func newProtocol(s *stack.Stack, o *Options) *Protocol {
 	t.config.Store(&c)
 	t.tallies = tallyCounters(t.counters)
 	t.cookies = tcb.NewCookies(s.Keys().Cookie)
+	t.fastOpen.proto = t
+	t.fastOpen.configure(o)
 	t.halfOpen.init(t)
 	t.timeWaits.init(t)
 	t.resets.init(s.Random(), o.ResetRate.Or(resetRate))

@@ -30,7 +30,10 @@ func (e *Endpoint) readiness() (ev waiter.Events) {
 		ev |= waiter.Readable | waiter.ReadHangUp
 	}
 	t := &e.tcb
-	if e.running && (t.State() == tcb.StateSynSent || t.State() == tcb.StateSynRcvd) {
+	if e.running && (t.State() == tcb.StateSynSent || t.State() == tcb.StateSynRcvd && e.fast == nil) {
+		if e.deferred {
+			ev |= waiter.Writable
+		}
 		return ev
 	}
 	if !e.running || e.shut&tcpip.ShutdownWrite != 0 || t.Writable() {

@@ -56,6 +56,11 @@ func (e *Endpoint) setOption(id tcpip.OptionID, v int) tcpip.Error {
 		if err := row.Put(&o.conf, v); err != tcpip.OK {
 			return err
 		}
+		if id == TCP_FASTOPEN || id == TCP_FASTOPEN_CONNECT || id == TCP_FASTOPEN_NO_COOKIE {
+			if err := e.mayFastOpen(id); err != tcpip.OK {
+				return err
+			}
+		}
 		o.conf.Timestamps = o.conf.mode.Or(e.proto.config.Load().timestamps)
 		e.configure(&o)
 		return tcpip.OK

@@ -26,6 +26,9 @@ func (e *Endpoint) Write(b []byte, o tcpip.WriteOptions) (int, error) {
 }
 
 func (e *Endpoint) write(b []byte, flags tcpip.WriteFlags) (n int, err tcpip.Error) {
+	if e.deferred && !e.closed && e.err == tcpip.OK {
+		return e.writeSyn(b)
+	}
 	if err = e.mayWrite(); err != tcpip.OK {
 		return 0, err
 	}
@@ -78,9 +81,9 @@ func (e *Endpoint) mayWrite() tcpip.Error {
 	switch {
 	case e.err != tcpip.OK:
 		return e.takeError()
-	case state == tcb.StateSynSent || state == tcb.StateSynRcvd: // sendmsg waits for the connection
+	case state == tcb.StateSynSent || state == tcb.StateSynRcvd && e.fast == nil: // sendmsg waits for the connection
 		return tcpip.ErrWouldBlock
-	case state != tcb.StateEstablished && state != tcb.StateCloseWait, e.shut&tcpip.ShutdownWrite != 0:
+	case state != tcb.StateEstablished && state != tcb.StateCloseWait && state != tcb.StateSynRcvd, e.shut&tcpip.ShutdownWrite != 0:
 		return tcpip.ErrPipe
 	}
 	return tcpip.OK

@@ -90,20 +90,19 @@ const (
 	IPV6_PKTINFO  tcpip.OptionID = IPPROTO_IPV6<<16 | 50
 	IPV6_HOPLIMIT tcpip.OptionID = IPPROTO_IPV6<<16 | 52
 
-	TCP_INFO             tcpip.OptionID = IPPROTO_TCP<<16 | 11
-	TCP_CONGESTION       tcpip.OptionID = IPPROTO_TCP<<16 | 13
-	TCP_MD5SIG           tcpip.OptionID = IPPROTO_TCP<<16 | 14
-	TCP_MD5SIG_EXT       tcpip.OptionID = IPPROTO_TCP<<16 | 32
-	TCP_REPAIR           tcpip.OptionID = IPPROTO_TCP<<16 | 19
-	TCP_REPAIR_QUEUE     tcpip.OptionID = IPPROTO_TCP<<16 | 20
-	TCP_QUEUE_SEQ        tcpip.OptionID = IPPROTO_TCP<<16 | 21
-	TCP_REPAIR_OPTIONS   tcpip.OptionID = IPPROTO_TCP<<16 | 22
-	TCP_TIMESTAMP        tcpip.OptionID = IPPROTO_TCP<<16 | 24
-	TCP_CC_INFO          tcpip.OptionID = IPPROTO_TCP<<16 | 26
-	TCP_SAVED_SYN        tcpip.OptionID = IPPROTO_TCP<<16 | 28
-	TCP_REPAIR_WINDOW    tcpip.OptionID = IPPROTO_TCP<<16 | 29
-	TCP_FASTOPEN_CONNECT tcpip.OptionID = IPPROTO_TCP<<16 | 30
-	TCP_ULP              tcpip.OptionID = IPPROTO_TCP<<16 | 31
-	TCP_AO_REPAIR        tcpip.OptionID = IPPROTO_TCP<<16 | 42
-	TCP_IS_MPTCP         tcpip.OptionID = IPPROTO_TCP<<16 | 43
+	TCP_INFO           tcpip.OptionID = IPPROTO_TCP<<16 | 11
+	TCP_CONGESTION     tcpip.OptionID = IPPROTO_TCP<<16 | 13
+	TCP_MD5SIG         tcpip.OptionID = IPPROTO_TCP<<16 | 14
+	TCP_MD5SIG_EXT     tcpip.OptionID = IPPROTO_TCP<<16 | 32
+	TCP_REPAIR         tcpip.OptionID = IPPROTO_TCP<<16 | 19
+	TCP_REPAIR_QUEUE   tcpip.OptionID = IPPROTO_TCP<<16 | 20
+	TCP_QUEUE_SEQ      tcpip.OptionID = IPPROTO_TCP<<16 | 21
+	TCP_REPAIR_OPTIONS tcpip.OptionID = IPPROTO_TCP<<16 | 22
+	TCP_TIMESTAMP      tcpip.OptionID = IPPROTO_TCP<<16 | 24
+	TCP_CC_INFO        tcpip.OptionID = IPPROTO_TCP<<16 | 26
+	TCP_SAVED_SYN      tcpip.OptionID = IPPROTO_TCP<<16 | 28
+	TCP_REPAIR_WINDOW  tcpip.OptionID = IPPROTO_TCP<<16 | 29
+	TCP_ULP            tcpip.OptionID = IPPROTO_TCP<<16 | 31
+	TCP_AO_REPAIR      tcpip.OptionID = IPPROTO_TCP<<16 | 42
+	TCP_IS_MPTCP       tcpip.OptionID = IPPROTO_TCP<<16 | 43
 )

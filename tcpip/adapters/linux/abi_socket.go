@@ -43,3 +43,6 @@ const (
 
 // MSG_ZEROCOPY asks for a completion on the error queue (SO_ZEROCOPY).
 const MSG_ZEROCOPY = 0x4000000
+
+// MSG_FASTOPEN connects with the data of a send (RFC 7413).
+const MSG_FASTOPEN = 0x20000000

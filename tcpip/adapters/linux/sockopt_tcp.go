@@ -47,9 +47,9 @@ var tcpOthers = map[tcpip.OptionID]other{
 		name: "TCP_REPAIR_WINDOW", form: "struct tcp_repair_window", doc: "For sockets under repair only, which there are none of."},
 	TCP_AO_REPAIR: {on: tcpip.KindTCP, set: (*Socket).setAORepair, get: func(s *Socket, _ int) ([]byte, Errno) { return nil, s.setAORepair(make([]byte, 4)) },
 		name: "TCP_AO_REPAIR", form: "struct tcp_ao_repair", doc: "Refused as on a kernel without TCP-AO: on a listener with EPERM."},
-	TCP_FASTOPEN_CONNECT: {on: tcpip.KindTCP, set: (*Socket).setFastOpenConnect,
-		name: "TCP_FASTOPEN_CONNECT", form: "bool",
-		doc: "EOPNOTSUPP, as where net.ipv4.tcp_fastopen is 0: programs then connect without."},
+	tcp.TCP_FASTOPEN_KEY: {on: tcpip.KindTCP, set: (*Socket).setFastOpenKey, get: (*Socket).fastOpenKey,
+		name: "TCP_FASTOPEN_KEY", form: "16 or 32 bytes",
+		doc: "The key that a listener's fast-open cookies are made with, and one more whose cookies are honoured; without, the stack's."},
 }
 
 func nothing(*Socket, int) ([]byte, Errno) { return nil, 0 }
@@ -85,14 +85,29 @@ func (s *Socket) setQueueSeq(v []byte) Errno {
 	return EPERM
 }
 
-func (s *Socket) setFastOpenConnect(v []byte) Errno {
-	switch {
-	case len(v) < 4, binary.NativeEndian.Uint32(v) > 1:
+func (s *Socket) setFastOpenKey(v []byte) Errno {
+	var k tcp.FastOpenKeys
+	switch len(v) {
+	case 2 * len(k.Primary):
+		k.Backup = tcpip.Set(tcp.FastOpenKey(v[len(k.Primary):]))
+	case len(k.Primary):
+	default:
 		return EINVAL
-	case binary.NativeEndian.Uint32(v) == 0:
-		return 0
 	}
-	return EOPNOTSUPP
+	copy(k.Primary[:], v)
+	return errnoOf(s.ep.(*tcp.Endpoint).SetFastOpenKeys(k))
+}
+
+func (s *Socket) fastOpenKey(size int) ([]byte, Errno) {
+	k, ok := s.ep.(*tcp.Endpoint).FastOpenKeys()
+	if !ok {
+		return nil, 0
+	}
+	b := k.Primary[:]
+	if backup, has := k.Backup.Get(); has {
+		b = append(b[:len(b):len(b)], backup[:]...)
+	}
+	return b[:min(size, len(b))], 0
 }
 
 func (s *Socket) setThinDupAck(v []byte) Errno {

@@ -15,12 +15,12 @@ const sizeofTCPInfo = 280
 var caStates = map[string]byte{"open": 0, "disorder": 1, "recovery": 3, "loss": 4}
 
 // tcpInfo is TCP_INFO: struct tcp_info, field by field. What the stack cannot have is 0, as on a kernel that has not
-// met it: fackets and last_ack_sent, which Linux does not keep either, fast open's failures, rehashes, and the
+// met it: fackets and last_ack_sent, which Linux does not keep either, rehashes, and the
 // figures of accurate ECN.
 func (s *Socket) tcpInfo(int) ([]byte, Errno) {
 	i := s.ep.(*tcp.Endpoint).Info()
 	w := infoWriter{make([]byte, 0, sizeofTCPInfo)}
-	w.bytes(byte(i.State), caStates[i.Phase], i.Retransmits, i.Probes, i.Backoff, byte(i.Options), i.SendScale|i.ReceiveScale<<4, flagByte(i.AppLimited))
+	w.bytes(byte(i.State), caStates[i.Phase], i.Retransmits, i.Probes, i.Backoff, byte(i.Options), i.SendScale|i.ReceiveScale<<4, flagByte(i.AppLimited)|byte(i.FastFailure)<<1)
 	listening := i.State == tcp.StateListen
 	unacked, sacked := i.UnackedSegments, i.SackedSegments
 	if listening {
