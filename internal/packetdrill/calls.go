@@ -211,6 +211,7 @@ func callWrite(r *Run, c *Call) caller {
 		if flags&msgFastOpen != 0 {
 			r.connecting(fd, name)
 		}
+		r.sending(fd, name)
 	}
 	if c.Name == "write" || c.Name == "writev" {
 		return sender(func(g Guest, done int) (int, int, bool) { return g.WriteFD(fd, data, done) })
@@ -237,6 +238,7 @@ func callSendmsg(r *Run, c *Call) caller {
 		if flags&msgFastOpen != 0 {
 			r.connecting(fd, name)
 		}
+		r.sending(fd, name)
 	}
 	if f := m.field("msg_control", 3); f != nil && f.Kind == Array {
 		control = buildControl(f)

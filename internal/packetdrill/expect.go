@@ -3,6 +3,7 @@ package packetdrill
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,18 +56,30 @@ func (r *Run) flowOf(w *wire) *flow {
 		}
 		return nil
 	}
+	syn := w.tcp != nil && w.tcp.Flags()&(header.SYN|header.ACK) == header.SYN
+	if syn && w.dst == r.redial && !r.begun(w) {
+		r.redial = netip.AddrPort{}
+		return r.begin(&flow{proto: w.proto, local: w.src, remote: w.dst})
+	}
 	for i := len(r.flows) - 1; i >= 0; i-- {
 		f := r.flows[i]
 		if f.owns(w.proto, w.src, w.dst) {
 			return f
 		}
 		// A connection that has just begun: its own port becomes known with the first packet.
-		if f.proto == w.proto && f.local.Port() == 0 && f.remote == w.dst {
+		if f.proto == w.proto && f.local.Port() == 0 && f.remote == w.dst && (syn || w.tcp == nil) {
 			f.local = w.src
 			return f
 		}
 	}
 	return nil
+}
+
+// begun reports whether a SYN is one of a connection that is known.
+func (r *Run) begun(w *wire) bool {
+	return slices.ContainsFunc(r.flows, func(f *flow) bool {
+		return f.owns(w.proto, w.src, w.dst) && (!f.localKnown || f.localLive == uint32(w.tcp.Seq())) || f.local.Port() == 0 && f.remote == w.dst
+	})
 }
 
 // expect waits for a packet and compares it.

@@ -45,6 +45,10 @@ func matchIP(o *IPInfo, w *wire) error {
 	switch {
 	case o.TOS != nil && w.tos != *o.TOS:
 		return mismatch("TOS is %#x, not %#x", w.tos, *o.TOS)
+	case o.ECN != nil && *o.ECN == ECNCapable:
+		if w.tos&3 == 0 {
+			return mismatch("ECN is 0")
+		}
 	case o.ECN != nil && *o.ECN == ECT01 && w.tos&3 != uint8(ECT0) && w.tos&3 != uint8(ECT1),
 		o.ECN != nil && *o.ECN != ECT01 && w.tos&3 != uint8(*o.ECN):
 		return mismatch("ECN is %d", w.tos&3)

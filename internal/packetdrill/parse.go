@@ -52,16 +52,23 @@ func (l *lexer) options(s *Script) {
 		for _, comment := range []string{"//", "#"} {
 			line, _, _ = strings.Cut(line, comment)
 		}
-		line = strings.TrimSpace(line)[2:]
-		at := strings.IndexAny(line, "= \t")
-		name, value := line, ""
-		if at >= 0 {
-			name, value = line[:at], strings.Trim(line[at+1:], " \t=\"")
+		line = strings.TrimSpace(line)
+		for line != "" {
+			word := line[2:]
+			if line = ""; strings.Contains(word, " --") {
+				at := strings.Index(word, " --")
+				word, line = word[:at], word[at+1:]
+			}
+			at := strings.IndexAny(word, "= \t")
+			name, value := strings.TrimSpace(word), ""
+			if at >= 0 {
+				name, value = word[:at], strings.Trim(word[at+1:], " \t=\"")
+			}
+			if name == "" {
+				l.fail(l.line, "an option without a name")
+			}
+			s.Options = append(s.Options, Option{name, value, l.line})
 		}
-		if name == "" {
-			l.fail(l.line, "an option without a name")
-		}
-		s.Options = append(s.Options, Option{name, value, l.line})
 	}
 }
 

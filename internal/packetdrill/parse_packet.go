@@ -13,7 +13,9 @@ func (p *parser) packet() *Packet {
 	k := &Packet{Inbound: p.take().text == "<"}
 	for p.encapsulation(k) {
 	}
-	p.ipInfo(k)
+	for p.is("[") || p.is("(") {
+		p.ipInfo(k)
+	}
 	p.segment(k)
 	return k
 }
@@ -83,7 +85,7 @@ func (p *parser) address() netip.Addr {
 }
 
 // ecnNames are the names of the ECN field.
-var ecnNames = map[string]ECN{"noecn": NoECN, "ect1": ECT1, "ect0": ECT0, "ce": CE, "ect01": ECT01}
+var ecnNames = map[string]ECN{"noecn": NoECN, "ect1": ECT1, "ect0": ECT0, "ce": CE, "ect01": ECT01, "ecn": ECNCapable}
 
 // ipInfo reads [ect0], (tos 0x10), (flowlabel 0x7) and the like.
 func (p *parser) ipInfo(k *Packet) {

@@ -47,9 +47,10 @@ type Run struct {
 	fds       map[int64]int // labels of the script
 	sockets   map[int]*socket
 	flows     []*flow
-	current   *flow // that packets without ports belong to
-	listener  int   // the socket that was bound or listened last
-	listening bool  // and no connection has come to it since
+	current   *flow          // that packets without ports belong to
+	redial    netip.AddrPort // where a socket connects to that has connected before
+	listener  int            // the socket that was bound or listened last
+	listening bool           // and no connection has come to it since
 	pending   *running
 	checks    []func() // of calls that are running
 	ports     uint16   // the next port of the script's side
@@ -73,7 +74,7 @@ type heldPacket struct {
 type socket struct {
 	family, typ, proto int
 	local              netip.AddrPort
-	flow               *flow // of the connection that it has begun
+	connected          bool // connect(2) was called
 }
 
 // Play runs a script on a system that make makes.

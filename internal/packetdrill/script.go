@@ -84,6 +84,8 @@ const (
 	ECT0  ECN = 2
 	CE    ECN = 3
 	ECT01 ECN = 4
+	// ECNCapable is any but NoECN, and only checked.
+	ECNCapable ECN = 5
 )
 
 // Encapsulation is an outer header.

@@ -59,12 +59,29 @@ func (r *Run) connecting(fd int, name []byte) {
 		remote = netip.AddrPortFrom(netip.AddrFrom16([16]byte(name[8:24])).Unmap(), portOf(name))
 	}
 	r.infoFD = fd
-	if f := s.flow; f != nil && f == r.current && f.remote == remote && f.localKnown && !f.over { // asked for again
+	if s.connected && s.typ == 1 {
+		r.redial = remote
 		return
 	}
+	s.connected = true
 	local := netip.AddrPortFrom(r.local(), s.local.Port())
-	s.flow = &flow{proto: header.Protocol(s.proto), local: local, remote: remote}
-	r.begin(s.flow)
+	r.begin(&flow{proto: header.Protocol(s.proto), local: local, remote: remote})
+}
+
+// sending makes the flow of a datagram to a place that is not known yet.
+func (r *Run) sending(fd int, name []byte) {
+	s := r.sockets[fd]
+	if s == nil || s.typ != 2 || len(name) < 8 {
+		return
+	}
+	remote := netip.AddrPortFrom(r.remote(), portOf(name))
+	for _, f := range r.flows {
+		if f.proto == header.ProtocolUDP && f.remote == remote && (f.local.Port() == s.local.Port() || s.local.Port() == 0) {
+			r.current = f
+			return
+		}
+	}
+	r.begin(&flow{proto: header.ProtocolUDP, local: netip.AddrPortFrom(r.local(), s.local.Port()), remote: remote})
 }
 
 func (r *Run) accepted(fd int) {
