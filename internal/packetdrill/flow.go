@@ -1,10 +1,12 @@
 package packetdrill
 
 import (
+	"bytes"
 	"net/netip"
 	"time"
 
 	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/internal/seq"
 )
 
 // flow is one connection of a script as it is on the wire, with what maps the script's numbers to the wire's.
@@ -67,7 +69,7 @@ func (f *flow) keep(b []byte) {
 }
 
 // quotable returns the sent packet that an icmp line is about: the newest that begins at the sequence number, or
-// the newest of all.
+// the newest of all, quoted as if it began there.
 func (f *flow) quotable(about *Packet) []byte {
 	if len(f.sent) == 0 {
 		return nil
@@ -78,6 +80,11 @@ func (f *flow) quotable(about *Packet) []byte {
 			if v, ok := parseWire(f.sent[i]); ok && v.tcp != nil && uint32(v.tcp.Seq()) == want {
 				return f.sent[i]
 			}
+		}
+		b := bytes.Clone(f.sent[len(f.sent)-1])
+		if v, ok := parseWire(b); ok && v.tcp != nil {
+			v.tcp.SetSeq(seq.Number(want))
+			return b
 		}
 	}
 	return f.sent[len(f.sent)-1]
