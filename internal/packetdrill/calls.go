@@ -295,7 +295,10 @@ func callRecvmsg(r *Run, c *Call) caller {
 
 func callClose(r *Run, c *Call) caller {
 	fd := r.fd(c.arg(0))
-	k := status(func(g Guest) int { return g.Close(fd) })
+	k := caller{body: func(g Guest) (int64, int, bool) {
+		errno, again := g.Close(fd)
+		return 0, errno, again
+	}}
 	k.forks = func(int64) { r.closed(c.arg(0), fd) }
 	return k
 }

@@ -1,10 +1,12 @@
 package packetdrill
 
 import (
+	"encoding/binary"
 	"time"
 
 	"github.com/seed963a8790/netstack/tcpip"
 	"github.com/seed963a8790/netstack/tcpip/adapters/linux"
+	"github.com/seed963a8790/netstack/transport/tcp"
 )
 
 // guest is Guest over the socket calls of this stack: descriptors, O_NONBLOCK, timeouts, epoll and pipes are a
@@ -14,9 +16,14 @@ type guest struct {
 	files   map[int]*file
 	next    int
 	now     tcpip.Time
-	again   bool       // the call was made and waits
-	begun   tcpip.Time // of the call that was begun last
-	until   tcpip.Time // when the waiting call has to be asked anew though nothing happens; 0: not at all
+	again   bool // the call was made and waits
+
+	moved     int           // what a read that waits has got
+	lingering *tcp.Endpoint // what close(2) waits for, and how long
+	linger    time.Duration
+
+	begun tcpip.Time // of the call that was begun last
+	until tcpip.Time // when the waiting call has to be asked anew though nothing happens; 0: not at all
 }
 
 // file is what a descriptor stands for: one of the fields is there.
@@ -43,12 +50,15 @@ const (
 	oNONBLOCK                                                                        = 0x800
 	pipeSize                                                                         = 65536
 	maxSleep                                                                         = time.Hour
+	pollRDHUP                                                                        = 0x2000
 )
 
 func (g *guest) init(s *linux.Sockets) { g.sockets, g.files, g.next = s, map[int]*file{}, 3 }
 
 // start is told that a call begins.
-func (g *guest) start(now tcpip.Time) { g.begun, g.until, g.now, g.again = now, 0, now, false }
+func (g *guest) start(now tcpip.Time) {
+	g.begun, g.until, g.now, g.again, g.moved = now, 0, now, false, 0
+}
 
 // deadline returns when the waiting call wants to be asked anew.
 func (g *guest) deadline(now tcpip.Time) tcpip.Time {
@@ -220,6 +230,12 @@ func (g *guest) RecvMsg(fd int, data, control []byte, flags, done int) (Message,
 		return Message{N: -1}, errno, false
 	}
 	wait := !f.nonblock && flags&linux.MSG_DONTWAIT == 0 && flags&linux.MSG_ERRQUEUE == 0
+	_, stream := f.socket.Endpoint().(*tcp.Endpoint)
+	lowat := 1
+	if b := make([]byte, 4); wait && stream {
+		_, _ = f.socket.GetSockOpt(1, 18, b)
+		lowat = int(binary.NativeEndian.Uint32(b))
+	}
 	call := flags
 	if wait {
 		call |= linux.MSG_DONTWAIT
@@ -228,9 +244,13 @@ func (g *guest) RecvMsg(fd int, data, control []byte, flags, done int) (Message,
 		r, err := f.socket.RecvMsg(data[done:], control, call)
 		m := Message{done + r.N, r.Name, control[:r.Control], r.Flags}
 		switch {
-		case err == 0 && flags&linux.MSG_WAITALL != 0 && wait && r.N > 0 && m.N < len(data):
+		case err == 0 && wait && r.N > 0 && m.N < len(data) && (flags&linux.MSG_WAITALL != 0 || m.N < lowat):
 			done = m.N
 			continue
+		case err == eAGAIN && len(data) == 0 && stream && flags&linux.MSG_ERRQUEUE == 0:
+			return Message{}, 0, false // nothing was asked for
+		case err == eAGAIN && wait && f.socket.Poll(pollRDHUP) != 0:
+			return Message{N: done}, 0, false // nothing comes any more
 		case err == 0:
 			return m, 0, false
 		case err == eAGAIN && wait && !g.expiredReceive(f):
@@ -257,7 +277,8 @@ func (g *guest) ReadFD(fd int, data []byte) (int, int, bool) {
 	case f.socket == nil:
 		return -1, eINVAL, false
 	}
-	m, errno, again := g.RecvMsg(fd, data, nil, 0, 0)
+	m, errno, again := g.RecvMsg(fd, data, nil, 0, g.moved)
+	g.moved = m.N
 	return m.N, errno, again
 }
 
@@ -479,10 +500,16 @@ func (g *guest) Splice(in, out, n, flags int) (int, int, bool) {
 	return m.N, errno, again
 }
 
-func (g *guest) Close(fd int) int {
+// Close closes a descriptor. A blocking socket with SO_LINGER waits until its end was acknowledged, or the time is over.
+func (g *guest) Close(fd int) (int, bool) {
+	if g.again {
+		state := g.lingering.State()
+		leaving := state == tcp.StateFinWait1 || state == tcp.StateClosing || state == tcp.StateLastAck
+		return 0, leaving && !g.expired(g.linger)
+	}
 	f := g.files[fd]
 	if f == nil {
-		return eBADF
+		return eBADF, false
 	}
 	delete(g.files, fd)
 	g.next = min(g.next, fd)
@@ -493,17 +520,26 @@ func (g *guest) Close(fd int) int {
 				e.epoll.Forget(f.socket)
 			}
 		}
+		e, stream := f.socket.Endpoint().(*tcp.Endpoint)
+		linger := make([]byte, 8)
+		_, _ = f.socket.GetSockOpt(1, 13, linger)
 		f.socket.Close()
+		seconds := binary.NativeEndian.Uint32(linger[4:])
+		if stream && !f.nonblock && linger[0] != 0 && seconds > 0 {
+			g.again, g.lingering, g.linger = true, e, time.Duration(seconds)*time.Second
+			return g.Close(fd)
+		}
 	case f.epoll != nil:
 		f.epoll.Close()
 	case f.pipe != nil && f.pipe.other != nil:
 		f.pipe.other.pipe.other = nil
 	}
-	return 0
+	return 0, false
 }
 
 func (g *guest) closeAll() {
 	for fd := range g.next + len(g.files) + 1 {
-		g.Close(fd)
+		g.again = false
+		_, _ = g.Close(fd)
 	}
 }

@@ -496,10 +496,10 @@ func (k *Kernel) Splice(in, out, n, flags int) (int, int, bool) {
 	return v, e, false
 }
 
-func (k *Kernel) Close(fd int) int {
+func (k *Kernel) Close(fd int) (int, bool) {
 	_, e := sys(unix.SYS_CLOSE, uintptr(fd))
 	k.mu.Lock()
 	delete(k.files, fd)
 	k.mu.Unlock()
-	return e
+	return e, false
 }

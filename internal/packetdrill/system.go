@@ -74,7 +74,8 @@ type Guest interface {
 	Open(path string, flags int) (fd, errno int)
 	Sendfile(out, in int, offset int64, n int) (sent, errno int, again bool)
 	Splice(in, out, n, flags int) (moved, errno int, again bool)
-	Close(fd int) (errno int)
+	// Close waits where SO_LINGER says so.
+	Close(fd int) (errno int, again bool)
 }
 
 // Message is what RecvMsg returns.
