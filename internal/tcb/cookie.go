@@ -20,8 +20,19 @@ func NewCookies(key [2]uint64) Cookies { return Cookies{key} }
 // Tuple is what identifies a connection, in any fixed form: addresses and ports.
 type Tuple [5]uint64
 
-// cookieMSS are the segment sizes that a cookie can remember; the largest not above the peer's counts.
-var cookieMSS = [8]uint16{minMSS, 536, 1220, 1300, 1440, 1460, 4312, 8940}
+// cookieMSS4 and cookieMSS6 are the segment sizes that a cookie can remember: of those not above the peer's the largest
+// counts, or else the least. They are Linux's, as measured; few, so that few numbers are cookies.
+var (
+	cookieMSS4 = [4]uint16{536, 1300, 1440, 1460}
+	cookieMSS6 = [4]uint16{1220, 1420, 1440, 8940}
+)
+
+func (p Path) cookieMSS() *[4]uint16 {
+	if p.MinMTU > 0 {
+		return &cookieMSS6
+	}
+	return &cookieMSS4
+}
 
 const (
 	cookieStep = time.Minute
@@ -38,8 +49,9 @@ const (
 func (k *Cookies) SynAck(now tcpip.Time, s *Segment, c *Conf, p Path, tuple Tuple, tsOffset uint32, out *Out) {
 	var r Request
 	r.Init(now, s, c, p, Identity{TSOffset: tsOffset})
-	index := uint32(len(cookieMSS) - 1)
-	for index > 0 && r.mss < cookieMSS[index] {
+	sizes := p.cookieMSS()
+	index := uint32(len(sizes) - 1)
+	for index > 0 && r.mss < sizes[index] {
 		index--
 	}
 	r.id.ISS = k.encode(now, tuple, s.Seq, index)
@@ -84,7 +96,7 @@ func (k *Cookies) Request(now tcpip.Time, s *Segment, c *Conf, p Path, tuple Tup
 	}
 	r = Request{
 		conf: c, path: p, id: Identity{ISS: uint32(iss), TSOffset: tsOffset}, born: now,
-		irs: irs, window: uint16(synWindow(c, p, 0)), mss: cookieMSS[index],
+		irs: irs, window: uint16(synWindow(c, p, 0)), mss: p.cookieMSS()[index],
 	}
 	if !s.Options.HasTimestamp || c.Timestamps == tcpip.TimestampsOff {
 		return r, tcpip.DropNone
@@ -119,7 +131,7 @@ func (k *Cookies) decode(now tcpip.Time, tuple Tuple, irs seq.Number, cookie uin
 		return 0, false
 	}
 	index = (cookie - k.hash(tuple, 1+uint64(step-age))) & 0xffffff
-	return index, index < uint32(len(cookieMSS))
+	return index, index < uint32(len(cookieMSS4))
 }
 
 func cookieTime(now tcpip.Time) uint32 { return uint32(int64(now) / int64(cookieStep)) }

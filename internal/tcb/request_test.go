@@ -167,7 +167,7 @@ func TestA3_CookieWithoutTimestamp(t *testing.T) {
 }
 
 func TestCookieMSS(t *testing.T) {
-	for mss, want := range map[string]int{"100": 48, "536": 536, "1459": 1440, "1460": 1460, "9000": 8940} {
+	for mss, want := range map[string]int{"100": 536, "536": 536, "1459": 1440, "1460": 1460, "9000": 1460} {
 		x := newTrace(t)
 		r, _, d := x.cookie("SYN seq=299 mss="+mss, "ACK seq=300", 0)
 		if d != tcpip.DropNone || int(r.mss) != want {

@@ -19,8 +19,6 @@ const (
 	// synBacklog is the default bound of a listener's half-open connections, of which its backlog is
 	// another (net.ipv4.tcp_max_syn_backlog with plenty of memory).
 	synBacklog = 4096
-	// minSynQueue is the least bound of half-open connections, however small the backlog.
-	minSynQueue = 8
 	// synAckRetries is how often a SYN-ACK is sent again (net.ipv4.tcp_synack_retries): 63 s in all.
 	synAckRetries = 5
 

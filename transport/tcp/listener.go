@@ -178,7 +178,7 @@ const (
 	admitClosed             // nobody listens any more
 )
 
-// admission decides about a new SYN.
+// admission decides about a new SYN. As many and one more may be half open as the backlog says, as measured.
 func (l *listener) admission() admission {
 	c := l.proto.config.Load()
 	l.mu.Lock()
@@ -190,7 +190,7 @@ func (l *listener) admission() admission {
 		return admitNoAccept
 	case c.cookies == CookiesAlways:
 		return admitCookie
-	case l.halfOpen < min(max(l.backlog, minSynQueue), c.synBacklog):
+	case l.halfOpen <= l.backlog && l.halfOpen < c.synBacklog:
 		return admit
 	case c.cookies == CookiesOff:
 		return admitNoSyn

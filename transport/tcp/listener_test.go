@@ -21,8 +21,11 @@ func TestAcceptQueueOverflow(t *testing.T) {
 	for i := range 3 {
 		x.syn(uint16(1000 + i))
 		last = append(last, x.ack)
+		if i == 0 { // or else the third would get a cookie
+			x.send(1000, header.ACK, x.seq, last[0], noOpt, "")
+		}
 	}
-	for i := range 3 {
+	for i := 1; i < 3; i++ {
 		x.send(uint16(1000+i), header.ACK, x.seq, last[i], noOpt, "")
 	}
 	c := &x.s.Counters().TcpExt
@@ -47,14 +50,17 @@ func TestAcceptQueueOverflow(t *testing.T) {
 // net.ipv4.tcp_abort_on_overflow.
 func TestAbortOnOverflow(t *testing.T) {
 	x := newWire(t, Options{AbortOnOverflow: tcpip.Set(true)})
-	l := listenOn(t, x.s, 0, 80, 0)
+	l := listenOn(t, x.s, 0, 80, 1)
 	x.syn(1000)
-	first := x.ack
+	x.send(1000, header.ACK, x.seq, x.ack, noOpt, "")
 	x.syn(1001)
-	x.send(1000, header.ACK, x.seq, first, noOpt, "")
-	x.send(1001, header.ACK, x.seq, x.ack, noOpt, "")
+	second := x.ack
+	x.syn(1002)
+	x.send(1001, header.ACK, x.seq, second, noOpt, "")
+	x.send(1002, header.ACK, x.seq, x.ack, noOpt, "")
 	require.Equal(t, header.RST, x.only().h.Flags)
 	require.Zero(t, protocolOf(x.s).halfOpen.len())
+	accept(t, l).Abort()
 	accept(t, l).Abort()
 	x.drain()
 }
@@ -71,9 +77,9 @@ func TestSynFlood(t *testing.T) {
 		}
 	}
 	x.drain()
-	require.Equal(t, 128, protocolOf(x.s).halfOpen.len())
+	require.Equal(t, 129, protocolOf(x.s).halfOpen.len())
 	require.Zero(t, x.s.Slabs.Live())
-	require.EqualValues(t, 20000-128, x.s.Counters().TcpExt.SyncookiesSent.Value())
+	require.EqualValues(t, 20000-129, x.s.Counters().TcpExt.SyncookiesSent.Value())
 
 	v := x.syn(60000)
 	x.ecr = v.o.TSVal
