@@ -26,7 +26,7 @@ func (t *TCB) Connect(now tcpip.Time) tcpip.Error {
 
 // hurriedSyn is after how long the SYN goes out again when it has met a peer that is still in an old connection, as
 // on Linux.
-const hurriedSyn = 2 * time.Millisecond
+const hurriedSyn = 8 * time.Millisecond
 
 // synSent is RFC 9293 §3.10.7.3.
 func (t *TCB) synSent(now tcpip.Time, s *Segment) tcpip.Drop {

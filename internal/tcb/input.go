@@ -118,6 +118,10 @@ func (t *TCB) spendInvalid(now tcpip.Time) bool {
 // pawsAge is how long TS.Recent stays valid in silence (RFC 7323 §5.5).
 const pawsAge = 24 * 24 * time.Hour
 
+// pawsWindow is by how much a timestamp may lie before TS.Recent, as on Linux: processors of one host may disagree by a
+// tick.
+const pawsWindow = 1
+
 // checkTimestamp is PAWS. A segment without the option is taken as it is, unless the user wants
 // RFC 7323 §3.2 to the letter.
 func (t *TCB) checkTimestamp(now tcpip.Time, s *Segment) tcpip.Drop {
@@ -131,7 +135,7 @@ func (t *TCB) checkTimestamp(now tcpip.Time, s *Segment) tcpip.Drop {
 		}
 		return tcpip.DropNone
 	}
-	if int32(s.Options.TSVal-t.rcv.tsRecent) >= 0 || t.rcv.tsRecentAt == 0 || now.Sub(t.rcv.tsRecentAt) > pawsAge {
+	if int32(s.Options.TSVal-t.rcv.tsRecent) >= -pawsWindow || t.rcv.tsRecentAt == 0 || now.Sub(t.rcv.tsRecentAt) > pawsAge {
 		return tcpip.DropNone
 	}
 	// A pure acknowledgement that was overtaken by others does no harm; as on Linux, it counts if it
@@ -141,6 +145,9 @@ func (t *TCB) checkTimestamp(now tcpip.Time, s *Segment) tcpip.Drop {
 		return tcpip.DropNone
 	}
 	t.count.paws += uint32(s.Wire)
+	if s.Seq.Less(t.rcv.nxt) {
+		t.noteDuplicate(s.Seq, seq.Min(s.end(), t.rcv.nxt))
+	}
 	if s.end() != s.Seq || t.spendInvalid(now) {
 		t.ackNow()
 	}
@@ -185,9 +192,10 @@ func (t *TCB) checkSequence(now tcpip.Time, s *Segment) tcpip.Drop {
 	return d
 }
 
-// handleReset is the second step, with RFC 5961 §3: only a RST that hits rcv.nxt is believed.
+// handleReset is the second step, with RFC 5961 §3: only a RST that hits rcv.nxt is believed, or as on Linux the end of
+// all that has come: its sender had nothing further.
 func (t *TCB) handleReset(now tcpip.Time, s *Segment) tcpip.Drop {
-	exact := s.Seq == t.rcv.nxt || peerDone.has(t.state) && s.Seq == t.rcv.nxt-1
+	exact := s.Seq == t.rcv.nxt || peerDone.has(t.state) && s.Seq == t.rcv.nxt-1 || t.ooo.endsAt(s.Seq)
 	if !exact {
 		if s.Seq.Less(t.rcv.nxt) {
 			return tcpip.DropBadReset

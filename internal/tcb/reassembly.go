@@ -26,7 +26,7 @@ func (q *reassembly) add(s *Segment) {
 		s.Data[i] = slab.Piece{}
 		from = from.Add(n)
 	}
-	q.report(header.SACKBlock{Start: s.Seq, End: from})
+	q.report(header.SACKBlock{Start: s.Seq, End: s.end()})
 }
 
 // addPiece keeps those bytes of p that are new. What is there already stays: that the later bytes
@@ -108,7 +108,7 @@ func (q *reassembly) report(r header.SACKBlock) {
 func (q *reassembly) forget(nxt seq.Number) {
 	kept := 0
 	for _, b := range q.blocks[:q.n] {
-		if nxt.Less(b.Start) && q.parts.len() > 0 {
+		if nxt.Less(b.Start) {
 			q.blocks[kept] = b
 			kept++
 		}
@@ -136,6 +136,18 @@ func (q *reassembly) prune(limit int) {
 		}
 	}
 	q.n = kept
+}
+
+// endsAt reports whether n is where the last of the blocks that are reported ends.
+func (q *reassembly) endsAt(n seq.Number) bool {
+	if q.n == 0 {
+		return false
+	}
+	last := q.blocks[0].End
+	for _, b := range q.blocks[1:q.n] {
+		last = seq.Max(last, b.End)
+	}
+	return n == last
 }
 
 func (q *reassembly) clear() {

@@ -51,7 +51,7 @@ func (t *TCB) receive(now tcpip.Time, s *Segment) tcpip.Drop {
 	if fin {
 		t.rcv.fin, t.rcv.hasFin = s.Seq.Add(s.Len), true
 	}
-	if t.ooo.parts.len() > 0 {
+	if t.ooo.parts.len() > 0 || t.ooo.n > 0 {
 		t.fillGap()
 		t.ackNow() // RFC 5681 §4.2: at once when a gap is filled
 	}
@@ -69,6 +69,9 @@ func (t *TCB) receiveEarly(now tcpip.Time, s *Segment) tcpip.Drop {
 		t.rcv.fin, t.rcv.hasFin = s.Seq.Add(s.Len), true
 	}
 	if s.Len == 0 {
+		if s.Flags&header.FIN != 0 {
+			t.ooo.report(header.SACKBlock{Start: s.Seq, End: s.end()})
+		}
 		return tcpip.DropNone
 	}
 	cost := 0

@@ -85,3 +85,13 @@ func TestOutsideWindow(t *testing.T) {
 		t.Errorf("%d bytes taken", n)
 	}
 }
+
+// A RST at the end of the last block that we report is believed too, as on Linux.
+func TestResetBehindGap(t *testing.T) {
+	x := established(t)
+	x.recv("ACK seq=310 ack=100 len=10", "ACK seq=330 ack=100 len=10", "ACK seq=311 ack=100 len=5")
+	x.recv("RST seq=320") // the end of one that is not the last
+	x.want(StateEstablished, "ACK", "ACK", "ACK", "ACK ack=300 challenge")
+	x.recv("RST seq=340")
+	x.want(StateClosed)
+}

@@ -106,7 +106,7 @@ func TestFinRetransmission(t *testing.T) {
 func TestFinOutOfOrder(t *testing.T) {
 	x := established(t)
 	x.recv("FIN|ACK seq=310 ack=100 len=10")
-	x.want(StateEstablished, "ACK ack=300 sack=310-320")
+	x.want(StateEstablished, "ACK ack=300 sack=310-321")
 	x.recv("ACK seq=300 ack=100 len=10")
 	x.want(StateCloseWait, "ACK ack=321")
 	x.read(20)
