@@ -66,6 +66,7 @@ func tcpSettings() []setting {
 			case 0, 1:
 				c.tcp.ECN = tcpip.Set(v[0] == 1)
 			case 2:
+				c.tcp.ECN = tcpip.Opt[bool]{}
 			default:
 				c.skip = "net.ipv4.tcp_ecn"
 			}

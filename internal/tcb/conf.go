@@ -17,6 +17,7 @@ type Conf struct {
 	SACK       bool // offer and accept selective acknowledgement (RFC 2018)
 	Scaling    bool // offer and accept window scaling (RFC 7323 §2)
 	ECN        bool // ask for and accept ECN (RFC 3168)
+	ECNPassive bool // accept ECN where it is asked for
 	Timestamps tcpip.TimestampMode
 
 	MaxSegment    int                      // TCP_MAXSEG: upper bound of the MSS both ways, bytes; 0 is none

@@ -16,12 +16,17 @@ func (t *TCB) Connect(now tcpip.Time) tcpip.Error {
 	t.cc.init(t.conf.Congestion, t.mss(), t.initialWindow())
 	t.born = now
 	t.rcv.scale = chooseScale(t.conf)
-	t.opt.timestamps = t.conf.Timestamps != tcpip.TimestampsOff && t.path.Options == 0 // a signature leaves no room, as Linux sees it
+	t.offer(&t.opt)
 	t.opt.strict = t.conf.Timestamps == tcpip.TimestampsStrict
-	t.opt.sack, t.opt.scaling, t.opt.ecn = t.conf.SACK, t.conf.Scaling, t.conf.ECN
 	t.opt.advMSS = uint16(advMSS(t.path, t.conf))
 	t.step(now, &onConnect)
 	return tcpip.OK
+}
+
+// offer sets in o what our SYN offers.
+func (t *TCB) offer(o *negotiated) {
+	o.timestamps = t.conf.Timestamps != tcpip.TimestampsOff && t.path.Options == 0 // a signature leaves no room, as Linux sees it
+	o.sack, o.scaling, o.ecn = t.conf.SACK, t.conf.Scaling, t.conf.ECN
 }
 
 // hurriedSyn is after how long the SYN goes out again when it has met a peer that is still in an old connection, as
@@ -56,11 +61,13 @@ func (t *TCB) synSent(now tcpip.Time, s *Segment) tcpip.Drop {
 	t.rcv.last = now
 	t.cc.setMSS(t.mss())
 	if !hasAck {
-		// Simultaneous open (RFC 9293 §3.5 Figure 7): our SYN goes out again, now with an ACK.
+		// Simultaneous open (RFC 9293 §3.5 Figure 7): our SYN goes out again, now with an ACK, and as on Linux with
+		// all that it offered.
+		t.opt.crossed = true
 		t.step(now, &onSynRcvd)
 		t.board.loseAll()
 		t.due.rexmit = true
-		return t.takeSynData(now, s)
+		return tcpip.DropNone // data with a SYN is not taken, as on Linux: it comes again
 	}
 	var a acked
 	t.snd.una = s.Ack
@@ -75,15 +82,7 @@ func (t *TCB) synSent(now tcpip.Time, s *Segment) tcpip.Drop {
 	if !again {
 		t.ackNow()
 	}
-	return t.takeSynData(now, s)
-}
-
-// takeSynData keeps the data and the FIN that came with a SYN.
-func (t *TCB) takeSynData(now tcpip.Time, s *Segment) tcpip.Drop {
-	if s.Len > 0 || s.Flags&header.FIN != 0 {
-		return t.receive(now, s)
-	}
-	return tcpip.DropNone
+	return tcpip.DropNone // data with a SYN is not taken, as on Linux: it comes again
 }
 
 // learnSyn takes the peer's number and options from its SYN.
@@ -146,5 +145,7 @@ func (t *TCB) simultaneousSyn(s *Segment) {
 		s.Seq == t.rcv.irs && s.Ack == t.snd.iss+1 {
 		s.Seq++
 		s.Flags &^= header.SYN
+		t.noteDuplicate(t.rcv.irs, t.rcv.irs+1) // as Linux sees it
+		t.ackNow()
 	}
 }

@@ -78,9 +78,16 @@ func (t *TCB) buildSyn(now tcpip.Time, out *Out) {
 		f.cookie.Put(o)
 	}
 	o.HasMSS, o.MSS = true, uint16(advMSS(t.path, t.conf))
-	o.SACKPermitted = t.opt.sack
-	o.HasWindowScale, o.WindowScale = t.opt.scaling, t.rcv.scale
-	t.timestamp(now, o)
+	offer, scale := t.opt, t.rcv.scale
+	if t.opt.crossed {
+		t.offer(&offer)
+		scale = chooseScale(t.conf)
+	}
+	o.SACKPermitted = offer.sack
+	o.HasWindowScale, o.WindowScale = offer.scaling, scale
+	if offer.timestamps {
+		o.HasTimestamp, o.TSVal, o.TSEcr = true, tsClock(now, t.id.TSOffset), t.rcv.tsRecent
+	}
 	if t.rcv.known {
 		out.Flags |= header.ACK
 		out.Ack = t.rcv.nxt

@@ -94,6 +94,7 @@ type receiveVars struct {
 // negotiated is what the two SYNs agreed upon.
 type negotiated struct {
 	timestamps, strict, sack, scaling, ecn bool
+	crossed                                bool // our SYN and the peer's have: our SYN-ACK offers what the SYN did
 
 	peerMSS int    // bytes of payload and options that the peer takes in a segment, and the user lets us send
 	advMSS  uint16 // what we have announced, bytes

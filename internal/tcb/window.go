@@ -84,9 +84,13 @@ func chooseScale(c *Conf) uint8 {
 	return scale
 }
 
+// initialSpace is what a user is thought to take in a round trip at first, segments; half of it on Linux.
+const initialSpace = 20
+
 // opened starts tuning when the handshake is over.
 func (u *tuning) opened(t *TCB, now tcpip.Time) {
 	u.measuredAt = now
+	u.space = min(u.synWindow, initialSpace*int(t.opt.advMSS)) // well below the window, or a user who takes all of it would not seem to take more
 	u.growSend(t)
 }
 

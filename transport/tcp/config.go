@@ -44,7 +44,7 @@ type Options struct {
 	Timestamps tcpip.Opt[tcpip.TimestampMode] // net.ipv4.tcp_timestamps: on
 	SACK       tcpip.Opt[bool]                // net.ipv4.tcp_sack: on
 	Scaling    tcpip.Opt[bool]                // net.ipv4.tcp_window_scaling: on
-	ECN        tcpip.Opt[bool]                // ask for ECN and accept it: off
+	ECN        tcpip.Opt[bool]                // net.ipv4.tcp_ecn: ask for ECN and accept it, or neither; unset: accept it (2)
 	Congestion tcpip.Opt[Congestion]          // CUBIC
 
 	SendBuffer       tcpip.Opt[int] // slab bytes at which tuning begins (net.ipv4.tcp_wmem): 16 KB
@@ -113,6 +113,7 @@ func (o *Options) config() config {
 		SACK:                 o.SACK.Or(true),
 		Scaling:              o.Scaling.Or(true),
 		ECN:                  o.ECN.Or(false),
+		ECNPassive:           o.ECN.Or(true),
 		Timestamps:           c.timestamps,
 		SynRetries:           o.SynRetries.Or(6),
 		SynLinear:            o.SynLinear.Or(4),
