@@ -67,7 +67,7 @@ func (t *TCB) synSent(now tcpip.Time, s *Segment) tcpip.Drop {
 		t.step(now, &onSynRcvd)
 		t.board.loseAll()
 		t.due.rexmit = true
-		return tcpip.DropNone // data with a SYN is not taken, as on Linux: it comes again
+		return tcpip.DropNone // data with a SYN is not taken, as on Linux
 	}
 	var a acked
 	t.snd.una = s.Ack
@@ -82,7 +82,10 @@ func (t *TCB) synSent(now tcpip.Time, s *Segment) tcpip.Drop {
 	if !again {
 		t.ackNow()
 	}
-	return tcpip.DropNone // data with a SYN is not taken, as on Linux: it comes again
+	if t.fast != nil && t.fast.option && (s.Len > 0 || s.Flags&header.FIN != 0) {
+		return t.receive(now, s)
+	}
+	return tcpip.DropNone // data with a SYN-ACK is not taken but with fast open, as on Linux: it comes again
 }
 
 // learnSyn takes the peer's number and options from its SYN.
