@@ -51,17 +51,22 @@ const (
 	ExtensionOptions // destination options
 )
 
-// of returns the header of a kind.
-func (k ExtensionKind) of(x *header.IPv6Sent) *[]byte {
+// Of returns where x has the header of a kind.
+func (k ExtensionKind) Of(x *header.IPv6Sent) *[]byte {
 	return [...]*[]byte{&x.HopByHop, &x.RoutingOptions, &x.Routing, &x.Options}[k&3]
 }
 
-// check returns the header at the front of b if it is a good one of the kind.
-func (k ExtensionKind) check(b []byte) ([]byte, bool) {
-	if k == ExtensionRouting {
-		return header.CheckIPv6Routing(b)
+// Check returns a copy of the header at the front of b if it is a good one of the kind, nil if b is empty.
+func (k ExtensionKind) Check(b []byte) (h []byte, ok bool) {
+	switch {
+	case len(b) == 0:
+		return nil, true
+	case k == ExtensionRouting:
+		h, ok = header.CheckIPv6Routing(b)
+	default:
+		h, ok = header.CheckIPv6Extension(b)
 	}
-	return header.CheckIPv6Extension(b)
+	return slices.Clone(h), ok
 }
 
 // SetExtension sets an extension header of what is sent over IPv6 from now on (RFC 3542 §4); an empty b removes it.
@@ -69,17 +74,11 @@ func (k ExtensionKind) check(b []byte) ([]byte, bool) {
 //
 // Errors: ErrInvalid if it is malformed, or a routing header of a type that cannot be sent; ErrClosed.
 func (d *Datagram) SetExtension(kind ExtensionKind, b []byte) error {
-	if len(b) > 0 {
-		var ok bool
-		if b, ok = kind.check(b); !ok {
-			return tcpip.ErrInvalid
-		}
+	b, ok := kind.Check(b)
+	if !ok {
+		return tcpip.ErrInvalid
 	}
-	b = slices.Clone(b)
-	if len(b) == 0 {
-		b = nil
-	}
-	return d.changeHeaders(func(h *sentHeaders) { *kind.of(&h.extensions) = b }).Err()
+	return d.changeHeaders(func(h *sentHeaders) { *kind.Of(&h.extensions) = b }).Err()
 }
 
 // Extension returns what SetExtension has set.
@@ -89,7 +88,7 @@ func (d *Datagram) Extension(kind ExtensionKind) []byte {
 	if d.headers == nil {
 		return nil
 	}
-	return slices.Clone(*kind.of(&d.headers.extensions))
+	return slices.Clone(*kind.Of(&d.headers.extensions))
 }
 
 // SetSendNIC sets the NIC of what is sent over IPv6, where neither binding nor Control.PacketInfo says another; 0
@@ -151,7 +150,7 @@ func (d *Datagram) headersFor(c *tcpip.Control, v6 bool) (*sentHeaders, tcpip.Er
 			if !ok {
 				return nil, tcpip.ErrInvalid
 			}
-			*ExtensionKind(kind).of(&h.extensions) = slices.Clone(b) // it may be corked
+			*ExtensionKind(kind).Of(&h.extensions) = slices.Clone(b) // it may be corked
 		}
 	case !v6 && c.Has&tcpip.HasOptions != 0:
 		options, ok := header.CompileIPv4Options(c.Options)

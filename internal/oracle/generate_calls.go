@@ -199,10 +199,9 @@ var usual = map[string][]int{
 var tuned = map[string]bool{"SO_SNDBUF": true, "SO_RCVBUF": true, "TCP_MAXSEG": true, "TCP_WINDOW_CLAMP": true,
 	// And what an accepted stream has of the packet that began it, but can do nothing with.
 	"IP_MULTICAST_TTL": true, "IPV6_MULTICAST_HOPS": true, "IPV6_MULTICAST_IF": true,
-	// And what streams do not have here, and what would keep a peer waiting for the end of its handshake, or a connection from its device: see foundDifferences.
-	"IP_OPTIONS": true, "IPV6_HOPOPTS": true, "IPV6_RTHDR": true, "IPV6_RTHDRDSTOPTS": true, "IPV6_DSTOPTS": true, "IPV6_2292PKTOPTIONS": true,
-	"IPV6_PKTINFO": true, "IPV6_FLOWLABEL_MGR": true,
-	"TCP_DEFER_ACCEPT": true, "TCP_QUICKACK": true, "SO_BINDTOIFINDEX": true, "SO_BINDTODEVICE": true,
+	// And what would keep a peer waiting for the end of its handshake, or a connection from its device: see foundDifferences and tcpHeaderDifferences.
+	"IPV6_RTHDRDSTOPTS": true,
+	"TCP_DEFER_ACCEPT":  true, "TCP_QUICKACK": true, "SO_BINDTOIFINDEX": true, "SO_BINDTODEVICE": true,
 }
 
 // anOption is one of a socket's, sometimes one of another's.

@@ -28,7 +28,9 @@ type tcpPeer struct {
 	seq, ack   uint32 // next to send, next to be received
 	last       []byte // what the host has sent last, with its IP header
 
-	far    int    // ms from its hearing of a SYN to its answer: with a long round trip little hangs on how late a busy machine is
+	far       int    // ms from its hearing of a SYN to its answer: with a long round trip little hangs on how late a busy machine is
+	ipOptions []byte // IPv4 options of what it sends
+
 	noTS   bool   // it does not speak of timestamps
 	mss    uint16 // that it announces; 0: 1460, or 1440
 	window uint16
@@ -63,12 +65,13 @@ func (p *tcpPeer) Sent() [][]byte {
 	return kept
 }
 
-// transportOf returns the protocol and the transport part of a packet without extension headers.
+// transportOf returns the protocol and the transport part of a packet that is no fragment.
 func transportOf(b []byte) (byte, []byte) {
 	if b[0]>>4 == 4 {
 		return b[9], b[int(b[0]&15)*4:]
 	}
-	return b[6], b[40:]
+	_, next, rest := extensions(b[6], b[40:])
+	return next, rest
 }
 
 func (p *tcpPeer) look(b []byte) {
@@ -169,7 +172,7 @@ func (p *tcpPeer) build(s segment) (what string, b []byte) {
 			p.seq++
 		}
 	}
-	a := arriving{from: Peer4, proto: 6, data: t}
+	a := arriving{from: Peer4, proto: 6, data: t, options: p.ipOptions}
 	if p.k.v6() {
 		a.from = Peer6
 	}

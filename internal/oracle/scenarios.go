@@ -20,6 +20,7 @@ func Scenarios() []Scenario {
 		md5Scenarios(),
 		tcpStampScenarios(),
 		tcpEffectWireScenarios(),
+		tcpHeaderScenarios(),
 		datagramScenarios(),
 		udpLevelScenarios(),
 		socketScenarios(),

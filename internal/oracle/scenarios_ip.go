@@ -462,13 +462,6 @@ func ipChoiceScenarios() (list []Scenario) {
 }
 
 var ipDifferences = []difference{
-	{"option/IP_OPTIONS/tcp?/*", "streams have no IP options", "gap: refused where Linux sends them; no program is told that they were"},
-	{"option/IPV6_HOPOPTS/tcp6/*", "streams have no extension headers", "gap: as above"},
-	{"option/IPV6_RTHDRDSTOPTS/tcp6/*", "streams have no extension headers", "gap: as above"},
-	{"option/IPV6_RTHDR/tcp6/*", "streams have no extension headers", "gap: as above"},
-	{"option/IPV6_DSTOPTS/tcp6/*", "streams have no extension headers", "gap: as above"},
-	{"option/IPV6_2292PKTOPTIONS/tcp6/*", "streams have no extension headers", "gap: as above"},
-	{"option/IPV6_PKTINFO/tcp6/[lv]*", "streams are bound to a device in other ways", "gap: as above"},
 	{"ip/options/[ae]*/rr-two", "an error about bad options carries none of them back", "deliberate: what was refused is not echoed (RFC 1122 §3.2.2 asks for a source route alone)"},
 	{"ip/options/[ae]*/ts-two", "an error about bad options carries none of them back", "deliberate: as above"},
 	{"ip/options/[ae]*/cipso", "an error about bad options carries none of them back", "deliberate: as above"},

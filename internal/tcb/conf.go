@@ -68,6 +68,7 @@ type Path struct {
 	MTU        int  // bytes of the largest IP packet
 	MinMTU     int  // what the protocol guarantees to get through (IPv6: 1280), bytes
 	NetHeader  int  // bytes of IP header and options or extension headers in front of ours
+	NetOptions int  // bytes of NetHeader that a peer's MSS does not allow for (RFC 6691 §2)
 	AdvMSS     int  // MSS to announce: the link's MTU less fixed headers
 	Options    int  // bytes of TCP options that the shell adds to every segment (RFC 2385)
 	MaxSegment int  // payload bytes of the largest super-segment the link takes; 0: one wire segment at a time

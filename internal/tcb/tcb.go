@@ -204,7 +204,7 @@ const (
 
 // baseMSS returns how many bytes of options and payload a segment to the peer may carry.
 func (t *TCB) baseMSS() int {
-	m := min(t.opt.peerMSS, t.mtu()-t.path.NetHeader-header.TCPSize)
+	m := min(t.opt.peerMSS-t.path.NetOptions, t.mtu()-t.path.NetHeader-header.TCPSize)
 	// Never more than half of the largest window seen, so that a small receiver still gets two
 	// segments in (RFC 9293 §3.8.6.2.1), as Linux does.
 	if w := t.snd.maxWnd; w > defaultMSS {
@@ -228,7 +228,9 @@ func advMSS(p Path, c *Conf) int {
 }
 
 // defaultMSS is what a peer takes that does not say (RFC 9293 §3.7.1), bytes: over IPv6 more than over IPv4.
-func (p Path) defaultMSS() int { return max(p.MinMTU-p.NetHeader-header.TCPSize, defaultMSS) }
+func (p Path) defaultMSS() int {
+	return max(p.MinMTU-(p.NetHeader-p.NetOptions)-header.TCPSize, defaultMSS)
+}
 
 // limitMSS is what the user makes of an MSS that the peer announces, bytes. TCP_MAXSEG counts in the handshake only.
 func (c *Conf) limitMSS(peer int) int {

@@ -127,7 +127,7 @@ func (e *Endpoint) open(remote tcpip.FullAddress, send bool) tcpip.Error {
 	if r.Broadcast || r.Multicast {
 		return tcpip.ErrNetUnreachable
 	}
-	return e.start(r, bound.Port(), remote.Port, send)
+	return e.start(r, bound.Port(), netip.AddrPortFrom(to, remote.Port), send)
 }
 
 // query asks for the way to a destination from an address, which may be zero, through a NIC, which may be 0.
@@ -141,6 +141,7 @@ func (e *Endpoint) query(to, from netip.Addr, nic tcpip.NICID) stack.RouteQuery 
 		}
 	}
 	q.DontRoute = c.DontRoute && to.Is4()
+	e.opts.headers.guide(&q)
 	return q
 }
 
@@ -151,12 +152,13 @@ func loopbackOf(a netip.Addr) netip.Addr {
 	return netip.IPv6Loopback()
 }
 
-// start enters the flow from a local port, to be chosen if it is 0, to a remote one and sends the SYN.
-func (e *Endpoint) start(r *stack.Route, from, to uint16, send bool) tcpip.Error {
+// start enters the flow from a local port, to be chosen if it is 0, and sends the SYN. The route ends at the peer, or
+// where a source route goes first.
+func (e *Endpoint) start(r *stack.Route, from uint16, to netip.AddrPort, send bool) tcpip.Error {
 	id := stack.FlowID{
 		Proto:  header.ProtocolTCP,
 		Local:  netip.AddrPortFrom(r.Local, from),
-		Remote: netip.AddrPortFrom(r.Remote, to),
+		Remote: to,
 	}
 	iss, err := e.enter(&id)
 	if err != tcpip.OK {

@@ -19,14 +19,14 @@ func tupleOf(id stack.FlowID) tcb.Tuple {
 }
 
 // sendCookie answers the SYN s without keeping anything.
-func (l *listener) sendCookie(w *stack.Work, p *stack.Packet, s *tcb.Segment, o *endpointOptions, r *stack.Route, id stack.FlowID, sc *scratch) {
+func (l *listener) sendCookie(w *stack.Work, p *stack.Packet, s *tcb.Segment, o *endpointOptions, r *stack.Route, id stack.FlowID, sc *scratch, h *sentHeaders) {
 	t := l.proto
 	_, mtu := r.PMTUPolicy(pmtuMode(&o.sock, r.Remote))
 	offset := t.identity(id, p.At, o.conf.Timestamps).TSOffset
 	t.cookies.SynAck(p.At, s, &o.conf.Conf, signedPath(pathOf(r, mtu), sc.secret), tupleOf(id), offset, &sc.out)
 	t.cookieSent.Store(int64(p.At))
 	t.counters.TcpExt.SyncookiesSent.Inc()
-	t.reply(w, r, id, sc, &o.sock)
+	t.replyHeaded(w, r, id, sc, o, h)
 }
 
 // lateAck takes an ACK to a listener: it may bring a cookie back, and otherwise gets a RST.
@@ -78,7 +78,7 @@ func (l *listener) lateAck(w *stack.Work, p *stack.Packet, o *endpointOptions) {
 	verdict, d := q.Segment(p.At, &s, &sc.out)
 	switch verdict {
 	case tcb.VerdictEstablish:
-		e, alive, why := l.establish(w, &q, &s, &birth{opts: o, id: id, route: route, nic: p.NIC.ID()})
+		e, alive, why := l.establish(w, &q, &s, &birth{opts: o, id: id, route: route, nic: p.NIC.ID(), echo: echoOf(p)})
 		e.finish(w, alive)
 		d = why
 	case tcb.VerdictReply:

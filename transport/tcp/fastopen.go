@@ -228,6 +228,9 @@ func (l *listener) openFast(w *stack.Work, q *tcb.Request, s *tcb.Segment, b *bi
 	l.mu.Unlock()
 	q.EstablishFast(e.lock.now, s, &e.tcb, &e.opts.conf.Conf, cookie)
 	e.opened, e.running = true, true
+	if e.opts.headers != nil {
+		e.reroute()
+	}
 	e.entered = t.stack.Demux.Insert(b.id, e) == tcpip.OK
 	e.running = e.entered // or else the flow is another's, who is not to get a RST
 	alive := e.entered && l.push(e)

@@ -20,6 +20,8 @@ type halfOpen struct {
 	nic      tcpip.NICID
 	saved    []byte // TCP_SAVE_SYN: the headers of the SYN
 	secret   []byte // TCP_MD5SIG: what is shared with the peer
+	headers  *sentHeaders
+	echo     []byte // IPv4 options that answer the SYN's
 
 	mu      sync.Mutex // taken before the listener's and the table's
 	request tcb.Request
@@ -169,7 +171,7 @@ func (r *halfOpen) establish(w *stack.Work, s *tcb.Segment, sc *scratch) (e *End
 		}
 		return nil, false, tcpip.DropAcceptQueue
 	}
-	return l.establish(w, &r.request, s, &birth{opts: r.opts, id: r.id, route: r.route, nic: r.nic, savedSyn: r.saved, replaces: r})
+	return l.establish(w, &r.request, s, &birth{opts: r.opts, id: r.id, route: r.route, nic: r.nic, savedSyn: r.saved, echo: r.echo, replaces: r})
 }
 
 // reply sends sc.out along the route, found afresh if it has changed. r.mu is held.
@@ -177,7 +179,7 @@ func (r *halfOpen) reply(w *stack.Work, sc *scratch) {
 	t := r.listener.proto
 	sc.secret = r.secret
 	if !r.route.Valid() {
-		q := stack.RouteQuery{Destination: r.route.Remote, Source: r.route.Local, NIC: r.opts.sock.BoundNIC, AnySource: true}
+		q := stack.RouteQuery{Destination: r.route.Remote, Source: r.route.Local, NIC: r.opts.sock.BoundNIC, AnySource: true} // Remote is a first hop, if there is one
 		if a := r.route.Remote; q.NIC == 0 && a.Is6() && a.IsLinkLocalUnicast() {
 			q.NIC = r.nic
 		}
@@ -192,7 +194,7 @@ func (r *halfOpen) reply(w *stack.Work, sc *scratch) {
 		sc.out.Flags&header.RST != 0 && !t.resets.allow(now):
 		return
 	}
-	t.reply(w, r.route, r.id, sc, &r.opts.sock)
+	t.replyHeaded(w, r.route, r.id, sc, r.opts, r.headers)
 }
 
 // DeliverError takes an ICMP error about our SYN-ACK: if its sequence is right and the peer cannot be

@@ -252,7 +252,9 @@ func (l *listener) syn(w *stack.Work, p *stack.Packet, o *endpointOptions, iss t
 		return
 	}
 	id := flowOf(p)
-	route, err := t.routeBack(p, id, o.sock.BoundNIC)
+	echo := echoOf(p)
+	headers := o.headers.answering(echo)
+	route, err := t.routeBackBy(headers, p, id, o.sock.BoundNIC)
 	if err != tcpip.OK {
 		p.Drop(tcpip.DropNoRoute)
 		return
@@ -273,11 +275,11 @@ func (l *listener) syn(w *stack.Work, p *stack.Packet, o *endpointOptions, iss t
 	if what == admitCookie {
 		releaseSegment(&s)
 		c.TCPReqQFullDoCookies.Inc()
-		l.sendCookie(w, p, &s, o, route, id, sc)
+		l.sendCookie(w, p, &s, o, route, id, sc, headers)
 		p.Release()
 		return
 	}
-	r := &halfOpen{listener: l, opts: o, id: id, route: route, nic: p.NIC.ID(), secret: secret}
+	r := &halfOpen{listener: l, opts: o, id: id, route: route, nic: p.NIC.ID(), secret: secret, headers: headers, echo: echo}
 	if o.conf.saveSyn != 0 {
 		r.saved = headersOf(p, o.conf.saveSyn)
 	}
@@ -288,7 +290,7 @@ func (l *listener) syn(w *stack.Work, p *stack.Packet, o *endpointOptions, iss t
 	if child {
 		var q tcb.Request
 		q.Init(p.At, &s, &o.conf.Conf, signedPath(pathOf(route, mtu), secret), identity)
-		l.openFast(w, &q, &s, &birth{opts: o, id: id, route: route, nic: p.NIC.ID(), savedSyn: r.saved}, cookie)
+		l.openFast(w, &q, &s, &birth{opts: o, id: id, route: route, nic: p.NIC.ID(), savedSyn: r.saved, echo: r.echo}, cookie)
 		releaseSegment(&s)
 		p.Release()
 		return
@@ -306,7 +308,7 @@ func (l *listener) syn(w *stack.Work, p *stack.Packet, o *endpointOptions, iss t
 		return
 	}
 	r.mu.Unlock()
-	t.reply(w, route, id, sc, &o.sock)
+	t.replyHeaded(w, route, id, sc, o, headers)
 	p.Release()
 }
 
@@ -323,6 +325,9 @@ func (l *listener) establish(w *stack.Work, q *tcb.Request, s *tcb.Segment, b *b
 	e = l.child(b)
 	d = q.Establish(e.lock.now, s, &e.tcb, &e.opts.conf.Conf)
 	e.opened, e.running = true, true
+	if e.opts.headers != nil {
+		e.reroute()
+	}
 	if b.replaces != nil {
 		b.replaces.leave()
 		e.entered = t.stack.Demux.Replace(b.id, b.replaces, e)
@@ -343,7 +348,7 @@ func (l *listener) child(b *birth) *Endpoint {
 	e := &Endpoint{proto: t, v6: l.e.v6}
 	e.lock.enter(t.clock)
 	t.stack.Register(e)
-	e.opts = l.inherited(b.opts.sock.BoundNIC)
+	e.opts = l.inherited(b)
 	e.inheritFilter(l.e)
 	e.id, e.hash, e.phase = b.id, t.stack.FlowHash(b.id), phaseConnected
 	e.fixedAddr = l.fixedAddr
@@ -364,15 +369,17 @@ func (l *listener) child(b *birth) *Endpoint {
 }
 
 // inherited returns the options of a new connection: as on Linux those that the listener has when the handshake is
-// over, but for the priority of packets, what only listeners use of fast open, and the NIC, which is that of its beginning.
-func (l *listener) inherited(nic tcpip.NICID) *endpointOptions {
-	o := l.opts.Load()
-	if o.sock.Priority == 0 && o.sock.BoundNIC == nic && o.conf.fastOpen == 0 && o.conf.fastKeys == nil {
+// over, but for the priority of packets, IPv4 options, what only listeners use of fast open, and the NIC, which is that
+// of its beginning.
+func (l *listener) inherited(b *birth) *endpointOptions {
+	o, nic := l.opts.Load(), b.opts.sock.BoundNIC
+	headers := o.headers.answering(b.echo)
+	if o.sock.Priority == 0 && o.sock.BoundNIC == nic && o.headers == nil && headers == nil && o.conf.fastOpen == 0 && o.conf.fastKeys == nil {
 		return o
 	}
 	own := *o
 	own.conf.fastOpen, own.conf.fastKeys = 0, nil
-	own.sock.Priority, own.sock.BoundNIC = 0, nic
+	own.sock.Priority, own.sock.BoundNIC, own.headers = 0, nic, headers
 	return &own
 }
 
@@ -383,6 +390,7 @@ type birth struct {
 	route    *stack.Route
 	nic      tcpip.NICID
 	savedSyn []byte
+	echo     []byte    // IPv4 options that answer the SYN's
 	replaces *halfOpen // nil: made from a cookie
 }
 

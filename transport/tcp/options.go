@@ -65,6 +65,8 @@ type endpointOptions struct {
 	conf settings
 	md5  md5Keys // TCP_MD5SIG
 
+	headers *sentHeaders // nil: plain ones
+
 	arrivals bool // the user wants to know when data came
 }
 

@@ -28,7 +28,12 @@ func (e *Endpoint) send(w *stack.Work, sc *scratch, routed bool) bool {
 		}
 		return true
 	}
-	p := t.build(out, e.id, e.secret())
+	o := &sc.send
+	*o = stack.SendOptions{Proto: header.ProtocolTCP, DF: e.df, MTU: e.mtu, NoFlowLabel: !e.opts.sock.AutoFlowLabel}
+	p := t.build(out, e.id, e.secret(), e.opts.headers.put(o, e.id.Remote.Addr(), &sc.options))
+	if p == nil {
+		return false
+	}
 	p.Hash = e.hash
 	charge := 0
 	if out.Len > 0 {
@@ -39,8 +44,6 @@ func (e *Endpoint) send(w *stack.Work, sc *scratch, routed bool) bool {
 			e.stamped(w, out, p, charge)
 		}
 	}
-	o := &sc.send
-	*o = stack.SendOptions{Proto: header.ProtocolTCP, DF: e.df, MTU: e.mtu, NoFlowLabel: !e.opts.sock.AutoFlowLabel}
 	if e.seldom != nil {
 		o.FlowLabel = e.seldom.label
 	}
@@ -86,9 +89,14 @@ func pmtuMode(c *tcpip.SocketConf, remote netip.Addr) tcpip.PMTUMode {
 }
 
 // build makes the packet of out, taking its data: the transport header in front, the checksum left to
-// whoever puts the packet on a wire, and signed if there is a secret.
-func (t *Protocol) build(out *tcb.Out, id stack.FlowID, secret []byte) *stack.Packet {
-	p := t.stack.NewPacket()
+// whoever puts the packet on a wire, and signed if there is a secret. There is room for so many bytes of extension
+// headers; if memory is too short for them there is no packet.
+func (t *Protocol) build(out *tcb.Out, id stack.FlowID, secret []byte, room int) *stack.Packet {
+	p := t.stack.NewPacketRoom(room)
+	if p == nil {
+		releaseData(out)
+		return nil
+	}
 	for i := range out.Data {
 		p.AppendData(out.Data[i])
 	}
@@ -178,7 +186,10 @@ func policy(r *stack.Route, c *tcpip.SocketConf) (df bool, mtu int) {
 }
 
 // path describes the way to the peer to the machine.
-func (e *Endpoint) path() tcb.Path { return signedPath(pathOf(e.route, e.mtu), e.secret()) }
+func (e *Endpoint) path() tcb.Path {
+	p := signedPath(pathOf(e.route, e.mtu), e.secret())
+	return e.opts.headers.lengthen(p, e.id.Remote.Addr())
+}
 
 // routeNIC returns the NIC that routes must leave through, 0 for any.
 func (e *Endpoint) routeNIC() tcpip.NICID {
@@ -224,9 +235,23 @@ func (t *Protocol) reply(w *stack.Work, r *stack.Route, id stack.FlowID, sc *scr
 	t.replyWith(w, r, id, sc, c)
 }
 
-// replyWith is reply with what sc.send says of the flow label.
+// replyHeaded is reply for a listener's options, with headers that may be nil.
+func (t *Protocol) replyHeaded(w *stack.Work, r *stack.Route, id stack.FlowID, sc *scratch, o *endpointOptions, h *sentHeaders) {
+	sc.send = stack.SendOptions{NoFlowLabel: !o.sock.AutoFlowLabel}
+	h.put(&sc.send, id.Remote.Addr(), &sc.options)
+	t.replyWith(w, r, id, sc, &o.sock)
+}
+
+// replyWith is reply with what sc.send says of the flow label and other headers.
 func (t *Protocol) replyWith(w *stack.Work, r *stack.Route, id stack.FlowID, sc *scratch, c *tcpip.SocketConf) {
-	p := t.build(&sc.out, id, sc.secret)
+	room := 0
+	if sc.send.Extensions != nil {
+		room = sc.send.Extensions.Len()
+	}
+	p := t.build(&sc.out, id, sc.secret, room)
+	if p == nil {
+		return
+	}
 	p.Hash = t.stack.FlowHash(id)
 	o := &sc.send
 	o.Proto = header.ProtocolTCP

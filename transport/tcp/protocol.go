@@ -91,6 +91,8 @@ type scratch struct {
 	out    tcb.Out
 	send   stack.SendOptions
 	secret []byte // that reply signs with, nil if it does not
+
+	options header.IPv4Sent // that send refers to
 }
 
 func (t *Protocol) getScratch() *scratch {

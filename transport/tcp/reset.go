@@ -37,9 +37,15 @@ func (t *Protocol) sendReset(w *stack.Work, p *stack.Packet, id stack.FlowID, sc
 // routeBack finds the route for an answer to p, which may have been sent to an address that the stack
 // does not have.
 func (t *Protocol) routeBack(p *stack.Packet, id stack.FlowID, bound tcpip.NICID) (*stack.Route, tcpip.Error) {
+	return t.routeBackBy(nil, p, id, bound)
+}
+
+// routeBackBy is routeBack for an answer with headers of its own.
+func (t *Protocol) routeBackBy(h *sentHeaders, p *stack.Packet, id stack.FlowID, bound tcpip.NICID) (*stack.Route, tcpip.Error) {
 	q := stack.RouteQuery{Destination: id.Remote.Addr(), Source: id.Local.Addr(), NIC: bound, AnySource: true}
 	if a := id.Remote.Addr(); bound == 0 && a.Is6() && a.IsLinkLocalUnicast() && p.NIC != nil {
 		q.NIC = p.NIC.ID()
 	}
+	h.guide(&q)
 	return t.stack.FindRoute(q)
 }

@@ -17,8 +17,7 @@ const (
 	IP_PROTOCOL     tcpip.OptionID = IPPROTO_IP<<16 | 52
 )
 
-// headed is an endpoint of whose network headers more can be said than a Control has. Of all endpoints those of
-// datagrams are.
+// headed is an endpoint of whose network headers more can be said than a Control has.
 type headed interface {
 	SetIPOptions(b []byte) error
 	IPOptions() []byte
@@ -35,9 +34,9 @@ const notRaw = tcpip.KindTCP | tcpip.KindUDP | tcpip.KindPing
 
 // ipOthers are those of IPPROTO_IP.
 var ipOthers = map[tcpip.OptionID]other{
-	IP_OPTIONS: {on: tcpip.KindDatagram, set: (*Socket).setIPOptions, get: (*Socket).ipOptions,
+	IP_OPTIONS: {on: tcpip.KindIP, set: (*Socket).setIPOptions, get: (*Socket).ipOptions,
 		name: "IP_OPTIONS", form: "bytes", byDefault: "none",
-		doc: "The options of sent IPv4 packets: recorded and source routes, timestamps, router alert, any other as it is."},
+		doc: "The options of sent IPv4 packets: recorded and source routes, timestamps, router alert, any other as it is. An accepted stream answers with those of its SYN."},
 	IP_PKTOPTIONS: {on: tcpip.KindTCP, set: refuseAny, get: (*Socket).packetOptions,
 		name: "IP_PKTOPTIONS", form: "control messages",
 		doc: "What IP_PKTINFO, IP_RECVTTL and IP_RECVTOS would tell of a connection's packets. Read only."},

@@ -31,7 +31,7 @@ var ipv6Others = map[tcpip.OptionID]other{
 	IPV6_ADDRFORM: {on: tcpip.KindIP, set: (*Socket).setAddressForm, get: (*Socket).addressForm,
 		name: "IPV6_ADDRFORM", form: "int (family)",
 		doc: "The family of a connected socket. Making one of IPv6 that is connected to an IPv4 address one of IPv4 is refused."},
-	IPV6_2292PKTOPTIONS: {on: tcpip.KindDatagram, set: (*Socket).setPacketOptions, get: func(*Socket, int) ([]byte, Errno) { return nil, ENOPROTOOPT },
+	IPV6_2292PKTOPTIONS: {on: tcpip.KindIP, set: (*Socket).setPacketOptions, get: (*Socket).oldPacketOptions,
 		name: "IPV6_2292PKTOPTIONS", form: "control messages", doc: "The extension headers of sent packets, all at once (RFC 2292)."},
 	IPV6_ROUTER_ALERT: {on: notRaw | tcpip.KindRaw, set: wordOr(ENOPROTOOPT), get: constant(0),
 		name: "IPV6_ROUTER_ALERT", form: "int", byDefault: "0", doc: "For raw sockets only."},
@@ -39,9 +39,9 @@ var ipv6Others = map[tcpip.OptionID]other{
 		name: "IPV6_IPSEC_POLICY", form: "struct sadb_x_policy", doc: "Refused: there is no IPsec."},
 	IPV6_XFRM_POLICY: {on: tcpip.KindIP, set: policy(EINVAL, EINVAL),
 		name: "IPV6_XFRM_POLICY", form: "struct xfrm_userpolicy_info", doc: "Refused: there is no IPsec."},
-	IPV6_PKTINFO: {on: tcpip.KindDatagram, set: (*Socket).setPacketInfo,
+	IPV6_PKTINFO: {on: tcpip.KindIP, set: (*Socket).setPacketInfo,
 		name: "IPV6_PKTINFO", form: "struct in6_pktinfo",
-		doc: "Interface for what is sent. Its address counts for nothing, as measured. Write only; as a control message it chooses both."},
+		doc: "Interface for what is sent. Its address counts for nothing, as measured, and on streams neither does the interface. Write only; as a control message it chooses both."},
 	IPV6_HOPOPTS:      extensionOption("IPV6_HOPOPTS", transport.ExtensionHopByHop, "Hop-by-hop options of sent packets."),
 	IPV6_RTHDRDSTOPTS: extensionOption("IPV6_RTHDRDSTOPTS", transport.ExtensionRoutingOptions, "Destination options of sent packets in front of IPV6_RTHDR, without which they are not sent."),
 	IPV6_RTHDR:        extensionOption("IPV6_RTHDR", transport.ExtensionRouting, "Routing header of sent packets; one with segments (RFC 8754)."),
@@ -85,7 +85,7 @@ func wordOr(err Errno) func(*Socket, []byte) Errno {
 
 // extensionOption is the option that sets an extension header.
 func extensionOption(name string, kind transport.ExtensionKind, doc string) other {
-	return other{on: tcpip.KindDatagram, name: name, form: "bytes", byDefault: "none", doc: doc,
+	return other{on: tcpip.KindIP, name: name, form: "bytes", byDefault: "none", doc: doc,
 		set: func(s *Socket, v []byte) Errno { return errnoOf(s.ep.(headed).SetExtension(kind, v)) },
 		get: func(s *Socket, _ int) ([]byte, Errno) { return s.ep.(headed).Extension(kind), 0 },
 	}
@@ -115,6 +115,14 @@ func (s *Socket) setPacketOptions(v []byte) Errno {
 		}
 	}
 	return 0
+}
+
+// oldPacketOptions is what streams tell of what they have received, which is nothing.
+func (s *Socket) oldPacketOptions(int) ([]byte, Errno) {
+	if !s.stream() {
+		return nil, ENOPROTOOPT
+	}
+	return nil, 0
 }
 
 // pathMTU is a struct ip6_mtuinfo without an address.
