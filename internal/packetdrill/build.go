@@ -120,7 +120,11 @@ func (f *flow) buildOptions(list []TCPOption) ([]byte, error) {
 	var b []byte
 	for i := range list {
 		o := &list[i]
-		switch o.Kind {
+		kind := int(o.Kind)
+		if o.Name == "generic" {
+			kind = -1 // bytes, whatever the kind
+		}
+		switch kind {
 		case kindEOL, kindNOP:
 			b = append(b, o.Kind)
 			continue

@@ -41,7 +41,7 @@ func (r *Run) next(until time.Duration) (h *heldPacket, w wire, f *flow) {
 		}
 		r.held = nil
 		if w, ok := parseWire(h.b); ok {
-			if f = r.flowOf(&w); f != nil {
+			if f = r.flowOf(&w); f != nil && (r.wantICMP || w.tcp != nil || w.udp != nil) {
 				return h, w, f
 			}
 		}
@@ -88,6 +88,7 @@ func (r *Run) expect(e *Event, at, until, gap time.Duration) {
 	if e.Time.Kind == AnyTime {
 		deadline = r.system.Now() + anyPatience
 	}
+	r.wantICMP = e.Packet.ICMP != nil
 	h, w, f := r.next(deadline)
 	if h == nil {
 		scriptFail("no packet was sent")
@@ -137,6 +138,12 @@ func (r *Run) inject(k *Packet) {
 	if k.TCP != nil && k.TCP.Flags&header.SYN != 0 && !f.remoteKnown {
 		f.remoteScript, f.remoteLive, f.remoteKnown = k.TCP.Seq, k.TCP.Seq, true
 		f.undecided = k.TCP.Seq != 0
+	}
+	if k.TCP != nil {
+		f.ended[0] = f.ended[0] || k.TCP.Flags&header.FIN != 0
+		if k.TCP.Flags&(header.SYN|header.ACK) == header.SYN && f.localKnown && (f.over || f.ended == [2]bool{true, true}) {
+			f.anew = &k.TCP.Seq
+		}
 	}
 	for i := range tcpOptionsOf(k) {
 		if o := &k.TCP.Options[i]; o.Kind == kindWScale && k.TCP.Flags&header.SYN != 0 {

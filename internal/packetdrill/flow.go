@@ -33,6 +33,10 @@ type flow struct {
 
 	sent [][]byte // packets of the system under test that icmp lines may quote; the newest last
 	over bool     // reset, or never to be reset
+	// The end of each side was seen; and the SYN that came after the end of both, or a reset, which may begin the
+	// connection again with other numbers.
+	ended [2]bool
+	anew  *uint32
 }
 
 // keptPackets bounds flow.sent.
@@ -45,6 +49,15 @@ func (f *flow) remoteSeq(v uint32) uint32 { return v - f.remoteScript + f.remote
 // scriptLocal and scriptRemote are the inverse.
 func (f *flow) scriptLocal(v uint32) uint32  { return v - f.localLive + f.localScript }
 func (f *flow) scriptRemote(v uint32) uint32 { return v - f.remoteLive + f.remoteScript }
+
+// restart learns the numbers of a connection that begins again between the same ports.
+func (f *flow) restart(isn uint32) {
+	if f.anew == nil || isn == f.localLive {
+		return
+	}
+	f.remoteScript, f.remoteLive, f.undecided = *f.anew, *f.anew, *f.anew != 0
+	f.localKnown, f.anew, f.over, f.ended, f.stamps = false, nil, false, [2]bool{}, nil
+}
 
 // decide is told the first sequence number of the script's side behind its SYN.
 func (f *flow) decide(v uint32) {

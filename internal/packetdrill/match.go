@@ -68,10 +68,15 @@ func (f *flow) matchTCP(t *TCP, h header.TCP) error {
 	if h.Flags() != flags {
 		return mismatch("flags are %s, not %s", flagText(h.Flags()), flagText(flags))
 	}
+	if flags&(header.SYN|header.ACK) == header.SYN|header.ACK {
+		f.restart(uint32(h.Seq()))
+	}
+	f.ended[1] = f.ended[1] || flags&header.FIN != 0
+	f.over = f.over || flags&header.RST != 0
 	if flags&header.SYN != 0 && !f.localKnown {
 		f.localScript, f.localLive, f.localKnown = t.Seq, uint32(h.Seq()), true
 	}
-	if at := f.scriptLocal(uint32(h.Seq())); at != t.Seq && !(flags&header.RST != 0 && !f.localKnown) {
+	if at := f.scriptLocal(uint32(h.Seq())); at != t.Seq && !(flags&header.RST != 0 && (!f.localKnown || t.Seq == uint32(h.Seq()))) {
 		return mismatch("seq is %d, not %d", at, t.Seq)
 	}
 	if n := len(h.Payload()); n != t.Length {
@@ -157,6 +162,9 @@ func splitOptions(b []byte) (list [][]byte, err error) {
 func (f *flow) matchOption(o *TCPOption, b []byte) bool {
 	if o.Kind != b[0] {
 		return false
+	}
+	if o.Name == "generic" {
+		return bytes.Equal(o.Data, b[min(2, len(b)):]) && (o.Length < 0 || o.Length == len(b))
 	}
 	switch o.Kind {
 	case kindEOL, kindNOP, kindSACKOK:

@@ -58,6 +58,7 @@ type Run struct {
 	last     time.Duration // when the previous event ended
 	lastIn   bool          // it was an inbound packet, scripted for lastAt
 	lastAt   time.Duration
+	wantICMP bool        // the packet that is expected is one; else errors that the system sends are passed over
 	held     *heldPacket // sent and not matched yet
 	trace    []string
 	capture  capture
