@@ -62,15 +62,11 @@ func tcpSettings() []setting {
 		{name: "sack", value: "1", apply: flagOf(func(c *oursConf) *tcpip.Opt[bool] { return &c.tcp.SACK })},
 		{name: "window_scaling", value: "1", apply: flagOf(func(c *oursConf) *tcpip.Opt[bool] { return &c.tcp.Scaling })},
 		{name: "ecn", value: "2", apply: func(c *oursConf, v []int64) {
-			switch v[0] {
-			case 0, 1:
-				c.tcp.ECN = tcpip.Set(v[0] == 1)
-			case 2:
-				c.tcp.ECN = tcpip.Opt[bool]{}
-			default:
+			if c.tcp.ECN = tcpip.Set(tcp.ECNMode(v[0])); v[0] > int64(tcp.ECNAccept) {
 				c.skip = "net.ipv4.tcp_ecn"
 			}
 		}},
+		{name: "ecn_fallback", value: "1", apply: func(c *oursConf, v []int64) { c.tcp.ECNInsist = tcpip.Set(v[0] == 0) }},
 		{name: "congestion_control", value: "cubic", words: func(c *oursConf, v string) {
 			switch v {
 			case "cubic":
@@ -127,7 +123,7 @@ func tcpSettings() []setting {
 		"rfc1337": "0", "shrink_window": "0", "comp_sack_delay_ns": "1000000", "comp_sack_nr": "44", "comp_sack_slack_ns": "100000",
 		"syn_linear_timeouts": "4", "pingpong_thresh": "1", "reflect_tos": "0", "notsent_lowat": "4294967295", "autocorking": "1",
 		"invalid_ratelimit": "500", "probe_interval": "600", "probe_threshold": "8", "mtu_probe_floor": "48", "min_rtt_wlen": "300",
-		"tso_win_divisor": "3", "min_tso_segs": "2", "thin_linear_timeouts": "0", "workaround_signed_windows": "0", "ecn_fallback": "1",
+		"tso_win_divisor": "3", "min_tso_segs": "2", "thin_linear_timeouts": "0", "workaround_signed_windows": "0",
 		"ecn_option": "2", "ecn_option_beacon": "3", "plb_enabled": "0", "l3mdev_accept": "0", "fwmark_accept": "0", "migrate_req": "0",
 		"pacing_ss_ratio": "200", "pacing_ca_ratio": "120", "tw_reuse_delay": "1000",
 	} {

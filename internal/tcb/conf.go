@@ -16,8 +16,8 @@ type Conf struct {
 	OOBInline  bool // SO_OOBINLINE
 	SACK       bool // offer and accept selective acknowledgement (RFC 2018)
 	Scaling    bool // offer and accept window scaling (RFC 7323 §2)
-	ECN        bool // ask for and accept ECN (RFC 3168)
-	ECNPassive bool // accept ECN where it is asked for
+	ECN        ECNMode
+	ECNInsist  bool // a SYN that asks for ECN asks for it when it is sent again, too (net.ipv4.tcp_ecn_fallback at 0)
 	Timestamps tcpip.TimestampMode
 
 	MaxSegment    int                      // TCP_MAXSEG: upper bound of the MSS both ways, bytes; 0 is none
@@ -63,6 +63,20 @@ const (
 	Reno                    // RFC 5681, 6582
 )
 
+// ECNMode says which connections use explicit congestion notification, with the values of net.ipv4.tcp_ecn.
+type ECNMode uint8
+
+// The modes.
+const (
+	ECNOff    ECNMode = iota
+	ECNOn             // ask for it, and accept it
+	ECNAccept         // accept it where the peer asks
+)
+
+// asks and accepts say what a mode means for connections of ours and of a peer's.
+func (m ECNMode) asks() bool    { return m == ECNOn }
+func (m ECNMode) accepts() bool { return m != ECNOff }
+
 // Path is what the shell knows of the way to the peer.
 type Path struct {
 	MTU        int  // bytes of the largest IP packet
@@ -84,7 +98,7 @@ type Identity struct {
 // DefaultConf returns Linux's defaults.
 func DefaultConf() Conf {
 	return Conf{
-		SACK: true, Scaling: true, Timestamps: tcpip.TimestampsOn,
+		SACK: true, Scaling: true, Timestamps: tcpip.TimestampsOn, ECN: ECNAccept,
 		SynRetries: 6, SynLinear: 4, SynAckRetries: 5, Retries: 15,
 		Linger2:  60 * time.Second,
 		KeepIdle: 7200 * time.Second, KeepInterval: 75 * time.Second, KeepCount: 9,

@@ -17,17 +17,26 @@ type ecn struct {
 // ecnSetup is how a SYN asks for ECN; its answer has ECE alone.
 const ecnSetup = header.ECE | header.CWR
 
+// asksECN reports whether the SYN s asks for ECN. One that is marked as ECN-capable itself does not: no sender of
+// RFC 3168's does that (§6.1.1), and Linux takes it for a mistake on the way.
+func (s *Segment) asksECN() bool { return s.Flags&ecnSetup == ecnSetup && !s.ECT }
+
 // takeECN reads what s says about congestion: on the way to us, and on the way to the peer.
 func (t *TCB) takeECN(now tcpip.Time, s *Segment) {
 	if !t.opt.ecn {
 		return
 	}
 	e := &t.ecn
-	e.seen = e.seen || s.ECT
 	if s.Flags&header.CWR != 0 {
 		e.echo = false
+		if s.Len > 0 { // a sender that has slowed down may have no more to send until it hears of us
+			t.ackNow()
+		}
 	}
-	if s.CE > 0 {
+	if s.Len > 0 { // on what has no data a mark means nothing (§6.1.4)
+		e.seen = e.seen || s.ECT
+	}
+	if s.CE > 0 && s.Len > 0 {
 		if !e.echo {
 			t.enterQuickAck(2)
 		}

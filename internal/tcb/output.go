@@ -95,7 +95,7 @@ func (t *TCB) buildSyn(now tcpip.Time, out *Out) {
 		if t.fast != nil && t.fast.child {
 			out.Ack = t.fast.answered
 		}
-	} else if t.opt.ecn && t.snd.retries == 0 { // an old middlebox may drop what asks for ECN
+	} else if t.opt.ecn && (t.snd.retries == 0 || t.conf.ECNInsist) { // an old middlebox may drop what asks for ECN
 		out.Flags |= ecnSetup
 	}
 	out.Window = uint16(t.tun.synWindow) // never scaled in a SYN

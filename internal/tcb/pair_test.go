@@ -115,7 +115,9 @@ func newPair(seed uint64) *pair {
 		c.Cork = p.chance(0.1)
 		c.QuickAck = p.chance(0.1)
 		c.SACK = p.chance(0.8)
-		c.ECN = p.chance(0.3)
+		if c.ECN = ECNAccept; p.chance(0.5) {
+			c.ECN = ECNOn
+		}
 		c.Scaling = p.chance(0.8)
 		c.KeepAlive = true // or a lost RST would leave the other end waiting for ever
 		c.KeepIdle = time.Duration(1+p.r.IntN(100)) * time.Second

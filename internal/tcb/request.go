@@ -51,7 +51,7 @@ func (r *Request) Init(now tcpip.Time, s *Segment, c *Conf, p Path, id Identity)
 		timestamps: c.Timestamps != tcpip.TimestampsOff && o.HasTimestamp,
 		sack:       c.SACK && o.SACKPermitted,
 		scaling:    c.Scaling && o.HasWindowScale,
-		ecn:        (c.ECN || c.ECNPassive) && s.Flags&ecnSetup == ecnSetup,
+		ecn:        c.ECN.accepts() && s.asksECN(),
 	}
 	if p.Options > 0 && r.sack { // no room for both beside the signature, as Linux sees it
 		r.timestamps = false

@@ -2,7 +2,7 @@ package tcb
 
 import "testing"
 
-func withECN(c *Conf) { c.ECN = true }
+func withECN(c *Conf) { c.ECN = ECNOn }
 
 // recvCE is recv of a segment that was marked on the way.
 func (x *trace) recvCE(text string) {

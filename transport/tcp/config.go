@@ -17,6 +17,16 @@ const (
 	Reno  = tcb.Reno  // RFC 5681, RFC 6582
 )
 
+// ECNMode says which connections use explicit congestion notification (RFC 3168), with the values of net.ipv4.tcp_ecn.
+type ECNMode = tcb.ECNMode
+
+// The modes.
+const (
+	ECNOff    = tcb.ECNOff
+	ECNOn     = tcb.ECNOn
+	ECNAccept = tcb.ECNAccept
+)
+
 // MTUProbing says when connections probe for the path MTU, with the values of net.ipv4.tcp_mtu_probing.
 type MTUProbing = tcb.MTUProbing
 
@@ -44,7 +54,8 @@ type Options struct {
 	Timestamps tcpip.Opt[tcpip.TimestampMode] // net.ipv4.tcp_timestamps: on
 	SACK       tcpip.Opt[bool]                // net.ipv4.tcp_sack: on
 	Scaling    tcpip.Opt[bool]                // net.ipv4.tcp_window_scaling: on
-	ECN        tcpip.Opt[bool]                // net.ipv4.tcp_ecn: ask for ECN and accept it, or neither; unset: accept it (2)
+	ECN        tcpip.Opt[ECNMode]             // net.ipv4.tcp_ecn: accept it
+	ECNInsist  tcpip.Opt[bool]                // the opposite of net.ipv4.tcp_ecn_fallback: off
 	Congestion tcpip.Opt[Congestion]          // CUBIC
 
 	SendBuffer       tcpip.Opt[int] // slab bytes at which tuning begins (net.ipv4.tcp_wmem): 16 KB
@@ -112,8 +123,8 @@ func (o *Options) config() config {
 	c.initial.conf.Conf = tcb.Conf{
 		SACK:                 o.SACK.Or(true),
 		Scaling:              o.Scaling.Or(true),
-		ECN:                  o.ECN.Or(false),
-		ECNPassive:           o.ECN.Or(true),
+		ECN:                  o.ECN.Or(ECNAccept),
+		ECNInsist:            o.ECNInsist.Or(false),
 		Timestamps:           c.timestamps,
 		SynRetries:           o.SynRetries.Or(6),
 		SynLinear:            o.SynLinear.Or(4),
