@@ -11,7 +11,7 @@ import (
 type Conf struct {
 	NoDelay    bool // TCP_NODELAY: no Nagle
 	Cork       bool // TCP_CORK: full segments only, for at most 200 ms
-	QuickAck   bool // TCP_QUICKACK
+	NoQuickAck bool // TCP_QUICKACK off: the connection begins as one whose answers carry the acknowledgements
 	KeepAlive  bool // SO_KEEPALIVE
 	OOBInline  bool // SO_OOBINLINE
 	SACK       bool // offer and accept selective acknowledgement (RFC 2018)

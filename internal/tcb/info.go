@@ -123,7 +123,7 @@ func (t *TCB) Info(now tcpip.Time) Info {
 		LastDataSent: ago(now, t.snd.lastData), LastDataReceived: ago(now, t.rcv.lastData), LastAckReceived: ago(now, t.rcv.last),
 		Age:        now.Sub(t.born),
 		PeerFin:    t.rcv.ended,
-		Reordering: dupThresh, ReorderSeen: int(c.reorders), ReceiveSsthresh: t.fullWindow(), AnnouncedWindow: max(t.rcv.adv.Sub(t.rcv.acked), 0),
+		Reordering: dupThresh, ReorderSeen: int(c.reorders), ReceiveSsthresh: t.tun.earned, AnnouncedWindow: max(t.rcv.adv.Sub(t.rcv.acked), 0),
 		Delivered: c.delivered, DeliveredMarked: c.deliveredMarked,
 		SegmentsIn: c.segsIn, SegmentsOut: c.segsOut, DataSegmentsIn: c.dataIn, DataSegmentsOut: c.dataOut + c.dataRetrans, TotalRetransmits: c.retrans,
 		BytesReceived: c.bytesIn, BytesAcked: c.bytesAcked, BytesSent: c.bytesOut + c.bytesRetrans, BytesRetransmitted: c.bytesRetrans,

@@ -171,7 +171,7 @@ func (t *TCB) checkSequence(now tcpip.Time, s *Segment) tcpip.Drop {
 	switch {
 	case s.end().Less(t.rcv.acked):
 		d = tcpip.DropOldData
-	case t.rcv.adv.Less(s.Seq):
+	case t.rcv.adv.Less(s.Seq), t.rcv.adv.Less(s.end()) && t.recvQ.n > 0 && t.rcv.nxt.Less(t.rcv.adv): // Linux bears an excess if nothing waits
 		d = tcpip.DropWindow
 	default:
 		return d

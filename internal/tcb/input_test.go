@@ -45,8 +45,11 @@ func TestQuickAck(t *testing.T) {
 		}
 		x.sent = nil
 	}
-	x.set(func(c *Conf) { c.QuickAck = true })
-	x.want("ACK") // what waited goes at once
+	x.quickAck()
+	x.want() // what waited waits on while it is not read
+	x.read(1800)
+	x.quickAck()
+	x.want("ACK") // and goes at once then
 }
 
 // Answers that follow requests carry the acknowledgement.
@@ -231,3 +234,5 @@ func TestIdle(t *testing.T) {
 		t.Error("has buffers")
 	}
 }
+
+func (x *trace) quickAck() { x.t.Helper(); x.tcb.SetQuickAck(true); x.drain() }

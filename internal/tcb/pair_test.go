@@ -113,7 +113,7 @@ func newPair(seed uint64) *pair {
 		c := &u.conf
 		c.NoDelay = p.chance(0.5)
 		c.Cork = p.chance(0.1)
-		c.QuickAck = p.chance(0.1)
+		c.NoQuickAck = p.chance(0.1)
 		c.SACK = p.chance(0.8)
 		if c.ECN = ECNAccept; p.chance(0.5) {
 			c.ECN = ECNOn

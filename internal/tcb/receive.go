@@ -46,6 +46,7 @@ func (t *TCB) receive(now tcpip.Time, s *Segment) tcpip.Drop {
 			t.deliver(s.Data[i])
 			s.Data[i] = slab.Piece{}
 		}
+		t.earnWindow(s)
 		t.scheduleAck(now, wire, s.Flags)
 	}
 	if fin {
@@ -82,6 +83,7 @@ func (t *TCB) receiveEarly(now tcpip.Time, s *Segment) tcpip.Drop {
 		return tcpip.DropOutOfOrder
 	}
 	t.ooo.add(s)
+	t.earnWindow(s)
 	return tcpip.DropNone
 }
 
@@ -266,8 +268,8 @@ func (t *TCB) scheduleAck(now tcpip.Time, wire int, flags header.TCPFlags) {
 	if flags&header.PSH != 0 {
 		d.pushed = min(d.pushed+1, 2)
 	}
-	quick := d.quick > 0 && !d.pingPong || t.conf.QuickAck
-	if t.rcv.nxt.Sub(t.rcv.acked) > t.rcv.mss && t.chooseWindow() >= t.rcv.adv.Sub(t.rcv.nxt) || wire > 1 || quick {
+	quick := d.quick > 0 && !d.pingPong
+	if t.rcv.nxt.Sub(t.rcv.acked) > t.rcv.mss && t.chooseWindow() >= t.lastWindow() || wire > 1 || quick {
 		t.ackNow()
 		return
 	}

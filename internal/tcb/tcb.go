@@ -136,6 +136,7 @@ func (t *TCB) Init(now tcpip.Time, conf *Conf, path Path, id Identity) {
 	t.snd.iss = seq.Number(id.ISS)
 	t.snd.una, t.snd.nxt, t.snd.small = t.snd.iss, t.snd.iss, t.snd.iss
 	t.rcv.mss = defaultMSS
+	t.due.pingPong = conf.NoQuickAck
 	t.rtt.init()
 	t.tun.init(t)
 }

@@ -218,6 +218,18 @@ func (t *TCB) reset(now tcpip.Time) {
 	t.due = duty{reset: resetConnection}
 }
 
+// SetQuickAck is TCP_QUICKACK on a connection. Off, acknowledgements wait for answers to carry them; on, they do not
+// until the connection answers, as on Linux, and one that waits for data which the user has read is sent.
+func (t *TCB) SetQuickAck(on bool) {
+	t.due.pingPong = !on
+	if on && t.due.delayed && (t.recvQ.n == 0 || t.rcv.nxt.Sub(t.rcv.acked) > t.rcv.mss) {
+		t.ackNow()
+	}
+}
+
+// QuickAck reports whether acknowledgements wait for no answer.
+func (t *TCB) QuickAck() bool { return !t.due.pingPong }
+
 // SetConf says that the user has changed c, which replaces the Conf borrowed so far.
 func (t *TCB) SetConf(now tcpip.Time, c *Conf) {
 	t.conf = c
@@ -241,9 +253,6 @@ func (t *TCB) SetConf(now tcpip.Time, c *Conf) {
 	}
 	if !c.Cork {
 		t.due.uncork = false
-	}
-	if c.QuickAck && t.due.delayed {
-		t.ackNow()
 	}
 	t.noteWritable()
 	t.events |= EventWritable

@@ -18,6 +18,8 @@ type tuning struct {
 	ratio        int // payload per charged byte of what arrives, in 1/256
 	full         bool
 
+	earned int // the largest window that what has arrived has earned, bytes: Linux's rcv_ssthresh
+
 	// Dynamic right-sizing: how much the user has taken in the round trip that began at measuredAt,
 	// and in the best one before.
 	taken, space int
@@ -42,7 +44,7 @@ func (u *tuning) init(t *TCB) {
 		ratio:        128,
 	}
 	u.synWindow = synWindow(t.conf, t.path, 0)
-	u.space = u.synWindow
+	u.space, u.earned = u.synWindow, u.synWindow
 }
 
 // receiveInitial is the size that the receive buffer begins with, slab bytes.
@@ -152,18 +154,40 @@ func (t *TCB) chooseWindow() int {
 	if free < full/2 && free < max(full/16, mss) {
 		return 0
 	}
+	free = min(free, t.tun.earned)
 	if t.rcv.scale > 0 {
 		return alignUp(free, t.rcv.scale)
 	}
-	current := t.rcv.adv.Sub(t.rcv.nxt)
+	last := t.lastWindow()
 	switch {
-	case mss > 0 && (current <= free-mss || current > free):
+	case mss > 0 && (last <= free-mss || last > free):
 		return free - free%mss
-	case free > current+full/2:
+	case mss == full && free > last+full/2:
 		return free
 	}
-	return current
+	return last
 }
+
+// lastWindow returns the window of the last acknowledgement, bytes.
+func (t *TCB) lastWindow() int { return t.rcv.adv.Sub(t.rcv.acked) }
+
+// earnWindow lets the window grow by what has arrived, up to what there is room for: twice the segment, and two full
+// ones at least, so that it doubles in a round trip as the peer's slow start does. Small segments earn nothing: they
+// cost too much.
+func (t *TCB) earnWindow(s *Segment) {
+	if s.Len < leastEarning {
+		return
+	}
+	room := min(scaled(max(t.tun.receiveLimit-t.held(), 0), t.tun.ratio, 256), t.fullWindow()) - t.tun.earned
+	if room <= 0 {
+		return
+	}
+	t.tun.earned += min(room, max(2*int(t.opt.advMSS), 2*s.Len))
+	t.due.quick |= 1 // and the peer hears of it
+}
+
+// leastEarning is the least segment that lets the window grow, bytes, as on Linux.
+const leastEarning = 128
 
 // fullWindow returns the window that an empty receive buffer allows.
 func (t *TCB) fullWindow() int {

@@ -42,8 +42,7 @@ const (
 // show and inherit them.
 type settings struct {
 	tcb.Conf
-	mode     tcpip.Opt[tcpip.TimestampMode] // unset: the stack's
-	quickAck tcpip.Opt[bool]
+	mode tcpip.Opt[tcpip.TimestampMode] // unset: the stack's
 
 	saveSyn uint8          // TCP_SAVE_SYN
 	inq     bool           // TCP_INQ
@@ -154,12 +153,9 @@ var connectionRows = []tcpip.OptionRow[settings]{
 		},
 		Doc: "Upper bound of the advertised window; 0 means none."},
 	{ID: TCP_QUICKACK, Name: "TCP_QUICKACK", Unit: "bool", Max: 1, Default: 1, On: tcpip.KindTCP,
-		Get: func(c *settings) int { return boolToInt(c.quickAck.Or(true)) },
-		Set: func(c *settings, v int) {
-			c.quickAck = tcpip.Set(v != 0)
-			c.QuickAck = v != 0
-		},
-		Doc: "Acknowledge at once. It reads as 1 until it is turned off; unlike Linux's, it stays as it is set."},
+		Get: func(c *settings) int { return boolToInt(!c.NoQuickAck) },
+		Set: func(c *settings, v int) { c.NoQuickAck = v == 0 },
+		Doc: "Acknowledge without waiting for an answer to carry it; as on Linux it is turned on and off by what happens, too."},
 	{ID: TCP_USER_TIMEOUT, Name: "TCP_USER_TIMEOUT", Unit: "ms", Min: 0, Max: math.MaxInt32, On: tcpip.KindTCP,
 		Get: func(c *settings) int { return int(c.UserTimeout / time.Millisecond) },
 		Set: func(c *settings, v int) { c.UserTimeout = time.Duration(v) * time.Millisecond },

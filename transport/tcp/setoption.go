@@ -61,6 +61,10 @@ func (e *Endpoint) setOption(id tcpip.OptionID, v int) tcpip.Error {
 				return err
 			}
 		}
+		if id == TCP_QUICKACK && e.opened {
+			e.tcb.SetQuickAck(v != 0)
+			return tcpip.OK
+		}
 		o.conf.Timestamps = o.conf.mode.Or(e.proto.config.Load().timestamps)
 		e.configure(&o)
 		return tcpip.OK
@@ -164,6 +168,10 @@ func (e *Endpoint) option(id tcpip.OptionID) (int, tcpip.Error) {
 	case TCP_WINDOW_CLAMP:
 		if !e.opts.conf.clamped && e.opened {
 			return e.tcb.WindowClamp(), tcpip.OK
+		}
+	case TCP_QUICKACK:
+		if e.opened {
+			return boolToInt(e.tcb.QuickAck()), tcpip.OK
 		}
 	}
 	if row := tcpip.FindOption(EndpointOptions, id, tcpip.KindTCP); row != nil {
