@@ -86,6 +86,9 @@ func tcpSettings() []setting {
 				c.tcp.SendBuffer, c.tcp.SendBufferMax = tcpip.Set(int(v[1])), tcpip.Set(int(v[2]))
 			}
 		}},
+		{name: "dsack", value: "1", apply: flagOf(func(c *oursConf) *tcpip.Opt[bool] { return &c.tcp.DSACK })},
+		{name: "rfc1337", value: "0", apply: flagOf(func(c *oursConf) *tcpip.Opt[bool] { return &c.tcp.RFC1337 })},
+		{name: "syn_linear_timeouts", value: "4", apply: countOf(func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.SynLinear })},
 		{name: "syn_retries", value: "6", apply: countOf(func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.SynRetries })},
 		{name: "synack_retries", value: "5", apply: countOf(func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.SynAckRetries })},
 		{name: "retries2", value: "15", apply: countOf(func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.Retries })},
@@ -119,9 +122,9 @@ func tcpSettings() []setting {
 	}
 	for name, value := range map[string]string{ // what this stack does as Linux does by default
 		"app_win": "31", "adv_win_scale": "1", "moderate_rcvbuf": "1", "retries1": "3", "orphan_retries": "0", "slow_start_after_idle": "1",
-		"recovery": "1", "early_retrans": "3", "frto": "2", "dsack": "1", "reordering": "3", "max_reordering": "300", "stdurg": "0",
-		"rfc1337": "0", "shrink_window": "0", "comp_sack_delay_ns": "1000000", "comp_sack_nr": "44", "comp_sack_slack_ns": "100000",
-		"syn_linear_timeouts": "4", "pingpong_thresh": "1", "reflect_tos": "0", "notsent_lowat": "4294967295", "autocorking": "1",
+		"recovery": "1", "early_retrans": "3", "frto": "2", "reordering": "3", "max_reordering": "300", "stdurg": "0",
+		"shrink_window": "0", "comp_sack_delay_ns": "1000000", "comp_sack_nr": "44", "comp_sack_slack_ns": "100000",
+		"pingpong_thresh": "1", "reflect_tos": "0", "notsent_lowat": "4294967295", "autocorking": "1",
 		"invalid_ratelimit": "500", "probe_interval": "600", "probe_threshold": "8", "mtu_probe_floor": "48", "min_rtt_wlen": "300",
 		"tso_win_divisor": "3", "min_tso_segs": "2", "thin_linear_timeouts": "0", "workaround_signed_windows": "0",
 		"ecn_option": "2", "ecn_option_beacon": "3", "plb_enabled": "0", "l3mdev_accept": "0", "fwmark_accept": "0", "migrate_req": "0",

@@ -18,6 +18,8 @@ type Conf struct {
 	Scaling    bool // offer and accept window scaling (RFC 7323 §2)
 	ECN        ECNMode
 	ECNInsist  bool // a SYN that asks for ECN asks for it when it is sent again, too (net.ipv4.tcp_ecn_fallback at 0)
+	NoDSACK    bool // net.ipv4.tcp_dsack off: duplicates are not reported
+	RFC1337    bool // net.ipv4.tcp_rfc1337: a RST does not end TIME-WAIT
 	Timestamps tcpip.TimestampMode
 
 	MaxSegment    int                      // TCP_MAXSEG: upper bound of the MSS both ways, bytes; 0 is none

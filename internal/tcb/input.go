@@ -220,7 +220,10 @@ func resetError(s State) tcpip.Error {
 
 // timeWait answers a segment in TIME-WAIT, in a TCB that the shell has not replaced by a record.
 func (t *TCB) timeWait(now tcpip.Time, s *Segment) tcpip.Drop {
-	if s.Flags&header.RST != 0 { // RFC 1337
+	if s.Flags&header.RST != 0 {
+		if s.Seq == t.rcv.nxt && !t.conf.RFC1337 {
+			t.deadline[timerWait] = now
+		}
 		return tcpip.DropTimeWait
 	}
 	if s.Flags&header.FIN != 0 {

@@ -181,7 +181,7 @@ func (t *TCB) fillGap() {
 
 // noteDuplicate remembers that [from, to) arrived twice.
 func (t *TCB) noteDuplicate(from, to seq.Number) {
-	if t.opt.sack && from.Less(to) {
+	if t.opt.sack && !t.conf.NoDSACK && from.Less(to) {
 		t.ooo.dup = header.SACKBlock{Start: from, End: to}
 	}
 }
@@ -194,7 +194,7 @@ func (t *TCB) sackBlocks(o *header.TCPOptions, room int) {
 		return
 	}
 	n := 0
-	if q.dup.Start != q.dup.End {
+	if q.dup.Start != q.dup.End && !t.conf.NoDSACK {
 		o.SACK[0] = q.dup
 		n = 1
 	}

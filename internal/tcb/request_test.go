@@ -250,12 +250,16 @@ func TestTimeWaitRecord(t *testing.T) {
 	x.timeWaitSays(w, "FIN|ACK seq=300 ack=101 ts=10/1000", VerdictReply, "ACK seq=101 ack=301 ts=1000/10")
 	x.timeWaitSays(w, "ACK seq=300 ack=101 ts=10/1000", VerdictDrop, "") // what takes no number gets none at once
 	x.sleep(time.Second)
+	w.robust = true
 	x.timeWaitSays(w, "RST seq=301", VerdictDrop, "") // RFC 1337
+	w.robust = false
+	x.timeWaitSays(w, "RST seq=302", VerdictDrop, "") // only the next number is believed
 	x.timeWaitSays(w, "ACK seq=301 ack=101 ts=11/1000", VerdictDrop, "")
 	if d := w.Deadline().Sub(x.now); d != TimeWaitLength {
 		t.Error(d)
 	}
 	x.timeWaitSays(w, "ACK seq=301 ack=101 len=5 ts=11/1000", VerdictReply, "ACK seq=101 ack=301")
+	x.timeWaitSays(w, "RST seq=301", VerdictRemove, "")
 }
 
 // RFC 6191: a SYN opens a new connection, if its timestamp or its number is newer.

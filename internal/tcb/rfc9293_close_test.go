@@ -212,7 +212,7 @@ func TestAbort(t *testing.T) {
 
 // The last ACK is sent again when the FIN is, and TIME-WAIT starts again.
 func TestTimeWaitInTCB(t *testing.T) {
-	x := established(t)
+	x := established(t, func(c *Conf) { c.RFC1337 = true })
 	x.close()
 	x.recv("FIN|ACK seq=300 ack=101")
 	x.want(StateTimeWait, "FIN|ACK", "ACK ack=301")

@@ -1,8 +1,8 @@
 package tcb
 
 import (
+	"fmt"
 	"maps"
-	"strconv"
 	"testing"
 	"time"
 
@@ -116,10 +116,11 @@ func TestTallies(t *testing.T) {
 			}
 			x.tallied = [NumTallies]int{}
 			n := 0
-			for at := 300; x.tallied[TallyToZeroWindow] == 0 && at < 20300; at += 500 {
-				x.recv("PSH|ACK seq=" + strconv.Itoa(at) + " ack=100 len=500 win=0")
+			for x.tallied[TallyToZeroWindow] == 0 && n < 20000 {
+				k := min(500, x.tcb.rcv.adv.Sub(x.tcb.rcv.nxt)) // no more than there is room for
+				x.recv(fmt.Sprintf("PSH|ACK seq=%d ack=100 len=%d win=0", 300+n, k))
 				x.sleep(50 * time.Millisecond)
-				n += 500
+				n += k
 			}
 			if x.tallied[TallyToZeroWindow] != 1 || x.tallied[TallyFromZeroWindow] != 0 {
 				t.Fatal(x.tallied)

@@ -18,6 +18,7 @@ type TimeWait struct {
 	tsRecentAt     tcpip.Time
 	deadline       tcpip.Time
 	invalidAt      tcpip.Time
+	robust         bool // no RST ends it (RFC 1337)
 }
 
 // TimeWait returns the record of a TCB in TIME-WAIT, which it replaces.
@@ -26,7 +27,7 @@ func (t *TCB) TimeWait() TimeWait {
 	return TimeWait{
 		sndNxt: t.snd.nxt, rcvNxt: t.rcv.nxt, rcvWnd: int32(wnd), window: uint16(min(wnd>>t.rcv.scale, 65535)),
 		timestamps: t.opt.timestamps, tsRecent: t.rcv.tsRecent, tsRecentAt: t.rcv.tsRecentAt, tsOffset: t.id.TSOffset,
-		deadline: t.deadline[timerWait],
+		deadline: t.deadline[timerWait], robust: t.conf.RFC1337,
 	}
 }
 
@@ -37,13 +38,16 @@ func (w *TimeWait) Deadline() tcpip.Time { return w.deadline }
 // all that was sent (RFC 6191, RFC 9293 §3.4.1).
 func (w *TimeWait) NextISS() uint32 { return uint32(w.sndNxt) + 65535 + 2 }
 
-// Segment takes a segment that belongs to the old connection. A RST does not end TIME-WAIT (RFC 1337).
+// Segment takes a segment that belongs to the old connection. A RST ends TIME-WAIT, as RFC 9293 has it, unless the
+// stack is told to do as RFC 1337 says.
 func (w *TimeWait) Segment(now tcpip.Time, s *Segment, out *Out) (Verdict, tcpip.Drop) {
 	releaseAll(s.Data)
 	s.Data = s.Data[:0]
 	hasTS := w.timestamps && s.Options.HasTimestamp
 	old := hasTS && int32(s.Options.TSVal-w.tsRecent) < 0 && now.Sub(w.tsRecentAt) <= pawsAge
 	switch {
+	case s.Flags&header.RST != 0 && s.Seq == w.rcvNxt && !old && !w.robust:
+		return VerdictRemove, tcpip.DropNone
 	case s.Flags&header.RST != 0:
 		return VerdictDrop, tcpip.DropTimeWait
 	case s.Flags&(header.SYN|header.ACK) == header.SYN && !old:

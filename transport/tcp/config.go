@@ -64,6 +64,8 @@ type Options struct {
 	ReceiveBufferMax tcpip.Opt[int] // slab bytes at which tuning ends (net.ipv4.tcp_rmem): 6 MB
 
 	SynRetries    tcpip.Opt[int]           // net.ipv4.tcp_syn_retries: 6
+	DSACK         tcpip.Opt[bool]          // net.ipv4.tcp_dsack: on
+	RFC1337       tcpip.Opt[bool]          // net.ipv4.tcp_rfc1337, whether a RST leaves TIME-WAIT alone: off
 	SynLinear     tcpip.Opt[int]           // net.ipv4.tcp_syn_linear_timeouts: 4
 	SynAckRetries tcpip.Opt[int]           // net.ipv4.tcp_synack_retries: 5
 	Retries       tcpip.Opt[int]           // net.ipv4.tcp_retries2: 15
@@ -128,6 +130,8 @@ func (o *Options) config() config {
 		Timestamps:           c.timestamps,
 		SynRetries:           o.SynRetries.Or(6),
 		SynLinear:            o.SynLinear.Or(4),
+		NoDSACK:              !o.DSACK.Or(true),
+		RFC1337:              o.RFC1337.Or(false),
 		SynAckRetries:        o.SynAckRetries.Or(synAckRetries),
 		Retries:              o.Retries.Or(15),
 		Linger2:              c.finTimeout,

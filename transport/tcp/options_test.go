@@ -291,7 +291,7 @@ func TestTimeWaitReuseAny(t *testing.T) {
 
 // In TIME-WAIT the peer's FIN, sent again, is acknowledged again, and a RST does no harm (RFC 1337).
 func TestTimeWaitAnswers(t *testing.T) {
-	x := newWire(t, Options{})
+	x := newWire(t, Options{RFC1337: tcpip.Set(true)})
 	l := listenOn(t, x.s, 0, 80, 4)
 	x.syn(1000)
 	x.send(1000, header.ACK, x.seq, x.ack, x.tsOpt(), "")

@@ -215,6 +215,10 @@ func (r *timeWait) Deliver(w *stack.Work, p *stack.Packet) {
 	}
 	r.mu.Unlock()
 	switch verdict {
+	case tcb.VerdictRemove:
+		r.end()
+		p.Release()
+		return
 	case tcb.VerdictNew:
 		r.end()
 		l.deliver(w, p, tcpip.Set(iss))
