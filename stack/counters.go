@@ -61,7 +61,10 @@ type Counters struct {
 		TW, PAWSEstab, DelayedACKs, TCPTimeouts, TCPChallengeACK, TCPSYNChallenge                        Counter
 		TCPFastRetrans, TCPSlowStartRetrans, TCPSACKReneging, TCPSackRecovery, TCPRenoRecovery           Counter
 		TCPKeepAlive, TCPBacklogDrop, TCPRcvQDrop, TCPOFODrop, TCPOFOQueue                               Counter
-		TCPDSACKRecv, TCPDSACKOldSent, TCPDSACKOfoSent                                                   Counter
+		TCPDSACKRecv, TCPDSACKOfoRecv, TCPDSACKOldSent, TCPDSACKOfoSent, TCPLostRetransmit               Counter
+		TCPLossProbes, TCPLossProbeRecovery, TCPFullUndo, TCPPartialUndo, TCPDSACKUndo, TCPLossUndo      Counter
+		TCPSpuriousRTOs, TCPTSReorder, TCPSACKReorder, TCPRenoReorder                                    Counter
+		TCPHystartTrainDetect, TCPHystartDelayDetect                                                     Counter
 		TCPMTUPFail, TCPMTUPSuccess, TCPMD5NotFound, TCPMD5Unexpected, TCPMD5Failure                     Counter
 		TCPFastOpenActive, TCPFastOpenActiveFail, TCPFastOpenPassive, TCPFastOpenPassiveFail             Counter
 		TCPFastOpenListenOverflow, TCPFastOpenCookieReqd, TCPFastOpenBlackhole, TCPFastOpenPassiveAltKey Counter

@@ -261,7 +261,7 @@ func flying(t *testing.T, n int) (*remote, seq.Number) {
 			require.Len(t, c.segments(), min(n, 500))
 		}
 	}
-	for cwnd := 0; cwnd < n+10; cwnd = c.ep.Info().Cwnd / 100 { // open the window
+	for cwnd := 0; cwnd < n+10; cwnd = c.ep.Info().Cwnd { // open the window
 		fly(cwnd)
 		c.ack = c.ack.Add(100 * cwnd)
 		c.Clock.Advance(time.Millisecond)

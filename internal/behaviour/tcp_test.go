@@ -200,8 +200,7 @@ func TestF10(t *testing.T) {
 			require.NotZero(t, c.ep.Info().BadSACKs)
 			c.send(header.ACK, c.seq, una, nil, header.SACKBlock{Start: una.Add(mss + 1), End: una.Add(4*mss - 1)})
 			require.NotZero(t, c.ep.Info().Sacked)
-			require.Zero(t, c.ep.Info().Sacked%mss, "only whole segments count")
-			require.LessOrEqual(t, c.ep.Info().Sacked, 2*mss)
+			require.LessOrEqual(t, c.ep.Info().Sacked, 2, "only whole segments count")
 		})
 		t.Run("reneging", func(t *testing.T) {
 			c, out := sending(t, m, 14000, true, true)
@@ -234,7 +233,9 @@ func TestF10(t *testing.T) {
 				c.Clock.Advance(time.Millisecond)
 				c.send(header.ACK, c.seq, end.Add(ahead), []byte("evil"))
 			}
-			require.Len(t, c.segments(), 1) // a challenge
+			sent := c.segments()
+			require.Empty(t, sent[0].data) // a challenge, and no other but a tail loss probe
+			require.LessOrEqual(t, len(sent), 2)
 			i := c.ep.Info()
 			require.Equal(t, before.Cwnd, i.Cwnd)
 			require.Equal(t, before.Unacked, i.Unacked)
@@ -254,9 +255,9 @@ func TestF10(t *testing.T) {
 			}
 			honest := grown(2 * 1448)
 			require.Greater(t, honest, 0)
-			require.LessOrEqual(t, honest, 8*1448)
+			require.LessOrEqual(t, honest, 8)
 			for _, step := range []int{1448, 724, 181, 8, 1} {
-				require.LessOrEqual(t, grown(step), honest+1448, "with an ACK for each %d bytes", step)
+				require.LessOrEqual(t, grown(step), honest+1, "with an ACK for each %d bytes", step)
 			}
 		})
 		t.Run("duplicate ACKs", func(t *testing.T) { // with SACK they say nothing
@@ -271,7 +272,7 @@ func TestF10(t *testing.T) {
 			c, out := sending(t, m, 400000, true, true)
 			last := out[len(out)-1]
 			before := c.ep.Info().Cwnd
-			acked := last.Seq.Add(len(last.data)).Sub(out[0].Seq)
+			acked := last.Seq.Add(len(last.data)).Sub(out[0].Seq) / len(last.data)
 			for range 1000 { // the same, and beyond
 				c.send(header.ACK, c.seq, last.Seq.Add(len(last.data)), nil)
 				c.send(header.ACK, c.seq, last.Seq.Add(len(last.data)+1<<20), nil)

@@ -115,14 +115,19 @@ func tcpSettings() []setting {
 		{name: "max_tw_buckets", value: "65536", apply: countOf(func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.TimeWaitMax })},
 		{name: "tw_reuse", value: "2", apply: flagOf(func(c *oursConf) *tcpip.Opt[bool] { return &c.tcp.TimeWaitReuse })},
 		{name: "max_orphans", value: "16384", apply: countOf(func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.OrphanMax })},
+		{name: "recovery", value: "1", apply: countOf(func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.Recovery })},
+		{name: "early_retrans", value: "3", apply: countOf(func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.EarlyRetransmit })},
+		{name: "reordering", value: "3", apply: countOf(func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.Reordering })},
+		{name: "max_reordering", value: "300", apply: countOf(func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.MaxReordering })},
+		{name: "frto", value: "2", apply: flagOf(func(c *oursConf) *tcpip.Opt[bool] { return &c.tcp.FRTO })},
+		{name: "slow_start_after_idle", value: "1", apply: flagOf(func(c *oursConf) *tcpip.Opt[bool] { return &c.tcp.SlowStartAfterIdle })},
 		{name: "challenge_ack_limit", value: "2147483647", apply: countOf(func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.ChallengeRate })},
 	}
 	for i := range list {
 		list[i].name = "net.ipv4.tcp_" + list[i].name
 	}
 	for name, value := range map[string]string{ // what this stack does as Linux does by default
-		"app_win": "31", "adv_win_scale": "1", "moderate_rcvbuf": "1", "retries1": "3", "orphan_retries": "0", "slow_start_after_idle": "1",
-		"recovery": "1", "early_retrans": "3", "frto": "2", "reordering": "3", "max_reordering": "300", "stdurg": "0",
+		"app_win": "31", "adv_win_scale": "1", "moderate_rcvbuf": "1", "retries1": "3", "orphan_retries": "0", "stdurg": "0",
 		"shrink_window": "0", "comp_sack_delay_ns": "1000000", "comp_sack_nr": "44", "comp_sack_slack_ns": "100000",
 		"pingpong_thresh": "1", "reflect_tos": "0", "notsent_lowat": "4294967295", "autocorking": "1",
 		"invalid_ratelimit": "500", "probe_interval": "600", "probe_threshold": "8", "mtu_probe_floor": "48", "min_rtt_wlen": "300",

@@ -1,10 +1,116 @@
 package tcb
 
 import (
+	"time"
+
 	"github.com/seed963a8790/netstack/header"
 	"github.com/seed963a8790/netstack/internal/seq"
 	"github.com/seed963a8790/netstack/tcpip"
 )
+
+// acked is what one acknowledgement says about the scoreboard.
+type acked struct {
+	flags  ackFlags
+	segs   int // segments acknowledged cumulatively
+	sacked int // segments sacked for the first time
+
+	first, last         tcpip.Time // sends of what is acknowledged cumulatively and was sent once: earliest, latest
+	sackFirst, sackLast tcpip.Time // and of what is sacked
+	low                 seq.Number // lowest of what arrived late, if flags has ackLate
+	holes               seq.Number // lowest of what was acknowledged cumulatively and sent once, if first is set
+	sackRTT, rtt        time.Duration
+	timed, measured     bool // measure has been called, and there was a sample
+
+	rate rateSample
+
+	tcb *TCB
+	now tcpip.Time
+}
+
+// ackFlags say what kind of acknowledgement it is.
+type ackFlags uint16
+
+const (
+	ackData          ackFlags = 1 << iota // data is newly acknowledged
+	ackSyn                                // so is our SYN
+	ackAdvanced                           // snd.una moved
+	ackCarries                            // the segment carries data or moves the window
+	ackSacked                             // something is newly sacked
+	ackDuplicates                         // a duplicate is reported (RFC 2883)
+	ackDuplicateTail                      // and it is the tail loss probe
+	ackECE                                // congestion is reported (RFC 3168)
+	ackRetrans                            // covers what was sent more than once
+	ackOriginal                           // something arrived that was sent once, before point
+	ackLate                               // something arrived after others sent behind it
+	ackReneged                            // the first segment left was sacked
+	ackLostAgain                          // a retransmission was found lost
+	ackSetTimer                           // the retransmission timer starts anew
+
+	ackNew    = ackData | ackSyn
+	ackNotDup = ackCarries | ackNew
+	ackAlert  = ackSacked | ackECE | ackDuplicates
+)
+
+// take counts r as acknowledged cumulatively. high is the end of the phase of recovery.
+func (a *acked) take(r *record, high seq.Number) {
+	t := a.tcb
+	a.segs += int(r.segs)
+	if r.flags&recRetrans != 0 {
+		a.flags |= ackRetrans
+	} else if r.flags&recSacked == 0 {
+		if a.first == 0 {
+			a.first, a.holes = r.sent, r.seq
+		}
+		a.last = r.sent
+		if r.end.LessEq(high) {
+			a.flags |= ackOriginal
+		}
+	}
+	if r.flags&recSacked == 0 && t.opt.sack {
+		t.noteArrived(int(r.segs), a.flags&ackECE != 0)
+		if r.flags&recRetrans == 0 || !t.spurious(r) {
+			t.rackAdvance(a.now, r.flags&recRetrans != 0, r.end, r.sent)
+		}
+	}
+	a.rate.take(t, r)
+	a.flags |= ackData
+	if r.seq == t.snd.iss {
+		a.flags |= ackSyn
+		if r.len() == 1 {
+			a.flags &^= ackData
+		}
+		t.rec.firstRexm = 0
+	}
+}
+
+// arrive counts r as newly sacked.
+func (a *acked) arrive(r *record) {
+	t := a.tcb
+	t.noteArrived(int(r.segs), a.flags&ackECE != 0)
+	t.rackAdvance(a.now, r.flags&recRetrans != 0, r.end, r.sent)
+	a.rate.take(t, r)
+}
+
+// late notes that what begins at n arrived after others that were sent behind it.
+func (a *acked) late(n seq.Number) {
+	if a.flags&ackLate == 0 || n.Less(a.low) {
+		a.low = n
+	}
+	a.flags |= ackLate
+}
+
+// spurious reports whether the last acknowledgement is older than the retransmission of r, by its timestamp.
+func (t *TCB) spurious(r *record) bool {
+	return t.opt.timestamps && t.rcv.echo.ok && int32(t.rcv.echo.val-tsClock(r.sent, t.id.TSOffset)) < 0
+}
+
+// noteArrived counts segments that the peer has.
+func (t *TCB) noteArrived(n int, ece bool) {
+	t.count.delivered += uint32(n)
+	if ece {
+		t.count.deliveredMarked += uint32(n)
+	}
+}
 
 // window returns the window that s announces, in bytes.
 func (s *Segment) window(t *TCB) int {
@@ -20,96 +126,121 @@ func (t *TCB) acknowledge(now tcpip.Time, s *Segment) tcpip.Drop {
 		t.due.answer(s) // RFC 9293 §3.10.7.4: <SEQ=SEG.ACK><CTL=RST>
 		return tcpip.DropBadAck
 	}
-	switch {
-	case t.snd.nxt.Less(s.Ack): // acknowledges what was never sent
+	if t.snd.nxt.Less(s.Ack) || s.Ack.Less(t.snd.una.Add(-max(t.snd.maxWnd, 1))) { // never sent, or too old
 		t.challenge(now)
 		return tcpip.DropBadAck
-	case s.Ack.Less(t.snd.una.Add(-max(t.snd.maxWnd, 1))):
-		t.challenge(now)
-		return tcpip.DropBadAck
-	case s.Ack.Less(t.snd.una): // an old one: its data is good, and so may its SACK blocks be
-		var a acked
-		t.takeSACK(s, &a)
-		if a.delivered > 0 {
-			t.noteDelivered(now, s, &a)
-			t.recover(now, &a, false)
+	}
+	a := acked{tcb: t, now: s.At}
+	before, lost := t.count.delivered, t.count.lost
+	t.rcv.echo = echo{s.Options.TSEcr, t.opt.timestamps && s.Options.HasTimestamp && s.Options.TSEcr != 0}
+	if t.opt.ecn && s.Flags&(header.ECE|header.SYN) == header.ECE {
+		a.flags |= ackECE
+	}
+	if s.Ack.Less(t.snd.una) { // an old one: its data is good, and so may its SACK blocks be
+		if t.opt.sack && s.Options.NumSACK > 0 {
+			t.takeSACK(s, t.snd.una, &a)
+			t.due.newFirst = t.alert(now, &a, 0, t.snd.una) == rexmitNew
 		}
 		return tcpip.DropNone
 	}
-	t.snd.probes = 0
-	if s.Len == 0 || s.Ack != t.snd.una { // what holds back holds no longer than until there is news of what was sent
+	if t.snd.probes = 0; s.Len == 0 || s.Ack != t.snd.una { // what holds back holds no longer than until there is news of what was sent
 		t.snd.more = false
 	}
 	t.soft = tcpip.OK
-
-	advanced := s.Ack != t.snd.una
-	windowMoved := t.updateWindow(now, s)
-	dup := !advanced && !windowMoved && s.Len == 0 && s.Flags&header.FIN == 0 && t.flight() > 0
-	var a acked
-	if advanced {
-		t.advanceUna(now, s, &a)
+	if t.snd.una.Less(s.Ack) {
+		a.flags |= ackAdvanced
+	}
+	if s.Len > 0 || s.Flags&header.FIN != 0 {
+		a.flags |= ackCarries
+	}
+	if t.updateWindow(now, s) {
+		a.flags |= ackCarries
+	}
+	prior, outstanding := t.snd.una, t.board.segs > 0
+	high := t.highestSacked()
+	t.snd.una = s.Ack
+	t.takeSACK(s, prior, &a)
+	if a.flags&ackAdvanced != 0 {
+		t.advanceUna(now, s, &a, prior)
 		if t.state == StateClosed || t.state == StateTimeWait {
-			t.count.delivered += uint32(a.arrived)
 			return tcpip.DropNone
 		}
 	}
-	t.takeSACK(s, &a)
-	if advanced {
-		t.measure(s.At, a.sample(), s)
-		t.settleDupAcks(&a)
-	} else if a.sacked > 0 && !a.retrans {
-		t.measure(s.At, a.sample(), s)
+	if outstanding {
+		t.judgeAck(now, s, &a, prior, high, before, lost)
+	} else {
+		if a.flags&ackDuplicates != 0 {
+			t.alert(now, &a, 0, prior)
+		}
+		t.judgeTail(now, s.Ack, &a)
 	}
-	if dup && !t.opt.sack {
-		t.newDupAcks(s.Wire)
-		a.delivered += t.cc.mss
-	}
-	if advanced || dup || a.delivered > 0 {
-		t.noteDelivered(now, s, &a)
-		t.recover(now, &a, advanced)
-	}
-	if advanced {
-		t.rearmRexmit(now)
+	if a.flags&ackAdvanced != 0 {
 		t.noteWritable()
 	}
 	return tcpip.DropNone
 }
 
-// noteDelivered counts what the acknowledgement s says to have arrived.
-func (t *TCB) noteDelivered(now tcpip.Time, s *Segment, a *acked) {
-	t.count.delivered += uint32(a.arrived)
-	if s.Flags&header.ECE != 0 {
-		t.count.deliveredMarked += uint32(a.arrived)
+// judgeAck is what an acknowledgement means for recovery and congestion control, if anything was in flight.
+func (t *TCB) judgeAck(now tcpip.Time, s *Segment, a *acked, prior, high seq.Number, before, lost uint32) {
+	if t.board.recs.len() > 0 && t.board.recs.first().flags&recSacked != 0 {
+		a.flags |= ackReneged
 	}
-	if a.late {
-		t.count.reorders++
+	measured := t.measure(s.At, a, s)
+	if a.flags&ackNew != 0 {
+		a.flags |= ackSetTimer
+		if t.search.probing {
+			t.judgeProbe()
+		}
+		if !t.opt.sack {
+			t.coverDupAcks(a.segs, a.flags&ackECE != 0)
+			if a.flags&ackRetrans != 0 { // which of them arrived is not known
+				a.flags &^= ackOriginal
+			}
+		} else if a.first != 0 && a.holes.Less(high) {
+			t.sawReordering(a.holes, TallySACKReorder)
+		}
+	} else if measured && a.sackRTT > 0 && t.board.segs > 0 && a.sackRTT > s.At.Sub(t.board.recs.first().sent) {
+		a.flags |= ackSetTimer // sent after the first segment was sent last, and arrived
 	}
-	if t.search.probing {
-		t.judgeProbe()
+	if a.rtt >= 0 && t.cc.algorithm.sample != nil && (measured || a.flags&(ackNew|ackSacked) != 0) {
+		t.cc.algorithm.sample(t, s.At, max(a.rtt, time.Microsecond))
 	}
-	t.takeRate(now, a.delivered)
+	t.updateReorderWindow(&a.rate)
+	t.judgeTail(now, s.Ack, a)
+	resend := rexmitNone
+	if a.flags&ackNotDup == 0 || a.flags&ackAlert != 0 || t.rec.phase != phaseOpen {
+		dups := 0
+		if a.flags&(ackAdvanced|ackNotDup|ackDuplicates) == 0 {
+			dups = max(s.Wire, 1)
+			t.count.dupAcksIn += uint32(dups)
+		}
+		resend = t.alert(now, a, dups, prior)
+	}
+	if a.flags&ackSetTimer != 0 && !t.scheduleProbe(now, true) {
+		t.rearmRexmit(now)
+	}
+	t.afterAck(now, a, before, lost, resend)
 }
 
-// sample returns when the segment was sent that gives the RTT sample; zero is none.
-func (a *acked) sample() tcpip.Time {
-	if a.retrans {
-		return 0
-	}
-	return a.first
+// afterAck lets congestion control see what an acknowledgement has changed, and says what may be sent.
+func (t *TCB) afterAck(now tcpip.Time, a *acked, before, lost uint32, resend rexmit) {
+	delivered := int(t.count.delivered - before)
+	newlyLost := int(t.count.lost - lost)
+	t.takeRate(a.now, &a.rate, delivered, newlyLost)
+	t.controlCongestion(now, a, delivered, newlyLost)
+	t.due.newFirst = resend == rexmitNew
 }
 
 // advanceUna takes what is now acknowledged off the queues.
-func (t *TCB) advanceUna(now tcpip.Time, s *Segment, a *acked) {
-	una := s.Ack
-	handshake := t.snd.una == t.snd.iss
-	t.count.bytesAcked += uint64(una.Sub(t.snd.una))
+func (t *TCB) advanceUna(now tcpip.Time, s *Segment, a *acked, prior seq.Number) {
+	una := t.snd.una
+	handshake := prior == t.snd.iss
+	t.count.bytesAcked += uint64(una.Sub(prior))
 	if handshake {
 		t.count.bytesAcked-- // our SYN-ACK
 	}
-	t.snd.una = una
 	t.snd.retries = 0
-	t.rtt.backoffs = 0
-	t.board.ack(una, a)
+	t.board.ack(una, t.rec.point, a)
 	t.sendQ.ack(una)
 	if t.sendQ.chunks.len() == 0 {
 		t.armTrim(now)
@@ -118,22 +249,11 @@ func (t *TCB) advanceUna(now tcpip.Time, s *Segment, a *acked) {
 		t.snd.urgent = false
 	}
 	if handshake && t.state != StateSynSent {
+		t.measure(s.At, a, s)
 		t.opened(now)
 	}
 	if t.snd.fin && una == t.sendQ.end+1 {
 		t.step(now, &onFinAcked)
-	}
-}
-
-// rearmRexmit restarts or stops the retransmission timer after progress (RFC 6298 §5.2, §5.3).
-func (t *TCB) rearmRexmit(now tcpip.Time) {
-	t.deadline[timerRexmit] = 0
-	if t.flight() > 0 {
-		t.deadline[timerRexmit] = now.Add(t.rtt.rto)
-		if r := t.board.recs.first(); r.flags&recSacked != 0 {
-			// What we know to be received is not acknowledged: the peer has reneged. Do not wait long.
-			t.deadline[timerRexmit] = now.Add(max(t.rtt.srtt/2, delAckMin/4))
-		}
 	}
 }
 
@@ -164,22 +284,109 @@ func (t *TCB) updateWindow(now tcpip.Time, s *Segment) bool {
 }
 
 // takeSACK marks what the SACK blocks of s say. Blocks that lie outside of what is in flight are
-// ignored (RFC 2018 §5; RFC 5961's spirit).
-func (t *TCB) takeSACK(s *Segment, a *acked) {
+// ignored (RFC 2018 §5; RFC 5961's spirit). prior is snd.una before s.
+func (t *TCB) takeSACK(s *Segment, prior seq.Number, a *acked) {
 	if !t.opt.sack || s.Options.NumSACK == 0 {
 		return
 	}
-	for i, b := range s.Options.Blocks() {
+	blocks := s.Options.Blocks()
+	duplicate := t.reportsDuplicate(s, blocks, prior, a)
+	for i, b := range blocks {
 		switch {
-		case !b.Start.Less(b.End), t.snd.nxt.Less(b.End):
-			t.count.badSACK++
-		case b.End.LessEq(seq.Max(s.Ack, t.snd.una)): // RFC 2883: a duplicate arrived
-			if i == 0 {
-				t.count.dsackIn++
-				t.tally(TallyDSACKRecv, 1)
+		case !t.plausibleSACK(b, duplicate && i == 0):
+			if !duplicate || i > 0 {
+				t.count.badSACK++
 			}
+		case b.End.LessEq(prior): // nothing of it is in flight
 		default:
-			t.board.sack(seq.Max(b.Start, t.snd.una), b.End, t.cc.mss, a)
+			if duplicate && i == 0 {
+				t.duplicateInFlight(b, a)
+			}
+			t.board.sack(seq.Max(b.Start, t.snd.una), b.End, t.rec.point, a)
 		}
+	}
+	if a.flags&ackLate != 0 && (t.rec.phase != phaseLoss || t.rec.marked) {
+		t.sawReordering(a.low, TallySACKReorder)
+	}
+}
+
+// reportsDuplicate reports whether the first block is about a duplicate (RFC 2883 §4): of what is acknowledged, or of
+// what lies in the second block. As many retransmissions were in vain.
+func (t *TCB) reportsDuplicate(s *Segment, blocks []header.SACKBlock, prior seq.Number, a *acked) bool {
+	b := blocks[0]
+	switch {
+	case b.Start.Less(s.Ack):
+		t.count.dsackIn++
+		t.tally(TallyDSACKRecv, 1)
+	case len(blocks) > 1 && b.End.LessEq(blocks[1].End) && blocks[1].Start.LessEq(b.Start):
+		t.count.dsackIn++
+		t.tally(TallyDSACKOfoRecv, 1)
+	default:
+		return false
+	}
+	n := b.End.Sub(b.Start)
+	if n <= 0 || n > t.snd.maxWnd {
+		return false
+	}
+	segs := 1
+	if n > t.cc.mss {
+		segs = (n + t.cc.mss - 1) / t.cc.mss
+	} else if t.tlp.out && t.tlp.end == b.End {
+		a.flags |= ackDuplicateTail
+	}
+	t.count.dsackSegs += uint32(segs)
+	if t.count.dsackSegs > t.count.retrans { // not of our making
+		return false
+	}
+	if t.rack.seen > 0 && a.flags&ackDuplicateTail == 0 {
+		t.rack.duplicates = true
+	}
+	a.flags |= ackDuplicates
+	t.noteArrived(segs, a.flags&ackECE != 0)
+	if r := &t.rec; r.marked && r.undoLeft > 0 && b.End.LessEq(prior) && r.marker.Less(b.End) {
+		r.undoLeft = max(r.undoLeft-segs, 0)
+	}
+	return true
+}
+
+// duplicateInFlight notes a duplicate of what is not acknowledged yet.
+func (t *TCB) duplicateInFlight(b header.SACKBlock, a *acked) {
+	for i := t.board.find(b.Start); i < t.board.recs.len(); i++ {
+		r := t.board.at(i)
+		if !r.seq.Less(b.End) {
+			return
+		}
+		if r.flags&recRetrans == 0 || b.End.Less(r.end) {
+			continue
+		}
+		if u := &t.rec; u.marked && u.undoLeft > 0 && u.marker.Less(r.end) {
+			u.undoLeft = max(u.undoLeft-int(r.segs), 0)
+		}
+		if r.flags&recSacked != 0 {
+			a.late(r.seq)
+			if r.flags&recResent != 0 {
+				t.board.mark(r, 0, recResent)
+			}
+		}
+	}
+}
+
+// plausibleSACK reports whether b can be meant as it is.
+func (t *TCB) plausibleSACK(b header.SACKBlock, duplicate bool) bool {
+	switch r := &t.rec; {
+	case t.snd.nxt.Less(b.End), !b.Start.Less(b.End), !b.Start.Less(t.snd.nxt):
+		return false
+	case t.snd.una.Less(b.Start):
+		return true
+	case !duplicate || !r.marked:
+		return false
+	case t.snd.una.Less(b.End):
+		return false
+	case !b.Start.Less(r.marker):
+		return true
+	case b.End.LessEq(r.marker):
+		return false
+	default:
+		return !b.Start.Less(b.End.Add(-t.snd.maxWnd))
 	}
 }

@@ -158,12 +158,11 @@ func BenchmarkSACK(b *testing.B) {
 	for b.Loop() {
 		var board scoreboard
 		const n, mss = 4096, 1000
-		board.push(record{seq: 0, end: n * mss, segs: n, sent: 1})
-		var a acked
+		board.push(record{seq: 0, end: n * mss, segs: n, mss: mss, sent: 1})
+		a := acked{tcb: new(TCB)}
 		for i := range n / 2 {
 			at := uint32(i*7919%(n/2)) * 2 * mss
-			board.sack(seq.Number(at), seq.Number(at+mss), mss, &a)
-			board.judge()
+			board.sack(seq.Number(at), seq.Number(at+mss), 0, &a)
 		}
 	}
 }

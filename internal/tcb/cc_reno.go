@@ -1,22 +1,19 @@
 package tcb
 
-import (
-	"time"
+import "github.com/seed963a8790/netstack/tcpip"
 
-	"github.com/seed963a8790/netstack/tcpip"
-)
-
-// renoAvoid adds one segment per window acknowledged (RFC 5681 §3.1, RFC 3465 with L = 1 in bytes).
-func renoAvoid(c *cc, _ tcpip.Time, acked int, _ time.Duration) { c.additive(acked, c.cwnd) }
-
-// additive adds one segment to the window for every per bytes acknowledged.
-func (c *cc) additive(acked, per int) {
-	c.credit += acked
-	if c.credit >= per {
-		n := c.credit / per
-		c.credit -= n * per
-		c.cwnd += n * c.mss
+// renoAvoid doubles the window per round trip in slow start and then adds one segment (RFC 5681 §3.1).
+func renoAvoid(t *TCB, _ tcpip.Time, acked int) {
+	c := &t.cc
+	if !c.inUse() {
+		return
 	}
+	if c.slowStart() {
+		if acked = c.slowStartGrow(acked); acked == 0 {
+			return
+		}
+	}
+	c.additive(c.cwnd, acked)
 }
 
-func renoReact(c *cc, _ tcpip.Time) int { return c.cwnd / 2 }
+func renoSsthresh(t *TCB, _ tcpip.Time) int { return max(t.cc.cwnd/2, 2) }

@@ -53,7 +53,14 @@ type Conf struct {
 	BaseMSS, MinMSS int        // net.ipv4.tcp_base_mss, tcp_min_snd_mss: where probing begins, and what is sent at least; bytes
 
 	RTOMin, RTOMax time.Duration // 200 ms, 120 s on Linux
-	InitialWindow  int           // initial congestion window, segments (RFC 6928)
+
+	Recovery           int  // net.ipv4.tcp_recovery: RecoveryStaticWindow, RecoveryNoDupThresh
+	EarlyRetransmit    int  // net.ipv4.tcp_early_retrans: 3 and 4 send tail loss probes (RFC 8985 §7), others do not
+	Reordering         int  // net.ipv4.tcp_reordering, segments: how many may overtake one at first
+	MaxReordering      int  // net.ipv4.tcp_max_reordering, segments
+	FRTO               bool // net.ipv4.tcp_frto: find spurious timeouts (RFC 5682)
+	SlowStartAfterIdle bool // net.ipv4.tcp_slow_start_after_idle
+	InitialWindow      int  // initial congestion window, segments (RFC 6928)
 }
 
 // Congestion names a congestion control algorithm.
@@ -108,5 +115,6 @@ func DefaultConf() Conf {
 		SendBufferMax: 4 << 20, ReceiveBufferMax: 6 << 20,
 		RTOMin: 200 * time.Millisecond, RTOMax: 120 * time.Second, DelAckMax: 200 * time.Millisecond,
 		InitialWindow: 10,
+		Recovery:      1, EarlyRetransmit: 3, Reordering: dupThresh, MaxReordering: 300, FRTO: true, SlowStartAfterIdle: true,
 	}
 }

@@ -13,7 +13,7 @@
 //	          SetPath(now, Path)
 //	Network:  Segment(now, *Segment) Drop
 //	          Unreachable(now, Error, mtu, seq) Drop  an ICMP error that names this connection
-//	          Refused(now)                       the last Out was not taken: not a loss, not an RTT sample
+//	          Refused(now, *Out)                 the last Out was not taken: not a loss, not an RTT sample
 //	Time:     Advance(now)                       runs every deadline <= now
 //	Output:   Poll(now, *Out) bool               call until false, after any of the above
 //	          PollAck(now, *Out) bool            what is no data, while enough data waits below

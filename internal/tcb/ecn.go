@@ -2,16 +2,13 @@ package tcb
 
 import (
 	"github.com/seed963a8790/netstack/header"
-	"github.com/seed963a8790/netstack/internal/seq"
 	"github.com/seed963a8790/netstack/tcpip"
 )
 
 // ecn is explicit congestion notification (RFC 3168 §6.1), once it is negotiated.
 type ecn struct {
-	echo  bool       // a mark has arrived, and the peer has not yet said that it slowed down
-	point seq.Number // snd.nxt when we last slowed down
-	once  bool       // there has been such a time
-	seen  bool       // a packet marked as ECN-capable has come
+	echo bool // a mark has arrived, and the peer has not yet said that it slowed down
+	seen bool // a packet marked as ECN-capable has come
 }
 
 // ecnSetup is how a SYN asks for ECN; its answer has ECE alone.
@@ -21,7 +18,7 @@ const ecnSetup = header.ECE | header.CWR
 // RFC 3168's does that (§6.1.1), and Linux takes it for a mistake on the way.
 func (s *Segment) asksECN() bool { return s.Flags&ecnSetup == ecnSetup && !s.ECT }
 
-// takeECN reads what s says about congestion: on the way to us, and on the way to the peer.
+// takeECN reads what s says about congestion on the way to us. What it says of the way to the peer is recovery's matter.
 func (t *TCB) takeECN(now tcpip.Time, s *Segment) {
 	if !t.opt.ecn {
 		return
@@ -43,13 +40,6 @@ func (t *TCB) takeECN(now tcpip.Time, s *Segment) {
 		e.echo = true
 		t.count.marked += uint32(s.CE)
 	}
-	if s.Flags&header.ECE == 0 || t.rec.phase >= phaseRecovery || e.once && t.snd.una.Less(e.point) {
-		return
-	}
-	e.point, e.once = t.snd.nxt, true // once per window
-	t.cc.onCongestion(now)
-	t.cc.cwnd = t.cc.ssthresh
-	t.due.cwr = true
 }
 
 // markNew makes a segment of new data ECN-capable, and says in the first after a reduction that there

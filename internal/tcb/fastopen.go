@@ -217,7 +217,7 @@ func (t *TCB) sendSynAgain(now tcpip.Time, out *Out) bool {
 	if t.snd.una != t.snd.iss {
 		return false
 	}
-	t.save(undoState, record{})
+	t.save(out, undoState, record{})
 	t.count.retrans++
 	out.Retransmit = true
 	t.buildSyn(now, out)

@@ -158,7 +158,7 @@ func (s *script) drain(tb testing.TB) {
 		releaseAll(s.out.Data)
 		if s.refuse {
 			s.refuse = false
-			s.t.Refused(s.now)
+			s.t.Refused(s.now, &s.out)
 		}
 		if i > 20000 {
 			tb.Fatalf("Poll does not end: %+v", s.out)

@@ -88,7 +88,7 @@ func (b bottleneck) run(seed uint64, length time.Duration) goodput {
 func (g goodput) String() string {
 	i := g.info
 	return fmt.Sprintf("%.3f of the rate, %d timeouts, %d recoveries, %d retransmitted of %d, cwnd %d, rtt %v", g.share, i.Timeouts, i.FastRecoveries,
-		i.TotalRetransmits, i.DataSegmentsOut, i.Cwnd/1448, i.RTT)
+		i.TotalRetransmits, i.DataSegmentsOut, i.Cwnd, i.RTT)
 }
 
 // The floors are what the algorithms must reach; a change that loses a tenth is seen.

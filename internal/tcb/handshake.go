@@ -69,13 +69,17 @@ func (t *TCB) synSent(now tcpip.Time, s *Segment) tcpip.Drop {
 		t.due.rexmit = true
 		return tcpip.DropNone // data with a SYN is not taken, as on Linux
 	}
-	var a acked
+	a := acked{tcb: t, now: s.At}
+	t.rcv.echo = echo{s.Options.TSEcr, t.opt.timestamps && s.Options.TSEcr != 0}
 	t.snd.una = s.Ack
-	t.board.ack(s.Ack, &a)
+	t.board.ack(s.Ack, t.snd.iss, &a)
 	t.sendQ.ack(s.Ack)
-	t.count.bytesAcked += uint64(a.delivered)
-	t.count.delivered += uint32(a.arrived)
-	t.measure(s.At, a.sample(), s)
+	t.count.bytesAcked += uint64(s.Ack.Sub(t.snd.iss)) // our SYN, and data that went with it
+	if !t.opt.sack {
+		t.noteArrived(a.segs, false)
+	}
+	t.measure(s.At, &a, s)
+	t.takeRate(s.At, &a.rate, a.segs, 0)
 	again := t.fast != nil && t.fastAnswered(s)
 	t.opened(now)
 	t.rearmRexmit(now)
@@ -126,6 +130,7 @@ func (t *TCB) opened(now tcpip.Time) {
 		t.rec.lost += now.Sub(t.rec.lossSince)
 	}
 	t.rec = recovery{lost: t.rec.lost}
+	t.snd.retries, t.cc.stamp = 0, now
 	t.tun.opened(t, now)
 	t.step(now, &onSynAcked)
 	if t.fast != nil && t.fast.ending {

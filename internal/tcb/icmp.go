@@ -59,8 +59,5 @@ func (t *TCB) SetPath(now tcpip.Time, p Path) {
 	if mss >= before || t.flight() == 0 || !synchronized.has(t.state) {
 		return
 	}
-	// Only the first was certainly lost; what follows it had the same size. This is no sign of
-	// congestion.
-	t.board.loseAll()
-	t.due.rexmit = true
+	t.resendLarge()
 }

@@ -1,7 +1,6 @@
 package tcb
 
 import (
-	"math"
 	"time"
 
 	"github.com/seed963a8790/netstack/tcpip"
@@ -22,14 +21,13 @@ type Info struct {
 	ReceiverRTT               time.Duration
 	SendMSS, ReceiveMSS, PMTU int // bytes
 	AdvertisedMSS             int
-	Cwnd, Ssthresh            int // bytes; tcp_info has segments
+	Cwnd, Ssthresh            int // segments; Ssthresh is math.MaxInt32 while there is none
 	SendWindow, ReceiveWindow int // bytes
 	ReceiveSpace              int // bytes, what right-sizing has measured
 
-	Unacked, Sacked, Lost, Retransmitting, NotSent int // bytes in flight of each kind, and behind them
+	Unacked, NotSent int // bytes in flight, and behind them
 
-	// The same in segments, as tcp_info has them.
-	UnackedSegments, SackedSegments, LostSegments, RetransmittingSegments int
+	UnackedSegments, Sacked, Lost, Retransmitting int // segments in flight, and those of each kind
 
 	LastDataSent, LastDataReceived, LastAckReceived time.Duration // ago; zero if never
 	Age                                             time.Duration // of the connection
@@ -68,24 +66,11 @@ type Info struct {
 	Refused, Marked                                                        uint32
 }
 
-// CwndSegments and SsthreshSegments are the window and the threshold as tcp_info has them, in segments.
-func (i *Info) CwndSegments() int { return i.segments(i.Cwnd) }
-
-// SsthreshSegments is 0x7fffffff while there is no threshold.
-func (i *Info) SsthreshSegments() int {
-	if i.Ssthresh >= infiniteSsthresh {
-		return math.MaxInt32
-	}
-	return i.segments(i.Ssthresh)
-}
-
-func (i *Info) segments(n int) int { return (n + i.SendMSS/2) / max(i.SendMSS, 1) }
-
 // UnopenedInfo is what there is to say of an endpoint that has had no connection.
 func UnopenedInfo(c *Conf) Info {
 	return Info{
 		State: StateClosed, Phase: phaseNames[phaseOpen], Congestion: algorithms[c.Congestion].name, RTO: initialRTO,
-		SendMSS: defaultMSS, Cwnd: c.InitialWindow * defaultMSS, Ssthresh: infiniteSsthresh, Reordering: dupThresh,
+		SendMSS: defaultMSS, Cwnd: c.InitialWindow, Ssthresh: infiniteSsthresh, Reordering: c.Reordering,
 		AppLimited: true, MaxPacingRate: c.MaxPacingRate,
 	}
 }
@@ -115,15 +100,15 @@ func (t *TCB) Info(now tcpip.Time) Info {
 		State: t.state, Phase: phaseNames[t.rec.phase],
 		Retransmits: uint8(t.snd.retries), Probes: uint8(t.snd.probes), Backoff: t.rtt.backoffs,
 		SendScale: t.snd.scale, ReceiveScale: t.rcv.scale,
-		RTO: t.rtt.rto, ATO: t.due.ato, RTT: t.rtt.srtt, RTTVar: t.rtt.rttvar, MinRTT: t.rtt.min, ReceiverRTT: t.tun.rtt,
+		RTO: t.rtt.rto, ATO: t.due.ato, RTT: t.rtt.srtt, RTTVar: t.rtt.mdev, MinRTT: t.rtt.min, ReceiverRTT: t.tun.rtt,
 		SendMSS: t.mss(), ReceiveMSS: t.rcv.mss, PMTU: t.path.MTU, AdvertisedMSS: int(t.opt.advMSS),
 		Cwnd: t.cc.cwnd, Ssthresh: t.cc.ssthresh, SendWindow: t.snd.wnd, ReceiveWindow: max(t.rcv.adv.Sub(t.rcv.nxt), 0),
 		ReceiveSpace: t.tun.space,
-		Unacked:      t.flight(), Sacked: t.board.sacked, Lost: t.board.lost, Retransmitting: t.board.resent, NotSent: t.unsent(),
+		Unacked:      t.flight(), NotSent: t.unsent(), UnackedSegments: t.board.segs, Sacked: t.sackedOut(), Lost: t.board.lost, Retransmitting: t.board.resent,
 		LastDataSent: ago(now, t.snd.lastData), LastDataReceived: ago(now, t.rcv.lastData), LastAckReceived: ago(now, t.rcv.last),
 		Age:        now.Sub(t.born),
 		PeerFin:    t.rcv.ended,
-		Reordering: dupThresh, ReorderSeen: int(c.reorders), ReceiveSsthresh: t.tun.earned, AnnouncedWindow: max(t.rcv.adv.Sub(t.rcv.acked), 0),
+		Reordering: t.rack.reordering, ReorderSeen: int(t.rack.seen), ReceiveSsthresh: t.tun.earned, AnnouncedWindow: max(t.rcv.adv.Sub(t.rcv.acked), 0),
 		Delivered: c.delivered, DeliveredMarked: c.deliveredMarked,
 		SegmentsIn: c.segsIn, SegmentsOut: c.segsOut, DataSegmentsIn: c.dataIn, DataSegmentsOut: c.dataOut + c.dataRetrans, TotalRetransmits: c.retrans,
 		BytesReceived: c.bytesIn, BytesAcked: c.bytesAcked, BytesSent: c.bytesOut + c.bytesRetrans, BytesRetransmitted: c.bytesRetrans,
@@ -149,7 +134,6 @@ func (t *TCB) Info(now tcpip.Time) Info {
 	} else { // what was not agreed upon yet does not count
 		i.SendScale, i.ReceiveScale, i.AnnouncedWindow, i.ReceiveSpace, i.ReceiveMSS = 0, 0, t.tun.synWindow, 0, leastReceiveMSS
 	}
-	t.countSegments(&i)
 	t.fillRates(now, &i)
 	for _, o := range [...]struct {
 		on  bool

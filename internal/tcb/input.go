@@ -255,6 +255,8 @@ func BuildReset(s *Segment, out *Out) bool {
 }
 
 func (o *Out) clear() {
-	data := o.Data[:0]
-	*o = Out{Data: data}
+	o.Seq, o.Ack, o.Flags, o.Window, o.Urgent = 0, 0, 0, 0, 0
+	o.Options = header.TCPOptions{}
+	o.Data, o.Len, o.SegSize = o.Data[:0], 0, 0
+	o.ECT, o.Retransmit, o.Probe, o.Challenge, o.Tallies = false, false, false, false, 0
 }

@@ -77,7 +77,6 @@ func (t *TCB) suspectBlackHole(now tcpip.Time) {
 		m.low = min(m.low, int32(t.mtuOf(max(min(half, t.conf.BaseMSS), probeFloor))))
 	}
 	t.cc.setMSS(t.mss())
-	t.cc.cwnd = t.cc.mss // as the timeout has set it, but for the smaller segment
 }
 
 // sendMTUProbe sends a probe, if the search is on and there is enough data and window to notice its loss by the
@@ -85,7 +84,7 @@ func (t *TCB) suspectBlackHole(now tcpip.Time) {
 func (t *TCB) sendMTUProbe(now tcpip.Time, out *Out) bool {
 	m := &t.search
 	if m.probing || t.rec.phase != phaseOpen || t.board.sacked > 0 || t.board.lost > 0 || !mayWrite.has(t.state) ||
-		t.snd.una == t.snd.iss || t.snd.urgent || t.cc.cwnd < probeWindow11*t.cc.mss {
+		t.snd.una == t.snd.iss || t.snd.urgent || t.cc.cwnd < probeWindow11 {
 		return false
 	}
 	m.high = min(m.high, int32(t.path.MTU))
@@ -99,12 +98,12 @@ func (t *TCB) sendMTUProbe(now tcpip.Time, out *Out) bool {
 	t.header(now, out)
 	n := int(size) - t.path.NetHeader - tcpHeader - out.Options.Size() - t.path.Options
 	need := n + (dupThresh+1)*t.cc.mss
-	if t.unsent() < need || t.windowRoom() < need || t.pipe()+n > t.cc.cwnd || n <= out.SegSize {
+	if t.unsent() < need || t.windowRoom() < need || t.pipe()+1 > t.cc.cwnd || n <= out.SegSize {
 		return false
 	}
 	out.SegSize = n
 	from := t.snd.nxt
-	t.save(undoNew, record{})
+	t.save(out, undoNew, record{})
 	t.fill(out, from, n)
 	out.Probe = true
 	t.snd.nxt = from.Add(out.Len)
@@ -124,7 +123,11 @@ func (t *TCB) judgeProbe() {
 	if m.probing && m.end.LessEq(t.snd.una) {
 		m.probing = false
 		m.low = max(m.low, m.size)
-		t.cc.setMSS(t.mss())
+		if was := t.cc.mss; was > 0 { // as many bytes as before
+			t.cc.setMSS(t.mss())
+			t.cc.cwnd = max(t.cc.cwnd*was/max(t.cc.mss, 1), 1)
+			t.cc.credit = 0
+		}
 		t.tally(TallyMTUPSuccess, 1)
 	}
 }
@@ -138,7 +141,8 @@ func (t *TCB) probeLost() bool {
 	}
 	m.probing = false
 	m.high = m.size - 1
-	t.due.rexmit = true
 	t.tally(TallyMTUPFail, 1)
+	t.cc.cwnd++
+	t.resendLarge()
 	return true
 }

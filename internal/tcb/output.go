@@ -11,7 +11,7 @@ import (
 // Poll builds the next segment to send. It is the only place where sending is decided: what is to be
 // sent again comes first, then new data, probes, and acknowledgements that nothing else carries.
 func (t *TCB) Poll(now tcpip.Time, out *Out) bool {
-	t.undo.kind = undoNothing
+	out.undo.kind = undoNothing
 	out.clear()
 	if t.due.reset != resetNone {
 		return t.sendReset(now, out)
@@ -27,7 +27,16 @@ func (t *TCB) Poll(now tcpip.Time, out *Out) bool {
 	if t.fast != nil && t.fast.again && t.sendSynAgain(now, out) {
 		return true
 	}
-	if t.sendLost(now, out) || t.search.on && t.sendMTUProbe(now, out) || t.sendNew(now, out) || t.sendProbe(now, out) || t.sendAck(now, out) {
+	if t.due.probeTail && t.sendTail(now, out) || t.sendLost(now, out) || t.search.on && t.sendMTUProbe(now, out) || t.sendNew(now, out) {
+		return true
+	}
+	if t.due.newFirst && t.snd.nxt.LessEq(t.rec.point) { // there was nothing new: the timeout is repaired as always
+		t.due.newFirst, t.rec.frto = false, false
+		if t.sendLost(now, out) {
+			return true
+		}
+	}
+	if t.sendProbe(now, out) || t.sendAck(now, out) {
 		return true
 	}
 	t.watch(now)
@@ -35,7 +44,7 @@ func (t *TCB) Poll(now tcpip.Time, out *Out) bool {
 }
 
 func (t *TCB) sendReset(now tcpip.Time, out *Out) bool {
-	t.save(undoState, record{})
+	t.save(out, undoState, record{})
 	out.Flags = header.RST
 	if t.due.reset == resetAnswer {
 		out.Seq = t.due.resetSeq
@@ -50,9 +59,8 @@ func (t *TCB) sendReset(now tcpip.Time, out *Out) bool {
 }
 
 func (t *TCB) sendSyn(now tcpip.Time, out *Out) bool {
-	t.save(undoNew, record{})
+	t.save(out, undoNew, record{})
 	t.snd.nxt++
-	t.deadline[timerRexmit] = now.Add(t.rtt.rto)
 	data := 0
 	if t.fast != nil && t.fast.limit > 0 {
 		if data = t.fastData(out); data > 0 {
@@ -61,7 +69,14 @@ func (t *TCB) sendSyn(now tcpip.Time, out *Out) bool {
 			t.count.bytesOut += uint64(data)
 		}
 	}
-	t.board.push(record{seq: t.snd.iss, end: t.snd.nxt, sent: now, segs: 1})
+	r := record{seq: t.snd.iss, end: t.snd.iss + 1, sent: now, segs: 1, mss: uint16(t.mss())}
+	r.tx, _ = t.stampRate(now)
+	t.board.push(r)
+	if data > 0 { // a record of its own: the SYN may come again without it (RFC 7413 §4.1.3)
+		r.seq, r.end = r.end, t.snd.nxt
+		t.board.push(r)
+	}
+	t.setTimer(now, pendingRexmit, t.rtt.rto)
 	t.buildSyn(now, out)
 	if data > 0 {
 		out.SegSize = data
@@ -110,48 +125,38 @@ func (t *TCB) sendLost(now tcpip.Time, out *Out) bool {
 		t.due.rexmit = false
 		return false
 	}
+	if t.due.newFirst && !t.due.rexmit {
+		return false
+	}
 	r := t.board.at(i)
 	if t.snd.una == t.snd.iss { // our SYN, and until it is acknowledged nothing behind it
 		if !t.due.rexmit || r.seq != t.snd.iss {
 			return false
 		}
-		if r.len() > 1 { // without the data that went with it (RFC 7413 §4.1.3)
-			t.board.split(i, t.snd.iss+1)
-			r = t.board.at(i)
-		}
-		t.save(undoResent, *r)
-		t.board.resendAt(i, now)
+		t.save(out, undoResent, *r)
+		t.repair(i, now)
 		t.due.rexmit = false
 		out.Retransmit = true
 		t.count.retrans++
 		t.buildSyn(now, out)
 		return true
 	}
-	if t.conf.MaxPacingRate > 0 && !t.due.rexmit && t.holdForPace(now) {
+	if t.paced() && !t.due.rexmit && t.holdForPace(now) {
+		return false
+	}
+	room := t.cc.cwnd - t.pipe()
+	if t.due.rexmit {
+		room = max(room, 1)
+	}
+	if room <= 0 {
 		return false
 	}
 	t.header(now, out)
-	mss := out.SegSize
-	room := t.cc.cwnd - t.pipe()
-	if t.due.rexmit {
-		room = max(room, mss)
-	}
-	// A peer that has taken its window back gets the first segment at most.
-	if wnd := t.snd.una.Add(t.snd.wnd).Sub(r.seq); r.seq != t.snd.una && wnd < min(r.len(), mss) {
+	n, ok := t.resendable(r, room, out.SegSize)
+	if !ok {
 		return false
-	} else if r.seq == t.snd.una {
-		room = min(room, max(wnd, mss))
-	} else {
-		room = min(room, wnd)
 	}
-	n := min(r.len(), t.segmentLimit(mss))
-	if n > room {
-		if room < mss {
-			return false
-		}
-		n = room - room%mss
-	}
-	t.save(undoResent, *r)
+	t.save(out, undoResent, *r)
 	switch {
 	case t.rec.phase == phaseRecovery:
 		out.Tallies.add(TallyFastRetrans)
@@ -162,17 +167,85 @@ func (t *TCB) sendLost(now tcpip.Time, out *Out) bool {
 	if n < r.len() {
 		t.board.split(i, r.seq.Add(n))
 	}
-	t.board.resendAt(i, now)
+	segs := t.recut(i, out.SegSize)
+	t.repair(i, now)
 	t.due.rexmit = false
-	t.rec.prrOut += n
-	if out.Seq == t.snd.una || t.deadline[timerRexmit] == 0 {
-		t.deadline[timerRexmit] = now.Add(t.rtt.rto)
+	if t.inReduction() {
+		t.rec.prrOut += segs
+	}
+	if out.Seq == t.snd.una && t.pending != pendingReorder || t.deadline[timerRexmit] == 0 {
+		t.setTimer(now, pendingRexmit, t.rtt.rto)
 	}
 	out.Retransmit = true
-	if t.conf.MaxPacingRate > 0 {
+	t.noteResent(now, out, segs)
+	return true
+}
+
+// resendable returns how much of r may be sent again with room segments of congestion window: whole segments where it
+// is not all. A peer that has taken its window back gets the first segment at most.
+func (t *TCB) resendable(r *record, room, mss int) (n int, ok bool) {
+	fin := 0
+	if t.snd.fin && r.end == t.sendQ.end+1 {
+		fin = 1
+	}
+	wnd := t.snd.una.Add(t.snd.wnd).Sub(r.seq)
+	if wnd <= 0 {
+		if r.seq != t.snd.una {
+			return 0, false
+		}
+		wnd = mss
+	}
+	data := r.len() - fin
+	n = min(data, t.segmentLimit(mss), room*mss)
+	if n > wnd {
+		n = wnd
+		if wnd > mss {
+			n -= n % mss
+		}
+	}
+	if n == data {
+		n += fin
+	}
+	return n, n > 0
+}
+
+// recut brings the number of segments of the i-th record up to date: it is sent again in those of mss bytes.
+func (t *TCB) recut(i, mss int) int {
+	r := t.board.at(i)
+	if n := segments(r.len(), mss); int(r.segs) < n && r.len() > mss+1 {
+		t.board.tally(r, -1)
+		r.segs = uint16(n)
+		t.board.tally(r, +1)
+		r.mss = uint16(mss)
+	}
+	return int(r.segs)
+}
+
+// repair notes that the i-th record, which was lost, is sent again.
+func (t *TCB) repair(i int, now tcpip.Time) {
+	t.restamp(i, now, recResent|recRetrans)
+	u := &t.rec
+	if u.firstRexm == 0 {
+		u.firstRexm = now
+	}
+	u.undoLeft = max(u.undoLeft, 0) + int(t.board.at(i).segs)
+}
+
+// restamp notes that the i-th record is sent again, and with what flags.
+func (t *TCB) restamp(i int, now tcpip.Time, flags recordFlags) {
+	r := t.board.at(i)
+	t.search.probing = false // whatever becomes of it proves nothing now
+	tx, limited := t.stampRate(now)
+	r.tx = tx
+	r.flags = r.flags&^recLimited | limited
+	t.board.resendAt(i, now, flags)
+}
+
+// noteResent counts a retransmission of segs segments.
+func (t *TCB) noteResent(now tcpip.Time, out *Out, segs int) {
+	if t.paced() {
 		t.pace(now, out)
 	}
-	segs := segments(out.Len, mss)
 	t.count.retrans += uint32(segs)
 	t.count.bytesRetrans += uint64(out.Len)
 	if out.Len > 0 {
@@ -180,7 +253,6 @@ func (t *TCB) sendLost(now tcpip.Time, out *Out) bool {
 	}
 	t.count.segsOut += uint32(segs)
 	t.acknowledged(out)
-	return true
 }
 
 // sendNew sends data, and the FIN, for the first time.
@@ -188,7 +260,7 @@ func (t *TCB) sendNew(now tcpip.Time, out *Out) bool {
 	if !maySend.has(t.state) && !t.FastChild() || t.snd.una == t.snd.iss && !t.FastChild() || t.end() == t.snd.nxt {
 		return false
 	}
-	if t.conf.MaxPacingRate > 0 && t.holdForPace(now) {
+	if t.paced() && t.holdForPace(now) {
 		return false
 	}
 	t.restartAfterIdle(now)
@@ -207,7 +279,7 @@ func (t *TCB) sendNew(now tcpip.Time, out *Out) bool {
 // sendRange sends the next n bytes, and the FIN if they are the last and the window takes it.
 func (t *TCB) sendRange(now tcpip.Time, out *Out, n int) {
 	from := t.snd.nxt
-	t.save(undoNew, record{})
+	t.save(out, undoNew, record{})
 	want := n
 	if t.snd.fin && n == t.unsent() && t.windowRoom() > n {
 		want++
@@ -219,18 +291,28 @@ func (t *TCB) sendRange(now tcpip.Time, out *Out, n int) {
 
 // sentNew notes that out, of segs segments on the wire, is sent up to snd.nxt.
 func (t *TCB) sentNew(now tcpip.Time, out *Out, segs int) {
-	from, want := out.Seq, t.snd.nxt.Sub(out.Seq)
+	from := out.Seq
 	t.markNew(out)
-	t.board.push(record{seq: from, end: t.snd.nxt, sent: now, segs: uint16(segs)})
-	if t.deadline[timerRexmit] == 0 {
-		t.deadline[timerRexmit] = now.Add(t.rtt.rto)
+	first := t.board.segs == 0
+	if first && out.Len > 0 && t.snd.lastData != 0 {
+		t.cc.event(t, now, eventStart)
 	}
+	tx, limited := t.stampRate(now)
+	t.board.push(record{seq: from, end: t.snd.nxt, sent: now, segs: uint16(segs), mss: uint16(out.SegSize), tx: tx, flags: limited})
+	if first {
+		t.setTimer(now, pendingRexmit, t.rtt.rto)
+	} else if t.pending == pendingProbe {
+		t.rearmRexmit(now)
+	}
+	t.scheduleProbe(now, false)
 	t.deadline[timerPersist] = 0
 	t.deadline[timerCork] = 0
 	t.due.uncork = false
 	t.due.probe = probeNone
-	t.rec.prrOut += want
-	t.noteUse(t.pipe()+t.cc.mss > t.cc.cwnd)
+	if t.inReduction() {
+		t.rec.prrOut += segs
+	}
+	t.due.sent = true
 	if out.Len > 0 {
 		if t.rcv.lastData != 0 && now.Sub(t.rcv.lastData) < t.due.ato {
 			t.due.pingPong = true // an answer: acknowledgements can ride on such
@@ -239,11 +321,10 @@ func (t *TCB) sentNew(now tcpip.Time, out *Out, segs int) {
 	}
 	if out.Len > 0 {
 		t.count.dataOut += uint32(segs)
-		t.rate.begin(now, t.snd.nxt)
 	}
 	t.count.segsOut += uint32(segs)
 	t.count.bytesOut += uint64(out.Len)
-	if t.conf.MaxPacingRate > 0 {
+	if t.paced() {
 		t.pace(now, out)
 	}
 	t.acknowledged(out)
@@ -281,17 +362,16 @@ func (t *TCB) sendable(now tcpip.Time, mss int) (n int, small bool) {
 		}
 	}
 	room := t.cc.cwnd - t.pipe()
-	if t.flight() == 0 {
-		room = max(room, mss)
+	if room <= 0 {
+		t.due.limited = true
+		return -1, false
 	}
-	if n > room {
-		t.noteUse(true)
-		if n = max(room, 0); n < mss {
-			return -1, false
-		}
-		n -= n % mss
+	// Half of the window at most, so that two super-segments are on their way.
+	if room = min(room, max(t.cc.cwnd/2, 1)); n > room*mss {
+		n = room * mss
 	}
 	if n < min(unsent, t.segmentLimit(mss)) && t.wait(now, n) {
+		t.due.limited = t.due.limited || room*mss < wnd
 		return -1, false
 	}
 	return n, n%mss != 0
@@ -304,7 +384,7 @@ func (t *TCB) wait(now tcpip.Time, n int) bool {
 	if t.flight() == 0 || t.rec.phase >= phaseRecovery || t.snd.fin || t.snd.urgent {
 		return false
 	}
-	return n < min(t.cc.cwnd, t.snd.wnd)/3 &&
+	return n < min(t.cc.bytes(), t.snd.wnd)/3 &&
 		now.Sub(t.snd.lastData) < time.Millisecond &&
 		now.Sub(t.board.recs.first().sent) >= t.rtt.srtt/2
 }
@@ -325,8 +405,6 @@ func (t *TCB) hold(now tcpip.Time) bool {
 	return !t.conf.NoDelay && t.snd.una.Less(t.snd.small) && t.flight() > 0
 }
 
-func (t *TCB) noteUse(limited bool) { t.cc.noteUse(t.snd.una, t.snd.nxt, t.flight(), limited) }
-
 func (t *TCB) waitForWindow(now tcpip.Time) {
 	if t.flight() == 0 {
 		t.armPersist(now)
@@ -339,24 +417,27 @@ func (t *TCB) segmentLimit(mss int) int {
 		return mss
 	}
 	n := max(t.path.MaxSegment-t.path.MaxSegment%mss, mss)
-	if t.conf.MaxPacingRate > 0 {
-		n = min(n, t.pacedLimit(mss))
+	if n > 2*mss {
+		n = min(n, t.sized(mss))
 	}
 	return n
 }
 
-func segments(n, mss int) int { return max((n+mss-1)/mss, 1) }
-
-// restartAfterIdle shrinks the window of a sender that has been silent (RFC 5681 §4.1).
-func (t *TCB) restartAfterIdle(now tcpip.Time) {
-	if t.flight() > 0 || t.snd.lastData == 0 {
-		return
+// sized returns the payload of the super-segments of a connection, by its rate: what it sends in a millisecond, and on
+// a near path as much as may be, but two segments always. So a slow connection does not send in bursts; the numbers
+// are Linux's.
+func (t *TCB) sized(mss int) int {
+	const largest = 65536
+	n := int(min(t.pacingRate()>>10, largest))
+	if !t.paced() {
+		if r := t.rtt.min / (512 * time.Microsecond); r < 32 {
+			n = min(n+largest>>r, largest)
+		}
 	}
-	if idle := now.Sub(t.snd.lastData); idle > t.rtt.rto {
-		t.cc.onIdle(now, idle, t.rtt.rto, t.initialWindow())
-		t.snd.lastData = now
-	}
+	return max(n-n%mss, 2*mss)
 }
+
+func segments(n, mss int) int { return max((n+mss-1)/mss, 1) }
 
 // sendProbe sends what makes a silent peer speak: what part of a segment its window takes, or a
 // segment that lies before it (RFC 9293 §3.8.6.1, §3.8.4).
@@ -376,7 +457,7 @@ func (t *TCB) sendProbe(now tcpip.Time, out *Out) bool {
 		t.snd.small = t.snd.nxt
 		return true
 	}
-	t.save(undoState, record{})
+	t.save(out, undoState, record{})
 	t.due.probe = probeNone
 	t.snd.probes++
 	t.count.probesOut++
@@ -392,7 +473,7 @@ func (t *TCB) sendAck(now tcpip.Time, out *Out) bool {
 		return false
 	}
 	t.header(now, out)
-	t.save(undoState, record{})
+	t.save(out, undoState, record{})
 	out.Seq = t.snd.nxt
 	if out.Challenge = t.due.challenge && !t.due.ack; out.Challenge {
 		t.count.challenges++
@@ -443,6 +524,9 @@ func (t *TCB) fill(out *Out, from seq.Number, n int) int {
 	}
 	if n > out.Len {
 		out.Flags |= header.FIN
+	}
+	if out.Len > out.SegSize { // whoever puts it together again on the way shall not wait for more
+		out.Flags |= header.PSH
 	}
 	if end := from.Add(out.Len); out.Len > 0 && (end == t.sendQ.end && !t.snd.unpushed || t.sendQ.endsAt(end)) {
 		out.Flags |= header.PSH

@@ -13,6 +13,8 @@ import (
 // pacedBurst is how much may leave at once: that of this time at the rate, but two segments always.
 const pacedBurst = time.Millisecond
 
+func (t *TCB) paced() bool { return t.conf.MaxPacingRate > 0 || t.cc.controls() }
+
 // holdForPace reports whether data has to wait for its time, and sets the deadline that ends the wait.
 func (t *TCB) holdForPace(now tcpip.Time) bool {
 	if t.snd.paced <= now {
@@ -28,10 +30,4 @@ func (t *TCB) pace(now tcpip.Time, out *Out) {
 	rate := max(t.pacingRate(), 1)
 	d := min(float64(n)/float64(rate)*float64(time.Second), float64(time.Hour))
 	t.snd.paced = max(now, t.snd.paced).Add(time.Duration(d))
-}
-
-// pacedLimit returns the payload of a paced super-segment.
-func (t *TCB) pacedLimit(mss int) int {
-	n := int(min(t.pacingRate()/int64(time.Second/pacedBurst), 1<<16))
-	return max(n-n%mss, 2*mss)
 }

@@ -12,7 +12,7 @@ import (
 // whatever the window would let through.
 func TestPacing(t *testing.T) {
 	x := established(t, func(c *Conf) { c.MaxPacingRate = 104_000 })
-	x.tcb.rtt.sample(time.Millisecond, &x.conf)
+	x.tcb.rtt.sample(time.Millisecond, &x.conf, 0, 0)
 	x.write(3000)
 	x.want("ACK seq=100 len=1000")
 	x.sleep(9 * time.Millisecond)
@@ -32,13 +32,13 @@ func TestPacingSuperSegments(t *testing.T) {
 	x := established(t, func(c *Conf) { c.MaxPacingRate = 5_000_000 })
 	x.path.MaxSegment = 65535
 	x.tcb.SetPath(x.now, x.path)
-	x.tcb.rtt.sample(time.Millisecond, &x.conf)
+	x.tcb.rtt.sample(time.Millisecond, &x.conf, 0, 0)
 	x.write(9000)
-	x.want("ACK seq=100 len=5000 by=1000")
+	x.want("PSH|ACK seq=100 len=4000 by=1000")
 	x.set(func(c *Conf) { c.MaxPacingRate = 1 })
-	x.recv("ACK seq=300 ack=5100")
+	x.recv("ACK seq=300 ack=4100")
 	x.sleep(2 * time.Millisecond)
-	x.want("ACK seq=5100 len=2000 by=1000")
+	x.want("PSH|ACK seq=4100 len=2000 by=1000")
 }
 
 // What is refused below was not sent, and its time is not up.
@@ -137,18 +137,18 @@ func TestDelAckMax(t *testing.T) {
 // The figures of TCP_INFO that nothing else uses.
 func TestInfoFigures(t *testing.T) {
 	x := established(t)
-	x.tcb.rtt.min = 10 * time.Millisecond
+	x.tcb.rtt.min, x.tcb.rate = 10*time.Millisecond, rate{limited: 1} // the handshake has taken no time
 	x.write(5000)
 	x.sent = nil
 	x.sleep(10 * time.Millisecond)
 	x.recv("ACK seq=300 ack=2100", "ACK seq=300 ack=2100 sack=3100-4100")
 	i := x.tcb.Info(x.now)
-	if i.UnackedSegments != 3 || i.SackedSegments != 1 || i.Delivered != 4 || i.NotSent != 0 || i.BusyTime != 10*time.Millisecond {
+	if i.UnackedSegments != 3 || i.Sacked != 1 || i.Delivered != 4 || i.NotSent != 0 || i.BusyTime != 10*time.Millisecond {
 		t.Errorf("%+v", i)
 	}
 	x.recv("ACK seq=300 ack=5100") // the gap fills without anything being sent again
 	i = x.tcb.Info(x.now)
-	if i.ReorderSeen != 1 || i.Delivered != 6 || i.DeliveryRate != 200_000 || i.UnackedSegments != 0 || !i.AppLimited {
+	if i.ReorderSeen != 1 || i.Delivered != 6 || i.DeliveryRate != 500_000 || i.UnackedSegments != 0 || !i.AppLimited {
 		t.Errorf("%+v", i)
 	}
 	x.recv("ACK seq=300 ack=5100 win=0")

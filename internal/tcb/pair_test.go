@@ -369,7 +369,7 @@ func (u *user) flush() error {
 		}
 		if p.chance(p.refuse) {
 			releaseAll(u.out.Data)
-			t.Refused(p.now)
+			t.Refused(p.now, &u.out)
 			if err := t.Check(); err != nil {
 				return fmt.Errorf("user %d, after Refused: %w", u.id, err)
 			}

@@ -185,6 +185,10 @@ type duty struct {
 	delayed   bool // within the delayed acknowledgement's time
 	challenge bool
 	rexmit    bool // one retransmission, whatever the window
+	newFirst  bool // new data before what is lost (RFC 5682)
+	probeTail bool // a tail loss probe (RFC 8985 §7)
+	sent      bool // new data was sent since the window's use was looked at
+	limited   bool // and the window would not take more
 	uncork    bool
 	cwr       bool // say that the window was reduced (RFC 3168)
 	probe     probe

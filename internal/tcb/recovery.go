@@ -7,178 +7,362 @@ import (
 	"github.com/seed963a8790/netstack/tcpip"
 )
 
-// phase is what the sender thinks of the network; the names are Linux's.
+// phase is what the sender thinks of the network; names and order are those of Linux's tcpi_ca_state.
 type phase uint8
 
 const (
 	phaseOpen     phase = iota // all is well
 	phaseDisorder              // something arrived out of order
+	phaseCWR                   // the window is being reduced: congestion was reported
 	phaseRecovery              // fast recovery (RFC 6675, RFC 6582)
 	phaseLoss                  // a timeout happened
 )
 
-var phaseNames = [...]string{"open", "disorder", "recovery", "loss"}
+var phaseNames = [...]string{"open", "disorder", "cwr", "recovery", "loss"}
+
+// What Conf.Recovery changes, with the bits of net.ipv4.tcp_recovery.
+const (
+	RecoveryStaticWindow = 2 // the reordering window does not grow
+	RecoveryNoDupThresh  = 4 // segments that arrive behind a gap are no sign of loss but by time
+)
 
 // recovery is the state of loss recovery.
 type recovery struct {
 	phase phase
-	// point is snd.nxt when recovery began: RecoveryPoint of RFC 6675, recover of RFC 6582. once says
-	// that there has been one.
+	// point is snd.nxt when the phase began: RecoveryPoint of RFC 6675, recover of RFC 6582. An acknowledgement of
+	// it ends the phase.
 	point seq.Number
-	once  bool
 
-	dupAcks int // duplicate acknowledgements in a row, where there is no SACK
+	dupAcks int // without SACK: segments that have arrived behind a gap, as duplicate acknowledgements say
+
+	// What it takes to find that a reduction was spurious (RFC 3522, RFC 3708): where it began, how many of its
+	// retransmissions were not reported as duplicates (less than zero: none was sent), and when the first left.
+	marked    bool
+	marker    seq.Number
+	undoLeft  int
+	firstRexm tcpip.Time
+
+	frto bool // a timeout may have been spurious (RFC 5682)
 
 	lossSince tcpip.Time    // since when a timeout is being repaired; zero: none is
 	lost      time.Duration // how long earlier repairs have taken
 
-	// Proportional rate reduction (RFC 6937), bytes.
-	prrFlight, prrDelivered, prrOut int
+	// Proportional rate reduction (RFC 6937), segments.
+	prrDelivered, prrOut int
 }
 
-// pipe estimates what is in the network, in bytes (RFC 6675 §4). Without SACK every duplicate
-// acknowledgement stands for a segment that has left.
+// sackedOut returns the segments that have arrived behind a gap.
+func (t *TCB) sackedOut() int {
+	if t.opt.sack {
+		return t.board.sacked
+	}
+	return t.rec.dupAcks
+}
+
+// pipe estimates what is in the network, in segments (RFC 6675 §4). Without SACK every duplicate acknowledgement
+// stands for a segment that has left.
 func (t *TCB) pipe() int {
 	b := &t.board
-	n := t.flight() - b.sacked - b.lost + b.resent
-	if !t.opt.sack && t.rec.dupAcks > 0 {
-		n -= t.rec.dupAcks * t.cc.mss
+	return max(b.segs-t.sackedOut()-b.lost+b.resent, 0)
+}
+
+// lose takes r for lost.
+func (t *TCB) lose(r *record) {
+	if r.flags&recSacked != 0 || r.flags&(recLost|recResent) == recLost {
+		return
 	}
-	return max(n, 0)
-}
-
-// newDupAcks counts n duplicate acknowledgements, never more than there are segments behind the one
-// that is missing.
-func (t *TCB) newDupAcks(n int) {
-	t.count.dupAcksIn += uint32(n)
-	t.rec.dupAcks = min(t.rec.dupAcks+n, max(0, (t.flight()-1)/t.cc.mss))
-}
-
-// settleDupAcks takes off what an acknowledgement covers of the segments that duplicates have stood
-// for: all but the one that was missing. They were counted as delivered then.
-func (t *TCB) settleDupAcks(a *acked) {
-	covered := min(t.rec.dupAcks, max(a.segs-1, 0))
-	a.delivered = max(a.delivered-covered*t.cc.mss, 0)
-	t.rec.dupAcks -= covered
-	if t.rec.phase != phaseRecovery {
-		t.rec.dupAcks = 0
+	t.count.lost += uint32(r.segs)
+	if t.board.lose(r) {
+		t.tally(TallyLostRetransmit, int(r.segs))
 	}
 }
 
-// recover moves loss recovery on after an acknowledgement: advanced says that snd.una moved.
-func (t *TCB) recover(now tcpip.Time, a *acked, advanced bool) {
+// alert is what an acknowledgement that is not in the ordinary course does: the state machine of loss recovery.
+// dups is how many duplicate acknowledgements it stands for, prior is snd.una before it. It reports whether there is
+// something to send again.
+func (t *TCB) alert(now tcpip.Time, a *acked, dups int, prior seq.Number) (resend rexmit) {
 	r := &t.rec
-	left := advanced && t.leaveRecovery(now)
-	lost := t.findLost(advanced)
+	advanced, ece := a.flags&ackAdvanced != 0, a.flags&ackECE != 0
+	if ece {
+		t.cc.priorSsthresh = 0
+	}
+	if t.checkReneging(now, a) {
+		return rexmitNone
+	}
+	if r.phase == phaseOpen {
+		r.firstRexm = 0
+	} else if !t.snd.una.Less(r.point) {
+		switch r.phase {
+		case phaseCWR:
+			// Something above must be acknowledged before the window is right again.
+			if t.snd.una != r.point {
+				t.endReduction(now)
+				r.phase = phaseOpen
+			}
+		case phaseRecovery:
+			t.settleDupAcks()
+			if t.undoRecovery(now) {
+				return rexmitNone
+			}
+			t.endReduction(now)
+		}
+	}
 	switch r.phase {
-	case phaseOpen, phaseDisorder:
-		if lost && !t.probeLost() {
-			t.enterRecovery(now)
-			break
+	case phaseRecovery:
+		if !advanced {
+			t.addDupAcks(dups, ece)
+		} else if t.undoPartial(now, prior) {
+			return rexmitNone
 		}
-		r.phase = phaseOpen
-		if t.board.sacked > 0 || r.dupAcks > 0 {
-			r.phase = phaseDisorder
+		if t.undoDuplicates(now) {
+			t.tryOpen(now, a)
 		}
-		if advanced && !left {
-			t.cc.onAck(now, a.delivered, t.rtt.srtt)
+		t.findLost(now, a)
+		if r.phase != phaseRecovery {
+			if t.board.lost == 0 {
+				return rexmitNone
+			}
+			t.enterRecovery(now, ece)
 		}
 	case phaseLoss:
-		if advanced {
-			t.cc.onAck(now, a.delivered, t.rtt.srtt)
+		resend = t.repairLoss(now, a, dups)
+		t.findLost(now, a)
+		if r.phase != phaseOpen && a.flags&ackLostAgain == 0 {
+			return resend
 		}
+		if t.lookForLoss(now, a, dups, ece) == rexmitLost {
+			resend = rexmitLost
+		}
+		return resend
+	default:
+		return t.lookForLoss(now, a, dups, ece)
 	}
-	if r.phase == phaseRecovery {
-		t.reduce(a.delivered)
+	return rexmitLost
+}
+
+// lookForLoss enters recovery if something is lost.
+func (t *TCB) lookForLoss(now tcpip.Time, a *acked, dups int, ece bool) rexmit {
+	if !t.opt.sack {
+		if a.flags&ackAdvanced != 0 {
+			t.settleDupAcks()
+		}
+		t.addDupAcks(dups, ece)
+	}
+	if t.rec.phase <= phaseDisorder {
+		t.undoDuplicates(now)
+	}
+	t.findLost(now, a)
+	if t.board.lost == 0 {
+		t.tryOpen(now, a)
+		return rexmitNone
+	}
+	if t.rec.phase < phaseCWR && t.probeLost() {
+		return rexmitLost
+	}
+	t.enterRecovery(now, ece)
+	return rexmitLost
+}
+
+// rexmit says what is to be sent after an acknowledgement.
+type rexmit uint8
+
+const (
+	rexmitNone rexmit = iota
+	rexmitLost        // what is lost
+	rexmitNew         // new data rather than what is lost (RFC 5682)
+)
+
+// findLost takes for lost what this acknowledgement shows to be.
+func (t *TCB) findLost(now tcpip.Time, a *acked) {
+	if t.board.segs == 0 {
+		return
+	}
+	if !t.opt.sack {
+		r := &t.rec
+		if r.phase < phaseRecovery && r.dupAcks >= t.rack.reordering || r.phase == phaseRecovery && a.flags&ackAdvanced != 0 {
+			t.count.lost += uint32(t.board.loseFirst(t.cc.mss))
+		}
+		return
+	}
+	before := t.board.resent
+	if t.rackMarkLost(now) {
+		a.flags &^= ackSetTimer
+	}
+	if t.board.resent < before {
+		a.flags |= ackLostAgain
 	}
 }
 
-// findLost marks what this acknowledgement shows to be lost, and reports whether there was anything.
-func (t *TCB) findLost(advanced bool) bool {
-	if t.opt.sack {
-		return t.board.judge()
-	}
-	switch {
-	case t.rec.phase == phaseRecovery && advanced: // a partial acknowledgement (RFC 6582 §3.2 step 3)
-		t.board.loseFirst(t.cc.mss)
-	case t.rec.phase < phaseRecovery && t.rec.dupAcks >= dupThresh:
-		// Not again for what was already recovered (RFC 6582 §3.2 step 2).
-		if t.rec.once && t.snd.una.LessEq(t.rec.point) {
-			return false
-		}
-		t.board.loseFirst(t.cc.mss)
-		return true
-	}
-	return false
-}
-
-// leaveRecovery ends fast recovery or the repair of a timeout, if everything that was in flight when
-// it began is acknowledged. It reports whether it ended fast recovery.
-func (t *TCB) leaveRecovery(now tcpip.Time) bool {
-	r := &t.rec
-	if r.phase < phaseRecovery || t.snd.una.Less(r.point) {
+// checkReneging notes that what we know to have been received was not acknowledged: the peer may have thrown it away
+// (RFC 2018 §8). It is not waited for long.
+func (t *TCB) checkReneging(now tcpip.Time, a *acked) bool {
+	if a.flags&(ackReneged|ackAdvanced) != ackReneged|ackAdvanced {
 		return false
 	}
-	fast := r.phase == phaseRecovery
-	if r.lossSince != 0 {
-		r.lost += now.Sub(r.lossSince)
-		r.lossSince = 0
-	}
-	if fast {
-		t.cc.cwnd = t.cc.ssthresh
-	}
-	r.phase = phaseOpen
-	return fast
+	t.setTimer(now, pendingRexmit, max(t.rtt.srtt/2, renegeWait))
+	a.flags &^= ackSetTimer
+	return true
 }
 
-func (t *TCB) enterRecovery(now tcpip.Time) {
-	t.rec.phase = phaseRecovery
-	t.rec.point, t.rec.once = t.snd.nxt, true
-	t.rec.prrFlight, t.rec.prrDelivered, t.rec.prrOut = t.flight(), 0, 0
-	t.cc.onCongestion(now)
+const renegeWait = 10 * time.Millisecond
+
+// addDupAcks counts duplicate acknowledgements of a peer without SACK.
+func (t *TCB) addDupAcks(n int, ece bool) {
+	if t.opt.sack || n == 0 {
+		return
+	}
+	before := t.rec.dupAcks
+	t.rec.dupAcks += n
+	t.limitDupAcks(0)
+	if d := t.rec.dupAcks - before; d > 0 {
+		t.noteArrived(d, ece)
+	}
+}
+
+// limitDupAcks keeps the count of duplicates below what is in flight behind a gap. More of them than that show
+// reordering.
+func (t *TCB) limitDupAcks(more int) {
+	b := &t.board
+	holes := min(max(b.lost, 1), b.segs)
+	if t.rec.dupAcks+holes > b.segs {
+		t.rec.dupAcks = b.segs - holes
+		t.rack.reordering = min(b.segs+more, t.conf.MaxReordering)
+		t.rack.seen++
+		t.tally(TallyRenoReorder, 1)
+	}
+}
+
+// coverDupAcks takes off what an acknowledgement of n segments covers of the duplicates: all but the one that was
+// missing, which counts as delivered.
+func (t *TCB) coverDupAcks(n int, ece bool) {
+	if n > 0 {
+		t.noteArrived(max(n-t.rec.dupAcks, 1), ece)
+		t.rec.dupAcks = max(t.rec.dupAcks-(n-1), 0)
+	}
+	t.limitDupAcks(n)
+}
+
+func (t *TCB) settleDupAcks() { t.rec.dupAcks = 0 }
+
+// keepOpen settles the phase where no reduction is under way.
+func (t *TCB) keepOpen() {
+	next := phaseOpen
+	if t.sackedOut()+t.board.lost > 0 || t.anyResent() {
+		next = phaseDisorder
+	}
+	if t.rec.phase != next {
+		t.rec.phase = next
+		t.rec.point = t.snd.nxt
+	}
+}
+
+// tryOpen settles the phase after an acknowledgement that showed no loss.
+func (t *TCB) tryOpen(now tcpip.Time, a *acked) {
+	if !t.anyResent() {
+		t.rec.firstRexm = 0
+	}
+	if a.flags&ackECE != 0 {
+		t.enterCWR(now)
+	}
+	if t.rec.phase != phaseCWR {
+		t.keepOpen()
+	}
+}
+
+// anyResent reports whether a retransmission may be in flight.
+func (t *TCB) anyResent() bool {
+	b := &t.board
+	return b.resent > 0 || b.recs.len() > 0 && b.recs.first().flags&recRetrans != 0
+}
+
+// enterRecovery begins fast recovery.
+func (t *TCB) enterRecovery(now tcpip.Time, ece bool) {
+	r := &t.rec
 	t.count.fastRecoveries++
 	if t.opt.sack {
 		t.tally(TallySackRecovery, 1)
 	} else {
 		t.tally(TallyRenoRecovery, 1)
 	}
-	t.due.rexmit = true // the first goes out at once, whatever the window says
+	if !t.anyResent() {
+		r.firstRexm = 0
+	}
+	t.cc.priorSsthresh = 0
+	t.initUndo()
+	if !t.inReduction() {
+		if !ece {
+			t.cc.priorSsthresh = t.currentSsthresh()
+		}
+		t.startReduction(now)
+	}
+	r.phase = phaseRecovery
 }
 
-// enterLoss is what a retransmission timeout does (RFC 5681 §3.1, RFC 6675 §5.1).
-func (t *TCB) enterLoss(now tcpip.Time) {
-	if b := &t.board; b.recs.len() > 0 && b.recs.first().flags&recSacked != 0 {
-		b.renege()
-		t.count.reneged++
-		t.tally(TallySACKReneging, 1)
+// enterCWR begins to reduce the window because congestion was reported (RFC 3168 §6.1.2).
+func (t *TCB) enterCWR(now tcpip.Time) {
+	t.cc.priorSsthresh = 0
+	if t.rec.phase < phaseCWR {
+		t.rec.marked = false
+		t.startReduction(now)
+		t.rec.phase = phaseCWR
 	}
-	// One reduction per window: not for what a reduction already stands for, but again where the
-	// repair itself was lost after it had made progress.
-	if t.rec.phase < phaseRecovery || t.rec.point.LessEq(t.snd.una) || t.rec.phase == phaseLoss && t.snd.retries == 0 {
-		t.cc.onCongestion(now)
-	}
-	t.rec.phase = phaseLoss
-	t.rec.point, t.rec.once = t.snd.nxt, true
-	t.rec.dupAcks = 0
-	t.cc.cwnd = t.cc.mss
-	t.cc.limited = true
-	t.cc.algorithm.reset(&t.cc, now)
-	t.board.loseAll()
 }
 
-// reduce sets cwnd during recovery, so that sending follows what arrives and ends at ssthresh
-// (RFC 6937 §3).
-func (t *TCB) reduce(delivered int) {
+func (t *TCB) inReduction() bool { return t.rec.phase == phaseCWR || t.rec.phase == phaseRecovery }
+
+// currentSsthresh is what the threshold is worth: a window that is in use counts for three quarters.
+func (t *TCB) currentSsthresh() int {
+	if t.inReduction() {
+		return t.cc.ssthresh
+	}
+	return max(t.cc.ssthresh, t.cc.cwnd/2+t.cc.cwnd/4)
+}
+
+// startReduction prepares the reduction of the window to a new threshold.
+func (t *TCB) startReduction(now tcpip.Time) {
+	t.rec.point = t.snd.nxt
+	t.tlp.out = false
+	t.cc.credit = 0
+	t.cc.prior = t.cc.cwnd
+	t.rec.prrDelivered, t.rec.prrOut = 0, 0
+	t.cc.ssthresh = t.cc.algorithm.ssthresh(t, now)
+	t.due.cwr = t.opt.ecn
+}
+
+// reduceWindow sets the window during a reduction, so that sending follows what arrives and ends at the threshold
+// (RFC 6937 §3, with the choice of its bound by whether the acknowledgement shows progress without loss: RFC 6937bis).
+func (t *TCB) reduceWindow(delivered, lost int, flags ackFlags) {
 	r, c := &t.rec, &t.cc
-	r.prrDelivered += delivered
-	pipe := t.pipe()
-	var send int
-	if pipe > c.ssthresh {
-		send = scaled(r.prrDelivered, c.ssthresh, max(r.prrFlight, 1)) - r.prrOut
-	} else {
-		send = min(c.ssthresh-pipe, max(r.prrDelivered-r.prrOut, delivered)+c.mss)
+	if delivered <= 0 || c.prior == 0 {
+		return
 	}
-	c.cwnd = pipe + max(send, 0)
+	flight := t.pipe()
+	r.prrDelivered += delivered
+	var send int
+	if delta := c.ssthresh - flight; delta < 0 {
+		send = scaled(r.prrDelivered, c.ssthresh, c.prior) - r.prrOut
+	} else {
+		send = max(r.prrDelivered-r.prrOut, delivered)
+		if flags&ackAdvanced != 0 && lost == 0 {
+			send++
+		}
+		send = min(delta, send)
+	}
+	if r.prrOut == 0 { // the first retransmission goes out at once
+		send = max(send, 1)
+	}
+	c.cwnd = max(flight+max(send, 0), 1)
+}
+
+// endReduction sets the window to the threshold, unless the reduction was undone.
+func (t *TCB) endReduction(now tcpip.Time) {
+	if t.cc.controls() {
+		return
+	}
+	if t.cc.ssthresh < infiniteSsthresh && (t.rec.phase == phaseCWR || t.rec.marked) {
+		t.cc.cwnd = t.cc.ssthresh
+		t.cc.stamp = now
+	}
 }
 
 // scaled returns n*by/of, rounded up; the product may exceed an int of 32 bits.

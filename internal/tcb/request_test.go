@@ -103,7 +103,7 @@ func TestSynAckWasSentAgain(t *testing.T) {
 		r.Advance(x.now, &x.out)
 	}
 	x.establish(r, "ACK seq=300 ack=100")
-	if x.tcb.rtt.srtt != 0 || x.tcb.rtt.rto != fallbackRTO || x.tcb.cc.cwnd != 1000 {
+	if x.tcb.rtt.srtt != 0 || x.tcb.rtt.rto != fallbackRTO || x.tcb.cc.cwnd != 1 {
 		t.Errorf("%+v, cwnd %d", x.tcb.rtt, x.tcb.cc.cwnd)
 	}
 }

@@ -80,8 +80,8 @@ func TestECNSender(t *testing.T) {
 	}
 	x.sent = nil
 	x.recv("ACK|ECE seq=300 ack=1100", "ACK|ECE seq=300 ack=2100")
-	if w := x.tcb.cc.cwnd; w > 8000 {
-		t.Errorf("cwnd %d", w)
+	if x.tcb.rec.phase != phaseCWR || x.tcb.cc.ssthresh != 7 {
+		t.Errorf("phase %d, threshold %d", x.tcb.rec.phase, x.tcb.cc.ssthresh)
 	}
 	before := x.tcb.cc.ssthresh
 	x.recv("ACK|ECE seq=300 ack=3100")
@@ -89,6 +89,9 @@ func TestECNSender(t *testing.T) {
 		t.Error("slowed down twice in a window")
 	}
 	x.recv("ACK seq=300 ack=10100")
+	if w := x.tcb.cc.cwnd; w > 8 {
+		t.Errorf("cwnd %d", w)
+	}
 	x.write(2000)
 	x.want("ACK|CWR seq=10100", "PSH|ACK seq=11100")
 }

@@ -25,12 +25,12 @@ func TestRTOEstimate(t *testing.T) {
 	var r rtt
 	c := DefaultConf()
 	r.init()
-	r.sample(100*time.Millisecond, &c)
-	if r.srtt != 100*time.Millisecond || r.rttvar != 50*time.Millisecond || r.rto != 300*time.Millisecond {
+	r.sample(100*time.Millisecond, &c, 1, 1)
+	if r.srtt != 100*time.Millisecond || r.mdev != 50*time.Millisecond || r.rto != 300*time.Millisecond {
 		t.Error(r)
 	}
 	for range 100 {
-		r.sample(100*time.Millisecond, &c)
+		r.sample(100*time.Millisecond, &c, 1, 1)
 	}
 	if r.rto != 300*time.Millisecond {
 		t.Error(r)
@@ -57,7 +57,7 @@ func TestTimeoutRecovery(t *testing.T) {
 	if x.tcb.rec.phase != phaseOpen {
 		t.Error(x.tcb.rec.phase)
 	}
-	if i := x.tcb.Info(x.now); i.Timeouts != 1 || i.TotalRetransmits != 3 || i.Ssthresh != 7000 {
+	if i := x.tcb.Info(x.now); i.Timeouts != 1 || i.TotalRetransmits != 3 || i.Ssthresh != 7 {
 		t.Errorf("%+v", i)
 	}
 }
@@ -68,8 +68,8 @@ func TestTimeoutKeepsSACK(t *testing.T) {
 	x.write(4000)
 	x.recv("ACK seq=300 ack=100 sack=1100-2100")
 	x.sent = nil
-	x.sleep(201 * time.Millisecond)
-	x.want("ACK seq=100 again")
+	x.sleep(210 * time.Millisecond)
+	x.want("ACK seq=100 again", "ACK seq=100 again") // by time (RFC 8985), and then by the timeout
 	x.recv("ACK seq=300 ack=2100")
 	x.want("ACK seq=2100 len=1000 again", "PSH|ACK seq=3100 len=1000 again")
 }
@@ -137,16 +137,16 @@ func TestIdleRestart(t *testing.T) {
 	x := established(t)
 	for range 20 {
 		n := x.tcb.cc.cwnd
-		x.write(min(n, 16000))
+		x.write(min(n*1000, 16000))
 		x.recv("ACK seq=300 ack=" + itoa(x.tcb.snd.nxt))
 	}
 	grown := x.tcb.cc.cwnd
-	if grown <= 10000 {
+	if grown <= 10 {
 		t.Fatalf("did not grow: %d", grown)
 	}
 	x.sleep(time.Minute)
 	x.write(10)
-	if got := x.tcb.cc.cwnd; got != 10000 {
+	if got := x.tcb.cc.cwnd; got != 10 {
 		t.Errorf("cwnd %d after a pause, was %d", got, grown)
 	}
 }

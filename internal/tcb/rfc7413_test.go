@@ -70,8 +70,8 @@ func TestFastOpenNotAcked(t *testing.T) {
 	x.want("SYN seq=99 len=1400")
 	x.recv("SYN|ACK seq=299 ack=100 mss=1000 sackok")
 	x.want(StateEstablished, "ACK seq=100 ack=300 len=1000 again", "PSH|ACK seq=1100 ack=300 len=400 again")
-	if i := x.tcb.Info(x.now); i.FastFailure != FastNotAcked || i.CwndSegments() != 10 {
-		t.Errorf("%v, %d", i.FastFailure, i.CwndSegments())
+	if i := x.tcb.Info(x.now); i.FastFailure != FastNotAcked || i.Cwnd != 10 {
+		t.Errorf("%v, %d", i.FastFailure, i.Cwnd)
 	}
 	x.recv("ACK seq=300 ack=1500")
 	x.want()

@@ -3,15 +3,20 @@ package tcb
 import (
 	"time"
 
+	"github.com/seed963a8790/netstack/internal/seq"
 	"github.com/seed963a8790/netstack/tcpip"
 )
 
-// rtt estimates the round trip and the retransmission timeout (RFC 6298).
+// rtt estimates the round trip and the retransmission timeout (RFC 6298, with Linux's variance: its largest value of
+// a round trip counts at once and fades from one round trip to the next).
 type rtt struct {
-	srtt, rttvar time.Duration // zero until the first sample
-	latest, min  time.Duration
-	rto          time.Duration // backed off, if backoffs is not zero
-	backoffs     uint8
+	srtt, mdev  time.Duration // smoothed round trip and mean deviation; zero until the first sample
+	rttvar      time.Duration // what is added for the timeout, at least RTOMin
+	mdevMax     time.Duration // largest mdev of this round trip
+	end         seq.Number    // of this round trip
+	latest, min time.Duration
+	rto         time.Duration // backed off, if backoffs is not zero
+	backoffs    uint8
 }
 
 const (
@@ -22,28 +27,54 @@ const (
 func (r *rtt) init() { *r = rtt{rto: initialRTO} }
 
 // sample takes a measurement. By Karn's rule it is never of a segment that was retransmitted.
-func (r *rtt) sample(d time.Duration, c *Conf) {
+func (r *rtt) sample(d time.Duration, c *Conf, una, nxt seq.Number) {
 	d = max(d, time.Microsecond)
 	r.latest = d
-	if r.min == 0 || d < r.min {
-		r.min = d
-	}
 	if r.srtt == 0 {
-		r.srtt, r.rttvar = d, d/2
+		r.srtt, r.mdev = d, d/2
+		r.rttvar = max(2*d, c.RTOMin)
+		r.mdevMax, r.end = r.rttvar, nxt
+		r.settle(c)
+		return
+	}
+	off := d - r.srtt
+	r.srtt += off / 8
+	if off < 0 {
+		// A round trip that falls would raise the variance: that is damped.
+		if off = -off - r.mdev; off > 0 {
+			off /= 8
+		}
 	} else {
-		r.rttvar += ((r.srtt - d).Abs() - r.rttvar) / 4
-		r.srtt += (d - r.srtt) / 8
+		off -= r.mdev
+	}
+	r.mdev += off / 4
+	if 4*r.mdev > r.mdevMax {
+		r.mdevMax = 4 * r.mdev
+		r.rttvar = max(r.rttvar, r.mdevMax)
+	}
+	if r.end.Less(una) {
+		if r.mdevMax < r.rttvar {
+			r.rttvar -= (r.rttvar - r.mdevMax) / 4
+		}
+		r.end, r.mdevMax = nxt, c.RTOMin
 	}
 	r.settle(c)
 }
 
-// settle computes the timeout afresh, without backoff. The floor is on the variance, as on Linux.
+// noteMin follows the shortest round trip.
+func (r *rtt) noteMin(d time.Duration) {
+	if d = max(d, time.Microsecond); r.min == 0 || d < r.min {
+		r.min = d
+	}
+}
+
+// settle computes the timeout afresh, without backoff.
 func (r *rtt) settle(c *Conf) {
 	r.backoffs = 0
 	if r.srtt == 0 {
 		return
 	}
-	r.rto = min(r.srtt+max(4*r.rttvar, c.RTOMin), c.RTOMax)
+	r.rto = min(r.srtt+max(r.rttvar, c.RTOMin), c.RTOMax)
 }
 
 // backoff doubles the timeout (RFC 6298 §5.5).
@@ -57,18 +88,38 @@ func (r *rtt) persist(c *Conf) time.Duration {
 	return min(max(r.rto, c.RTOMin)<<min(r.backoffs, 16), c.RTOMax)
 }
 
-// measure takes the samples that an acknowledgement arriving at at gives: of a segment that was sent
-// once, at sent, or failing that of the timestamp that the peer echoes.
-func (t *TCB) measure(at, sent tcpip.Time, s *Segment) {
-	if sent != 0 {
-		t.rtt.sample(at.Sub(sent), t.conf)
-		return
+// measure takes the samples that an acknowledgement arriving at at gives: of what it acknowledges in order and of
+// what it reports behind a gap, none of which was sent twice, or failing that of the timestamp that the peer echoes.
+// It reports whether there was one.
+func (t *TCB) measure(at tcpip.Time, a *acked, s *Segment) bool {
+	if a.timed {
+		return a.measured
 	}
-	if t.opt.timestamps && s.Options.HasTimestamp {
-		if d, ok := echoed(at, t.born, t.id.TSOffset, s.Options.TSEcr); ok {
-			t.rtt.sample(d, t.conf)
+	a.timed = true
+	sample, shortest := time.Duration(-1), time.Duration(-1)
+	if a.sackFirst != 0 {
+		sample, shortest = at.Sub(a.sackFirst), at.Sub(a.sackLast)
+		a.sackRTT = sample
+	}
+	if a.first != 0 && a.flags&ackRetrans == 0 {
+		sample = at.Sub(a.first)
+		if a.sackFirst == 0 {
+			shortest = at.Sub(a.last)
 		}
 	}
+	if sample < 0 && a.flags&(ackData|ackSyn) != 0 && t.opt.timestamps && s.Options.HasTimestamp {
+		if d, ok := echoed(at, t.born, t.id.TSOffset, s.Options.TSEcr); ok {
+			sample, shortest = d, d
+		}
+	}
+	a.rtt = shortest
+	if sample < 0 {
+		return false
+	}
+	t.rtt.noteMin(max(shortest, 0))
+	t.rtt.sample(sample, t.conf, t.snd.una, t.snd.nxt)
+	a.measured = true
+	return true
 }
 
 // echoed returns the age of a timestamp that came back, if it is one that can have been sent since

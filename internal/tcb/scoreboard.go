@@ -11,9 +11,11 @@ import (
 // sent at once. A super-segment is one record, until an acknowledgement cuts it.
 type record struct {
 	seq, end seq.Number
-	sent     tcpip.Time // when it was last sent
-	segs     uint16     // segments on the wire
+	segs     uint16 // segments on the wire
+	mss      uint16 // bytes of each but the last
 	flags    recordFlags
+	sent     tcpip.Time // when it was last sent
+	tx       txState
 }
 
 type recordFlags uint8
@@ -23,37 +25,46 @@ const (
 	recLost                            // taken for lost
 	recResent                          // sent again since it was taken for lost, and in flight
 	recRetrans                         // sent more than once: no RTT sample (Karn)
+	recLimited                         // the sender had no more to send when this left
 )
 
 func (r *record) len() int { return r.end.Sub(r.seq) }
 
 // scoreboard keeps what is in flight in sequence order (RFC 6675 §3). All its work is bounded by what
-// changes: every record is appended, passed by the frontier of loss, retransmitted and removed once.
+// changes: every record is appended, retransmitted, found lost and removed once.
 type scoreboard struct {
 	recs deque[record]
 
-	// Sequence numbers in records that have, of these, the flags in the name. Their sums make pipe.
+	// Segments in flight, and those of them that have the flags in the name. Their sums make pipe.
+	segs   int
 	sacked int
 	lost   int // lost, not sacked
 	resent int // resent, not sacked
 
-	// pending counts those that are lost and not sent again; none lies before rexmitFrom.
+	// pending counts the segments that are lost and not sent again; none lies before rexmitFrom.
 	pending    int
 	rexmitFrom seq.Number
 
-	// Records before judged have been judged lost or not. above counts the segments sacked behind it.
-	judged seq.Number
-	above  int
-
 	highSacked seq.Number // end of the highest sacked record, if sacked is not zero
+
+	sends deque[send] // what may still be found lost, in the order of sending (RFC 8985 §6.2)
 }
 
-// dupThresh is how many segments must have arrived behind one for it to be lost (RFC 6675 §2).
+// send is one transmission, for the search for losses. It is stale where the records of its range were since
+// acknowledged, sacked, sent again, or taken for lost.
+type send struct {
+	seq, end seq.Number
+	at       tcpip.Time
+}
+
+// dupThresh is how many segments must have arrived behind one for it to be lost (RFC 5681 §3.2), as long as no
+// reordering has been seen.
 const dupThresh = 3
 
 // tally adds r to the sums, or with sign -1 takes it off.
 func (b *scoreboard) tally(r *record, sign int) {
-	n := sign * r.len()
+	n := sign * int(r.segs)
+	b.segs += n
 	switch f := r.flags; {
 	case f&recSacked != 0:
 		b.sacked += n
@@ -83,17 +94,19 @@ func (b *scoreboard) mark(r *record, set, clear recordFlags) {
 // push appends what has just been sent for the first time.
 func (b *scoreboard) push(r record) {
 	if b.recs.len() == 0 {
-		b.judged, b.rexmitFrom, b.above = r.seq, r.seq, 0
+		b.rexmitFrom = r.seq
 	}
 	b.recs.pushBack(r)
+	b.tally(&r, +1)
+	b.sends.pushBack(send{r.seq, r.end, r.sent})
 }
 
 // pop takes the last record back.
 func (b *scoreboard) pop() {
 	r := b.recs.popBack()
 	b.tally(&r, -1)
-	b.judged = seq.Min(b.judged, r.seq)
 	b.rexmitFrom = seq.Min(b.rexmitFrom, r.seq)
+	b.sends.popBack()
 }
 
 // find returns the index of the record that holds n, or the number of records.
@@ -114,70 +127,67 @@ func (b *scoreboard) find(n seq.Number) int {
 func (b *scoreboard) split(i int, n seq.Number) {
 	r := b.recs.at(i)
 	front := *r
-	whole := int(r.segs)
+	b.tally(r, -1)
 	front.end = n
-	front.segs = uint16(max(whole*n.Sub(r.seq)/r.len(), 1))
-	if r.flags&recSacked != 0 && b.judged.LessEq(r.seq) {
-		b.above += max(int(front.segs)+1-whole, 0) // both parts count one at least
-	}
+	whole, mss := int(r.segs), max(int(r.mss), 1)
+	front.segs = uint16(min(max((front.len()+mss-1)/mss, 1), max(whole-1, 1)))
 	r.seq = n
 	r.segs = uint16(max(whole-int(front.segs), 1))
+	b.tally(r, +1)
+	b.tally(&front, +1)
 	b.recs.insert(i, front)
 }
 
-// acked is what one acknowledgement says about the scoreboard.
-type acked struct {
-	delivered int        // sequence numbers that arrived: acknowledged or sacked for the first time
-	first     tcpip.Time // when the earliest of those was sent, if it was sent only once
-	last      tcpip.Time // and the latest
-	sacked    int        // segments sacked for the first time
-	retrans   bool       // covers a record that was sent more than once
-	segs      int        // segments acknowledged cumulatively
-	arrived   int        // segments that arrived: those of delivered
-	late      bool       // a segment that was sent once arrived after others sent behind it
+// trim takes the part of the first record off that una acknowledges, and returns how many whole segments that was.
+func (b *scoreboard) trim(una seq.Number) int {
+	r := b.recs.first()
+	b.tally(r, -1)
+	whole := int(r.segs)
+	r.seq = una
+	if whole > 1 {
+		mss := max(int(r.mss), 1)
+		r.segs = uint16(min(max((r.len()+mss-1)/mss, 1), whole))
+	}
+	b.tally(r, +1)
+	return whole - int(r.segs)
 }
 
-func (a *acked) add(r *record) {
-	a.delivered += r.len()
-	a.arrived += int(r.segs)
-	if r.flags&recRetrans != 0 {
-		a.retrans = true
-		return
-	}
-	if a.first == 0 || r.sent < a.first {
-		a.first = r.sent
-	}
-	a.last = max(a.last, r.sent)
-}
-
-// ack removes what lies before una.
-func (b *scoreboard) ack(una seq.Number, a *acked) {
+// ack removes what lies before una, and says in a what there was.
+func (b *scoreboard) ack(una seq.Number, high seq.Number, a *acked) {
 	for b.recs.len() > 0 {
 		r := b.recs.first()
 		if una.LessEq(r.seq) {
 			break
 		}
-		if una.Less(r.end) { // a part of a super-segment
-			b.split(0, una)
-			r = b.recs.first()
+		n, whole := int(r.segs), !una.Less(r.end)
+		if !whole { // a part of a super-segment
+			was := *r
+			if n = b.trim(una); n == 0 {
+				break
+			}
+			was.segs = uint16(n)
+			a.take(&was, high)
+			break
 		}
-		a.segs += int(r.segs)
-		if r.flags&recSacked == 0 {
-			a.add(r)
-			a.late = a.late || b.sacked > 0 && r.flags&recRetrans == 0 && r.seq.Less(b.highSacked)
-		} else if b.judged.LessEq(r.seq) {
-			b.above -= int(r.segs)
-		}
+		a.take(r, high)
 		b.tally(r, -1)
 		b.recs.popFront()
 	}
-	b.judged = seq.Max(b.judged, una)
+	if b.recs.len() == 0 {
+		for b.sends.len() > 0 {
+			b.sends.popBack()
+		}
+	} else {
+		for b.sends.len() > 0 && b.sends.first().end.LessEq(una) {
+			b.sends.popFront()
+		}
+	}
 	b.rexmitFrom = seq.Max(b.rexmitFrom, una)
 }
 
-// sack marks the range [from, to), which is in flight, as received. Only whole wire segments of mss
-// bytes count, so that a hostile peer cannot cut records into crumbs.
-func (b *scoreboard) sack(from, to seq.Number, mss int, a *acked) {
+// sack marks the range [from, to), which is in flight, as received. Only whole segments and the rest at the end of a
+// transmission count, so that a hostile peer cannot cut records into crumbs.
+func (b *scoreboard) sack(from, to, high seq.Number, a *acked) {
 	for i := b.find(from); i < b.recs.len(); i++ {
 		r := b.recs.at(i)
 		if to.LessEq(r.seq) {
@@ -186,6 +196,7 @@ func (b *scoreboard) sack(from, to seq.Number, mss int, a *acked) {
 		if r.flags&recSacked != 0 {
 			continue
 		}
+		mss := max(int(r.mss), 1)
 		if r.seq.Less(from) {
 			n := (from.Sub(r.seq) + mss - 1) / mss * mss
 			if n >= r.len() {
@@ -202,20 +213,44 @@ func (b *scoreboard) sack(from, to seq.Number, mss int, a *acked) {
 			b.split(i, r.seq.Add(n))
 			r = b.recs.at(i)
 		}
-		if b.sacked == 0 || b.highSacked.Less(r.end) {
-			b.highSacked = r.end
-		}
-		a.add(r)
-		a.sacked += int(r.segs)
-		if b.judged.LessEq(r.seq) {
-			b.above += int(r.segs)
-		}
-		b.mark(r, recSacked, 0)
+		b.sackOne(r, high, a)
 		if b.merge(i - 1) {
 			i--
 		}
 		b.merge(i)
 	}
+}
+
+// sackOne notes that the peer has r.
+func (b *scoreboard) sackOne(r *record, high seq.Number, a *acked) {
+	a.arrive(r)
+	clear := recordFlags(0)
+	if r.flags&recResent != 0 {
+		if r.flags&recLost != 0 { // otherwise its retransmission is believed to be in flight still
+			clear = recLost | recResent
+		}
+	} else {
+		if r.flags&recRetrans == 0 {
+			if b.sacked > 0 && r.seq.Less(b.highSacked) {
+				a.late(r.seq) // it was in a hole: reordering
+			}
+			if r.end.LessEq(high) {
+				a.flags |= ackOriginal
+			}
+			if a.sackFirst == 0 {
+				a.sackFirst = r.sent
+			}
+			a.sackLast = r.sent
+		}
+		clear = recLost
+	}
+	a.flags |= ackSacked
+	a.sacked += int(r.segs)
+	if b.sacked == 0 || b.highSacked.Less(r.end) {
+		b.highSacked = r.end
+	}
+	b.mark(r, recSacked, clear)
+	r.tx.at = 0 // what it measured counts once
 }
 
 // merge makes one record of the i-th and the next, if both are sacked, so that what has arrived behind a gap is passed
@@ -225,7 +260,7 @@ func (b *scoreboard) merge(i int) bool {
 		return false
 	}
 	l, r := b.recs.at(i), b.recs.at(i+1)
-	if l.flags&r.flags&recSacked == 0 || b.judged.LessEq(l.seq) != b.judged.LessEq(r.seq) || int(l.segs)+int(r.segs) > math.MaxUint16 {
+	if l.flags&r.flags&recSacked == 0 || (l.flags^r.flags)&recResent != 0 || int(l.segs)+int(r.segs) > math.MaxUint16 {
 		return false
 	}
 	l.end = r.end
@@ -236,56 +271,49 @@ func (b *scoreboard) merge(i int) bool {
 	return true
 }
 
-// judge takes for lost every record behind which enough segments have arrived (IsLost of RFC 6675
-// §4), and reports whether there were any.
-func (b *scoreboard) judge() (lost bool) {
-	if b.above < dupThresh {
+// lose takes r for lost, and again if it was sent again since. It reports whether that was a retransmission.
+func (b *scoreboard) lose(r *record) (again bool) {
+	if r.flags&recSacked != 0 {
 		return false
 	}
-	for i := b.find(b.judged); b.above >= dupThresh && i < b.recs.len(); i++ {
-		r := b.recs.at(i)
-		switch {
-		case r.flags&recSacked != 0:
-			b.above -= int(r.segs)
-		case r.flags&recLost == 0:
-			b.mark(r, recLost, 0)
-			lost = true
-		}
-		b.judged = r.end
-		if b.merge(i - 1) { // both are judged now
-			i--
-		}
-	}
-	return lost
+	again = r.flags&(recLost|recResent) == recLost|recResent
+	b.mark(r, recLost, recResent)
+	return again
 }
 
 // loseFirst takes the first segment in flight for lost: what a duplicate or partial acknowledgement
-// says where there is no SACK (RFC 6582).
-func (b *scoreboard) loseFirst(mss int) {
+// says where there is no SACK (RFC 6582). It returns how many segments are newly lost.
+func (b *scoreboard) loseFirst(mss int) int {
 	if b.recs.len() == 0 {
-		return
+		return 0
 	}
-	if r := b.recs.first(); r.flags&(recSacked|recLost) == 0 {
-		if r.len() > mss && r.segs > 1 {
-			b.split(0, r.seq.Add(mss))
-			r = b.recs.first()
-		}
-		b.mark(r, recLost, 0)
+	r := b.recs.first()
+	if r.flags&(recSacked|recLost) != 0 {
+		return 0
+	}
+	if r.len() > mss && r.segs > 1 {
+		b.split(0, r.seq.Add(mss))
+		r = b.recs.first()
+	}
+	b.lose(r)
+	return int(r.segs)
+}
+
+// loseAll takes everything for lost that is not sacked.
+func (b *scoreboard) loseAll() {
+	for i := range b.recs.len() {
+		b.lose(b.recs.at(i))
 	}
 }
 
-// loseAll takes everything for lost that is not sacked, as a timeout does.
-func (b *scoreboard) loseAll() {
+// unlose takes nothing for lost any more, and looks at everything anew.
+func (b *scoreboard) unlose() {
 	for i := range b.recs.len() {
-		r := b.recs.at(i)
-		if r.flags&recSacked == 0 {
-			b.mark(r, recLost, recResent)
+		if r := b.recs.at(i); r.flags&recLost != 0 {
+			b.mark(r, 0, recLost)
 		}
 	}
-	if n := b.recs.len(); n > 0 {
-		b.judged, b.above = b.recs.last().end, 0
-		b.rexmitFrom = b.recs.first().seq
-	}
+	b.sortSends()
 }
 
 // renege forgets what was sacked: the peer has thrown it away (RFC 2018 §8).
@@ -295,7 +323,6 @@ func (b *scoreboard) renege() {
 			b.mark(r, 0, recSacked)
 		}
 	}
-	b.above = 0
 }
 
 // next returns the index of the first record that is lost and not sent again.
@@ -315,21 +342,33 @@ func (b *scoreboard) next() (int, bool) {
 
 func (b *scoreboard) at(i int) *record { return b.recs.at(i) }
 
-// resendAt notes that the i-th record is sent again.
-func (b *scoreboard) resendAt(i int, now tcpip.Time) {
+// resendAt notes that the i-th record is sent again; flags are those that it gets.
+func (b *scoreboard) resendAt(i int, now tcpip.Time, flags recordFlags) {
 	r := b.recs.at(i)
-	b.mark(r, recResent|recRetrans, 0)
+	b.mark(r, flags, 0)
 	r.sent = now
+	b.sends.pushBack(send{r.seq, r.end, now})
+	if b.sends.len() > 4*b.recs.len()+sendsSlack {
+		b.sortSends()
+	}
 }
+
+// sendsSlack is how many stale transmissions are kept before they are sorted out.
+const sendsSlack = 256
 
 // unsend undoes resendAt for the record that was was before, or for that part of it that was sent.
 func (b *scoreboard) unsend(was *record) {
 	i := b.find(was.seq)
 	r := b.recs.at(i)
 	b.tally(r, -1)
-	r.flags, r.sent = was.flags, was.sent
+	r.flags, r.sent, r.tx = was.flags, was.sent, was.tx
 	b.tally(r, +1)
 	b.rexmitFrom = seq.Min(b.rexmitFrom, r.seq)
+	if b.sends.len() > 0 && b.sends.last().seq == r.seq {
+		b.sends.popBack()
+	} else {
+		b.sortSends()
+	}
 }
 
 func (b *scoreboard) clear() { *b = scoreboard{} }

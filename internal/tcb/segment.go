@@ -47,6 +47,8 @@ type Out struct {
 	Challenge  bool // a challenge ACK (RFC 5961): counts against the stack's budget for them
 
 	Tallies Tallies // what it counts as, once it is sent
+
+	undo undo // how to take it back
 }
 
 // Events is what happened since the last TakeEvents.

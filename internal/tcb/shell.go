@@ -8,7 +8,7 @@ import (
 // PollAck is Poll for a shell that takes no data for the time being, because enough of it waits below:
 // it builds what is no data and owes its time to the peer, a reset or an acknowledgement.
 func (t *TCB) PollAck(now tcpip.Time, out *Out) bool {
-	t.undo.kind = undoNothing
+	out.undo.kind = undoNothing
 	out.clear()
 	if t.due.reset != resetNone {
 		return t.sendReset(now, out)
@@ -22,7 +22,7 @@ func (t *TCB) Rate() int64 {
 	if t.rtt.srtt <= 0 {
 		return 0
 	}
-	return int64(t.cc.cwnd) * 1_000_000_000 / int64(t.rtt.srtt)
+	return int64(t.cc.bytes()) * 1_000_000_000 / int64(t.rtt.srtt)
 }
 
 // Timestamps reports whether timestamps were negotiated, or are being offered.

@@ -1,6 +1,7 @@
 package tcb
 
 import (
+	"math"
 	"math/bits"
 
 	"github.com/seed963a8790/netstack/header"
@@ -24,6 +25,20 @@ const (
 	TallyAbortOnData                 // connections reset because the user would not linger at all
 	TallyAbortOnLinger               // connections reset because the user would not linger in FIN-WAIT-2
 
+	TallyDSACKOfoRecv      // duplicates reported of data that lies behind a gap
+	TallyLostRetransmit    // retransmissions that were lost
+	TallyLossProbeRecovery // losses that a tail loss probe has repaired
+	TallyFullUndo          // fast recoveries that were a mistake, found at their end
+	TallyPartialUndo       // or before
+	TallyDSACKUndo         // or by reports of duplicates
+	TallyLossUndo          // timeouts that were a mistake
+	TallySpuriousRTOs      // those that F-RTO has found
+	TallyTSReorder         // times that segments came out of order, found by timestamps
+	TallySACKReorder       // or by SACK
+	TallyRenoReorder       // or by duplicate acknowledgements
+	TallyHystartTrain      // times that HyStart has ended slow start because of the length of a train
+	TallyHystartDelay      // or because of growing round trips
+
 	TallyMTUPSuccess // path-MTU probes that arrived
 	TallyMTUPFail    // and those that did not
 
@@ -31,6 +46,7 @@ const (
 
 	TallyFastRetrans      // segments sent again in fast recovery
 	TallySlowStartRetrans // segments sent again after a timeout, but for the first
+	TallyLossProbes       // tail loss probes
 	TallyKeepAlive        // keep-alive probes
 	TallyWinProbe         // zero-window probes
 	TallyFromZeroWindow   // windows opened
@@ -45,11 +61,11 @@ const (
 const tallySegment = TallyFastRetrans
 
 // Tallies are the tallies that a segment belongs to.
-type Tallies uint32
+type Tallies uint64
 
 // Next takes the first tally off s, which must not be zero.
 func (s *Tallies) Next() Tally {
-	k := Tally(bits.TrailingZeros32(uint32(*s)))
+	k := Tally(bits.TrailingZeros64(uint64(*s)))
 	*s &= *s - 1
 	return k
 }
@@ -58,13 +74,15 @@ func (s *Tallies) add(k Tally) { *s |= 1 << k }
 
 // tally counts n of what happens to a connection.
 func (t *TCB) tally(k Tally, n int) {
-	t.tallies[k] += uint32(n)
+	t.tallies[k] = uint16(min(int(t.tallies[k])+n, math.MaxUint16)) // taken after every call
 	t.events |= EventTally
 }
 
 // TakeTallies returns what has been counted since the last call.
 func (t *TCB) TakeTallies() (n [NumTallies]uint32) {
-	copy(n[:], t.tallies[:])
+	for i, v := range t.tallies {
+		n[i] = uint32(v)
+	}
 	clear(t.tallies[:])
 	return n
 }

@@ -41,7 +41,7 @@ func TestTallies(t *testing.T) {
 			x.recv("ACK seq=300 ack=100 sack=1100-4100")
 			x.tally(map[Tally]int{TallySackRecovery: 1, TallyFastRetrans: 1})
 			x.recv("ACK seq=300 ack=5100 sack=100-1100")
-			x.tally(map[Tally]int{TallyDSACKRecv: 1})
+			x.tally(map[Tally]int{TallyDSACKRecv: 1, TallyFullUndo: 1})
 		},
 		"Reno": func(t *testing.T) {
 			x := connected(t, "mss=1000")

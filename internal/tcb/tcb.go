@@ -39,6 +39,11 @@ type TCB struct {
 	rec recovery
 	ecn ecn
 	cc  cc
+
+	rack    rack
+	tlp     tlp
+	pending pending // what timerRexmit is set for
+
 	tun tuning
 
 	fast *fastOpen // nil: the connection has not begun with fast open
@@ -47,8 +52,7 @@ type TCB struct {
 	rate    rate
 	chrono  chrono
 	count   counters
-	tallies [tallySegment]uint32
-	undo    undo
+	tallies [tallySegment]uint16
 }
 
 // sendVars are the send sequence variables of RFC 9293 §3.3.1 and what else sending remembers.
@@ -86,9 +90,16 @@ type receiveVars struct {
 
 	tsRecent   uint32 // TS.Recent
 	tsRecentAt tcpip.Time
+	echo       echo // of the segment under way
 
 	last     tcpip.Time // arrival of the last acceptable segment
 	lastData tcpip.Time // and of the last one with data
+}
+
+// echo is the timestamp that a segment has brought back, if it has.
+type echo struct {
+	val uint32
+	ok  bool
 }
 
 // negotiated is what the two SYNs agreed upon.
@@ -107,7 +118,8 @@ type counters struct {
 	segsIn, dataIn, timeouts, fastRecoveries             uint32
 	dupAcksIn, outOfOrder, paws, noTimestamp, zeroWindow uint32
 	reneged, dsackIn, refused, badSACK, marked           uint32
-	delivered, deliveredMarked, reorders, timeoutSeries  uint32
+	delivered, deliveredMarked, timeoutSeries, lost      uint32
+	dsackSegs                                            uint32
 
 	bytesIn, bytesAcked uint64
 }
@@ -138,6 +150,7 @@ func (t *TCB) Init(now tcpip.Time, conf *Conf, path Path, id Identity) {
 	t.rcv.mss = defaultMSS
 	t.due.pingPong = conf.NoQuickAck
 	t.rtt.init()
+	t.rack.init(conf)
 	t.tun.init(t)
 }
 

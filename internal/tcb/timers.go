@@ -24,7 +24,7 @@ const (
 
 // onTimer is what each deadline does when it has passed. The deadline is cleared before.
 var onTimer = [numTimers]func(*TCB, tcpip.Time){
-	timerRexmit:    (*TCB).rexmitTimeout,
+	timerRexmit:    (*TCB).lossTimeout,
 	timerPersist:   (*TCB).persistTimeout,
 	timerDelAck:    (*TCB).delAckTimeout,
 	timerKeepAlive: (*TCB).keepAliveTimeout,
@@ -59,6 +59,19 @@ func (t *TCB) Deadline() tcpip.Time {
 }
 
 func (t *TCB) stopTimers() { t.deadline = [numTimers]tcpip.Time{timerTrim: t.deadline[timerTrim]} }
+
+// lossTimeout is the end of the retransmission timer, whatever it was set for.
+func (t *TCB) lossTimeout(now tcpip.Time) {
+	what := t.pending
+	switch what {
+	case pendingProbe:
+		t.probeTimeout(now)
+	case pendingReorder:
+		t.reorderTimeout(now)
+	default:
+		t.rexmitTimeout(now)
+	}
+}
 
 // rexmitTimeout is the retransmission timeout (RFC 6298 §5.4–5.7, RFC 5681 §3.1).
 func (t *TCB) rexmitTimeout(now tcpip.Time) {
@@ -98,8 +111,9 @@ func (t *TCB) rexmitTimeout(now tcpip.Time) {
 	default:
 		t.rtt.backoff(t.conf)
 	}
-	t.deadline[timerRexmit] = now.Add(t.rtt.rto)
+	t.setTimer(now, pendingRexmit, t.rtt.rto)
 	t.due.rexmit = true
+	t.due.newFirst = false
 }
 
 // thinRetries is how many timeouts in a row of a thin stream are not backed off.
@@ -107,14 +121,7 @@ const thinRetries = 6
 
 // thin reports whether so little is in flight that losses of it show in timeouts only.
 func (t *TCB) thin() bool {
-	if t.state != StateEstablished || t.cc.ssthresh >= infiniteSsthresh || t.board.recs.len() >= dupThresh+1 {
-		return false
-	}
-	segs := 0
-	for i := range t.board.recs.len() {
-		segs += int(t.board.recs.at(i).segs)
-	}
-	return segs <= dupThresh
+	return t.state == StateEstablished && t.cc.ssthresh < infiniteSsthresh && t.board.segs <= dupThresh
 }
 
 // exhausted reports whether a series of unanswered retransmissions or probes has lasted long enough

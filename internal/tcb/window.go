@@ -2,6 +2,7 @@ package tcb
 
 import (
 	"cmp"
+	"math/bits"
 	"time"
 
 	"github.com/seed963a8790/netstack/header"
@@ -110,11 +111,15 @@ func (t *TCB) near() bool {
 	return t.path.SameHost || r.min != 0 && r.min < nearRTT && max(r.srtt, t.tun.rtt) < 50*nearRTT
 }
 
-// growSend makes room for two congestion windows, one in flight and one to follow it.
+// growSend makes room for two congestion windows, one in flight and one to follow it, by what a segment costs Linux.
 func (u *tuning) growSend(t *TCB) {
-	if !t.conf.SendBuffer.IsSet() {
-		u.sendLimit = max(u.sendLimit, min(3*t.cc.cwnd, u.max(t, t.conf.SendBufferMax)))
+	if t.conf.SendBuffer.IsSet() {
+		return
 	}
+	const overhead, head = 640, 256 // of a buffer of segments, bytes: within the power of two, and beside it
+	segment := 1<<bits.Len(uint(max(t.opt.peerMSS, t.cc.mss)+overhead-1)) + head
+	want := 2 * segment * max(t.cc.cwnd, t.initialWindow(), t.rack.reordering+1)
+	u.sendLimit = max(u.sendLimit, min(want, u.max(t, t.conf.SendBufferMax)))
 }
 
 // held returns the bytes charged for what is received and not yet read.

@@ -81,6 +81,13 @@ type Options struct {
 	FastOpenKeys      tcpip.Opt[FastOpenKeys]  // net.ipv4.tcp_fastopen_key: random
 	FastOpenBlackhole tcpip.Opt[time.Duration] // net.ipv4.tcp_fastopen_blackhole_timeout_sec: 0, which is off
 
+	Recovery           tcpip.Opt[int]  // net.ipv4.tcp_recovery: 1
+	EarlyRetransmit    tcpip.Opt[int]  // net.ipv4.tcp_early_retrans: 3, tail loss probes
+	Reordering         tcpip.Opt[int]  // net.ipv4.tcp_reordering, segments: 3
+	MaxReordering      tcpip.Opt[int]  // net.ipv4.tcp_max_reordering, segments: 300
+	FRTO               tcpip.Opt[bool] // net.ipv4.tcp_frto: on
+	SlowStartAfterIdle tcpip.Opt[bool] // net.ipv4.tcp_slow_start_after_idle: on
+
 	// Probing for the path MTU (RFC 4821). Linux's default is off: a path that swallows large packets without an ICMP
 	// error then stops connections for ever.
 	MTUProbing tcpip.Opt[MTUProbing] // net.ipv4.tcp_mtu_probing: in black holes
@@ -150,6 +157,13 @@ func (o *Options) config() config {
 		Probing:              o.MTUProbing.Or(ProbingBlackHole),
 		BaseMSS:              o.BaseMSS.Or(1024),
 		MinMSS:               o.MinMSS.Or(48),
+
+		Recovery:           o.Recovery.Or(1),
+		EarlyRetransmit:    o.EarlyRetransmit.Or(3),
+		Reordering:         o.Reordering.Or(3),
+		MaxReordering:      o.MaxReordering.Or(300),
+		FRTO:               o.FRTO.Or(true),
+		SlowStartAfterIdle: o.SlowStartAfterIdle.Or(true),
 	}
 	return c
 }

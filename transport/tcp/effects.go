@@ -198,7 +198,7 @@ func (e *Endpoint) transmit(w *stack.Work) {
 	sc := e.proto.getScratch()
 	for e.poll(sc) {
 		if !e.send(w, sc, routed) {
-			e.tcb.Refused(e.lock.now)
+			e.tcb.Refused(e.lock.now, &sc.out)
 			e.retryAt = e.lock.now.Add(refusedRetry)
 			e.waitBelow.Store(true)
 			break

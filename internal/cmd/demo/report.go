@@ -98,7 +98,7 @@ func tcpInfo(w io.Writer, i *tcp.Info) {
 	for _, row := range [][]any{
 		{"state", i.State}, {"congestion control", i.Congestion + ", " + i.Phase},
 		{"rtt", i.RTT}, {"rttvar", i.RTTVar}, {"min rtt", i.MinRTT}, {"rto", i.RTO},
-		{"send mss", i.SendMSS}, {"path mtu", i.PMTU}, {"cwnd bytes", i.Cwnd},
+		{"send mss", i.SendMSS}, {"path mtu", i.PMTU}, {"cwnd segments", i.Cwnd},
 		{"send window", i.SendWindow}, {"receive window", i.ReceiveWindow},
 		{"segments out", i.SegmentsOut}, {"segments in", i.SegmentsIn}, {"retransmitted", i.TotalRetransmits},
 		{"bytes acked", i.BytesAcked}, {"bytes received", i.BytesReceived},

@@ -119,7 +119,7 @@ func (n *Sockets) tcpLine(e *tcp.Endpoint, st tcp.State) string {
 	info := e.Info()
 	sent, unread, timer, timeout := e.Unsent(), e.Unread(), 0, 0
 	inode := n.inode(e)
-	refs, rto, cwnd, ssthresh := 1, ticks(info.RTO), info.CwndSegments(), -1
+	refs, rto, cwnd, ssthresh := 1, ticks(info.RTO), info.Cwnd, -1
 	switch st {
 	case tcp.StateListen:
 		sent, unread = 0, info.AcceptQueue
@@ -132,7 +132,7 @@ func (n *Sockets) tcpLine(e *tcp.Endpoint, st tcp.State) string {
 	if sent > 0 {
 		timer, refs = 1, 2
 	}
-	if n := info.SsthreshSegments(); st != tcp.StateListen && n < 0x7fffffff {
+	if n := info.Ssthresh; st != tcp.StateListen && n < 0x7fffffff {
 		ssthresh = n
 	}
 	v6 := e.IPv6()

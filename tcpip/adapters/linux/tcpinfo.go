@@ -11,8 +11,8 @@ import (
 // sizeofTCPInfo is the length of struct tcp_info, bytes (Linux 6.18).
 const sizeofTCPInfo = 280
 
-// caStates are the numbers of Info.Phase (TCP_CA_*); reducing for ECN, 2, is over at once here.
-var caStates = map[string]byte{"open": 0, "disorder": 1, "recovery": 3, "loss": 4}
+// caStates are the numbers of Info.Phase (TCP_CA_*).
+var caStates = map[string]byte{"open": 0, "disorder": 1, "cwr": 2, "recovery": 3, "loss": 4}
 
 // tcpInfo is TCP_INFO: struct tcp_info, field by field. What the stack cannot have is 0, as on a kernel that has not
 // met it: fackets and last_ack_sent, which Linux does not keep either, rehashes, and the
@@ -22,7 +22,7 @@ func (s *Socket) tcpInfo(int) ([]byte, Errno) {
 	w := infoWriter{make([]byte, 0, sizeofTCPInfo)}
 	w.bytes(byte(i.State), caStates[i.Phase], i.Retransmits, i.Probes, i.Backoff, byte(i.Options), i.SendScale|i.ReceiveScale<<4, flagByte(i.AppLimited)|byte(i.FastFailure)<<1)
 	listening := i.State == tcp.StateListen
-	unacked, sacked := i.UnackedSegments, i.SackedSegments
+	unacked, sacked := i.UnackedSegments, i.Sacked
 	if listening {
 		unacked, sacked = i.AcceptQueue, i.AcceptBacklog
 		w.u32(make([]int, 4)...)
@@ -30,11 +30,11 @@ func (s *Socket) tcpInfo(int) ([]byte, Errno) {
 		w.us(i.RTO, i.ATO)
 		w.u32(i.SendMSS, i.ReceiveMSS)
 	}
-	w.u32(unacked, sacked, i.LostSegments, i.RetransmittingSegments, 0)
+	w.u32(unacked, sacked, i.Lost, i.Retransmitting, 0)
 	w.ms(i.LastDataSent, 0, i.LastDataReceived, i.LastAckReceived)
 	w.u32(i.PMTU, i.ReceiveSsthresh)
 	w.us(i.RTT, i.RTTVar)
-	w.u32(i.SsthreshSegments(), i.CwndSegments(), i.AdvertisedMSS, i.Reordering)
+	w.u32(i.Ssthresh, i.Cwnd, i.AdvertisedMSS, i.Reordering)
 	w.us(i.ReceiverRTT)
 	w.u32(i.ReceiveSpace, int(i.TotalRetransmits))
 	maxPacing, _ := s.maxPacingRate()

@@ -1,0 +1,111 @@
+package tcb
+
+import (
+	"time"
+
+	"github.com/seed963a8790/netstack/internal/seq"
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// rate estimates how fast what is sent arrives, as draft-cheng-iccrg-delivery-rate-estimation has it: over the time
+// from the sending of a segment to its acknowledgement, what was delivered in that time.
+type rate struct {
+	deliveredAt tcpip.Time // the last acknowledgement
+	firstSent   tcpip.Time // when the segment was sent that was acknowledged last
+	limited     uint32     // count.delivered that ends a time in which there was not enough to send; zero is none
+
+	// The last estimate that was not limited by the application, or is larger.
+	segs     int
+	interval time.Duration
+	alone    bool // it was limited by the application
+}
+
+// txState is what a segment remembers of the time it was sent.
+type txState struct {
+	at        tcpip.Time // rate.deliveredAt then; zero once it has been used
+	first     tcpip.Time // rate.firstSent then
+	delivered uint32
+}
+
+// rateSample is what one acknowledgement says of the rate.
+type rateSample struct {
+	known          bool // something was acknowledged that tells
+	priorDelivered uint32
+	priorAt        tcpip.Time
+	sent           tcpip.Time // of the last sent of what is acknowledged
+	end            seq.Number
+	sendInterval   time.Duration
+	limited        bool
+	retrans        bool
+
+	delivered int // segments in the interval
+	interval  time.Duration
+	rtt       time.Duration // negative: not measured
+	acked     int           // segments that this acknowledgement says to have arrived
+	lost      int           // and those it shows to be lost
+	flight    int           // segments in flight before it
+}
+
+// stampRate is called for everything that is sent, before it is counted as in flight.
+func (t *TCB) stampRate(now tcpip.Time) (tx txState, limited recordFlags) {
+	k := &t.rate
+	if t.board.segs == 0 {
+		k.firstSent, k.deliveredAt = now, now
+	}
+	if k.limited != 0 {
+		limited = recLimited
+	}
+	return txState{at: k.deliveredAt, first: k.firstSent, delivered: t.count.delivered}, limited
+}
+
+// take learns from a record that has arrived.
+func (s *rateSample) take(t *TCB, r *record) {
+	if r.tx.at == 0 || s.known && !sentAfter(r.sent, s.sent, r.end, s.end) {
+		return
+	}
+	*s = rateSample{
+		known: true, priorDelivered: r.tx.delivered, priorAt: r.tx.at, sent: r.sent, end: r.end,
+		sendInterval: r.sent.Sub(r.tx.first), limited: r.flags&recLimited != 0, retrans: r.flags&recRetrans != 0,
+	}
+	t.rate.firstSent = r.sent
+}
+
+// takeRate completes the sample of an acknowledgement that arrived at at.
+func (t *TCB) takeRate(at tcpip.Time, s *rateSample, delivered, lost int) {
+	k := &t.rate
+	if k.limited != 0 && int32(t.count.delivered-k.limited) > 0 {
+		k.limited = 0
+	}
+	if delivered > 0 {
+		k.deliveredAt = at
+	}
+	s.acked, s.lost = delivered, lost
+	if !s.known {
+		return
+	}
+	s.delivered = int(t.count.delivered - s.priorDelivered)
+	s.interval = max(s.sendInterval, at.Sub(s.priorAt), time.Microsecond)
+	if s.interval < t.rtt.min { // acknowledgements that came together say nothing about the path
+		s.interval = 0
+		return
+	}
+	if !s.limited || int64(s.delivered)*int64(k.interval) >= int64(k.segs)*int64(s.interval) {
+		k.segs, k.interval, k.alone = s.delivered, s.interval, s.limited
+	}
+}
+
+// noteLimited is called where there is no more to send: if the window would take more, what follows says nothing about
+// the path.
+func (t *TCB) noteLimited() {
+	if t.unsent() < t.cc.mss && t.pipe() < t.cc.cwnd && t.board.lost <= t.board.resent {
+		t.rate.limited = max(t.count.delivered+uint32(t.pipe()), 1)
+	}
+}
+
+// bytesPerSecond is the last estimate.
+func (k *rate) bytesPerSecond(mss int) int64 {
+	if k.interval <= 0 {
+		return 0
+	}
+	return int64(float64(k.segs) * float64(mss) * float64(time.Second) / float64(k.interval))
+}

@@ -1,0 +1,39 @@
+package tcb
+
+import (
+	"time"
+
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// pacingRate returns the bytes per second of a sender that spreads its window over the round trip, with the
+// factors of net.ipv4.tcp_pacing_ss_ratio and tcp_pacing_ca_ratio; 0 while the round trip is unknown.
+func (t *TCB) pacingRate() int64 {
+	if t.rtt.srtt <= 0 {
+		return t.conf.MaxPacingRate
+	}
+	n := int64(max(t.cc.cwnd, t.board.segs)) * int64(t.cc.mss)
+	if t.cc.cwnd < t.cc.ssthresh/2 {
+		n *= 200
+	} else {
+		n *= 120
+	}
+	rate := int64(float64(n) / 100 * float64(time.Second) / float64(t.rtt.srtt))
+	if m := t.conf.MaxPacingRate; m > 0 {
+		rate = min(rate, m)
+	}
+	return rate
+}
+
+// fillRates tells of rates and times.
+func (t *TCB) fillRates(now tcpip.Time, i *Info) {
+	i.DeliveryRate, i.AppLimited = t.rate.bytesPerSecond(t.cc.mss), t.rate.alone || t.rate.segs == 0
+	i.PacingRate, i.MaxPacingRate = t.pacingRate(), t.conf.MaxPacingRate
+	c := &t.chrono
+	i.WindowLimited, i.BufferLimited = c.total(now, chronoWindow), c.total(now, chronoBuffer)
+	i.BusyTime = c.total(now, chronoBusy) + i.WindowLimited + i.BufferLimited
+	i.TimeoutRecoveries, i.TimeoutTime = t.count.timeoutSeries, t.rec.lost
+	if t.rec.lossSince != 0 {
+		i.TimeoutTime += now.Sub(t.rec.lossSince)
+	}
+}
