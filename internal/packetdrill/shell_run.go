@@ -12,18 +12,19 @@ import (
 
 // shell runs programs. Files outside the scripts' directories and /proc are kept in memory.
 type shell struct {
-	host   *shellHost
-	vars   map[string]string
-	funcs  map[string][]shItem
-	args   []string // $0, $1 ...
-	dir    string
-	strict bool // set -e
-	shared bool // within a file that scripts have in common
-	tested int  // within a condition, where set -e does not count
-	status int
-	steps  *int
-	depth  int
-	errors *strings.Builder
+	host        *shellHost
+	vars        map[string]string
+	funcs       map[string][]shItem
+	args        []string // $0, $1 ...
+	dir         string
+	strict      bool // set -e
+	shared      bool // within a file that scripts have in common
+	tested      int  // within a condition, where set -e does not count
+	status      int
+	substituted bool // a command has run in the words of the one that is being expanded
+	steps       *int
+	depth       int
+	errors      *strings.Builder
 }
 
 // shellHost is what commands read and change.
@@ -54,6 +55,11 @@ type (
 //
 // Errors: skipped.
 func (h *shellHost) Run(dir, text string) (status int, stderr string, err error) {
+	return h.runTo(dir, text, new(strings.Builder))
+}
+
+// runTo is Run with the program's output.
+func (h *shellHost) runTo(dir, text string, out *strings.Builder) (status int, stderr string, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			s, ok := r.(skipped)
@@ -63,12 +69,12 @@ func (h *shellHost) Run(dir, text string) (status int, stderr string, err error)
 			err = s
 		}
 	}()
-	var out, errs strings.Builder
+	var errs strings.Builder
 	s := &shell{
 		host: h, vars: map[string]string{"PPID": shellPID, "PWD": dir, "HOME": "/root", "IFS": " \t\n"}, funcs: map[string][]shItem{},
 		args: []string{"sh"}, dir: dir, steps: new(int), errors: &errs,
 	}
-	status = s.program(text, "", &out)
+	status = s.program(text, "", out)
 	return status, errs.String(), nil
 }
 
@@ -125,7 +131,7 @@ func (s *shell) list(list []shItem, in string, out *strings.Builder) int {
 		if item.not {
 			s.status = map[bool]int{true: 1, false: 0}[s.status == 0]
 		}
-		if s.status != 0 && s.strict && s.tested == 0 {
+		if s.status != 0 && s.strict && s.tested == 0 && !tested {
 			panic(shExit(s.status))
 		}
 	}
@@ -179,6 +185,9 @@ func (s *shell) command(c *shCommand, in string, out *strings.Builder) int {
 	if len(c.redirect) > 0 {
 		return s.redirected(c, in, out)
 	}
+	if c.kind == shSimple {
+		return s.simple(c, in, out)
+	}
 	s.status = 0
 	switch c.kind {
 	case shGroup:
@@ -218,13 +227,21 @@ func (s *shell) command(c *shCommand, in string, out *strings.Builder) int {
 		return 0
 	case shFunction:
 		s.funcs[c.name] = c.body
-		return 0
 	}
+	return 0
+}
+
+// simple assigns, and runs a program if there is one.
+func (s *shell) simple(c *shCommand, in string, out *strings.Builder) int {
+	s.substituted = false
 	words := s.fields(c.words)
 	for _, a := range c.assigns {
 		s.vars[a.name] = s.text(a.value)
 	}
 	if len(words) == 0 {
+		if !s.substituted {
+			s.status = 0
+		}
 		return s.status
 	}
 	s.status = s.run(words, in, out)
@@ -498,7 +515,7 @@ func (s *shell) part(p *shPart) string {
 	case 'c':
 		var b strings.Builder
 		c := s.child()
-		s.status = c.program(p.text, "", &b)
+		s.status, s.substituted = c.program(p.text, "", &b), true
 		return strings.TrimRight(b.String(), "\n")
 	case 'a':
 		return s.arithmetic(p.text)
