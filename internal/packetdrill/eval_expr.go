@@ -157,8 +157,9 @@ func (e *evaluator) comparison() any {
 			not := e.word("is") && e.word("not") || e.word("not")
 			member := e.word("in")
 			right := e.binary(0)
-			holds := compareValues(left, right) == 0
-			if list, ok := right.([]any); ok && member {
+			list, ok := right.([]any)
+			holds := !ok && compareValues(left, right) == 0
+			if ok && member {
 				holds = slices.ContainsFunc(list, func(v any) bool { return compareValues(left, v) == 0 })
 			}
 			result, compared, left = result && holds != not, true, right
