@@ -110,7 +110,7 @@ func TestSharedPrograms(t *testing.T) {
 	require.Equal(t, "0", v)
 	v, _ = o.setting("net.ipv4.tcp_recovery") // one of many in common: kept, though this stack stays as it is
 	require.Equal(t, "77", v)
-	require.ErrorAs(t, o.Shell(a, "sysctl -q net.ipv4.tcp_rfc1337=77"), new(skipped))
+	require.ErrorAs(t, o.Shell(a, "sysctl -q net.ipv4.tcp_workaround_signed_windows=1"), new(skipped))
 	require.ErrorAs(t, o.Shell(a, "../common/other.py"), new(skipped))
 	require.NoError(t, o.Shell(a, "../common/set_sysctls.py /proc/sys/net/ipv4/tcp_sack=1 /proc/sys/net/ipv4/tcp_retries2=5"))
 	v, _ = o.setting("net.ipv4.tcp_retries2")
