@@ -62,7 +62,7 @@ func tcpSettings() []setting {
 		{name: "sack", value: "1", apply: flagOf(func(c *oursConf) *tcpip.Opt[bool] { return &c.tcp.SACK })},
 		{name: "window_scaling", value: "1", apply: flagOf(func(c *oursConf) *tcpip.Opt[bool] { return &c.tcp.Scaling })},
 		{name: "ecn", value: "2", apply: func(c *oursConf, v []int64) {
-			if c.tcp.ECN = tcpip.Set(tcp.ECNMode(v[0])); v[0] > int64(tcp.ECNAccept) {
+			if c.tcp.ECN = tcpip.Set(tcp.ECNMode(v[0])); v[0] > int64(tcp.ECNAccurateAccept) {
 				c.skip = "net.ipv4.tcp_ecn"
 			}
 		}},

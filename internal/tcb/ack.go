@@ -107,7 +107,7 @@ func (t *TCB) spurious(r *record) bool {
 // noteArrived counts segments that the peer has.
 func (t *TCB) noteArrived(n int, ece bool) {
 	t.count.delivered += uint32(n)
-	if ece {
+	if ece && t.acc == nil { // or else they were counted one by one
 		t.count.deliveredMarked += uint32(n)
 	}
 }
@@ -133,7 +133,7 @@ func (t *TCB) acknowledge(now tcpip.Time, s *Segment) tcpip.Drop {
 	a := acked{tcb: t, now: s.At}
 	before, lost := t.count.delivered, t.count.lost
 	t.rcv.echo = echo{s.Options.TSEcr, t.opt.timestamps && s.Options.HasTimestamp && s.Options.TSEcr != 0}
-	if t.opt.ecn && s.Flags&(header.ECE|header.SYN) == header.ECE {
+	if t.reported(s) {
 		a.flags |= ackECE
 	}
 	if s.Ack.Less(t.snd.una) { // an old one: its data is good, and so may its SACK blocks be

@@ -80,11 +80,19 @@ const (
 	ECNOff    ECNMode = iota
 	ECNOn             // ask for it, and accept it
 	ECNAccept         // accept it where the peer asks
+
+	// With accurate feedback (RFC 9768), where the peer has it, too.
+	ECNAccurate       // ask for it, and accept it
+	ECNAccurateOnAsk  // accept it, and ask for ECN without
+	ECNAccurateAccept // accept it
 )
 
-// asks and accepts say what a mode means for connections of ours and of a peer's.
-func (m ECNMode) asks() bool    { return m == ECNOn }
-func (m ECNMode) accepts() bool { return m != ECNOff }
+// asks and accepts say what a mode means for connections of ours and of a peer's; accurate and acceptsAccurate say it of
+// accurate feedback.
+func (m ECNMode) asks() bool            { return m == ECNOn || m == ECNAccurate || m == ECNAccurateOnAsk }
+func (m ECNMode) accepts() bool         { return m != ECNOff }
+func (m ECNMode) accurate() bool        { return m == ECNAccurate }
+func (m ECNMode) acceptsAccurate() bool { return m >= ECNAccurate }
 
 // Path is what the shell knows of the way to the peer.
 type Path struct {

@@ -50,6 +50,7 @@ func (k *Cookies) SynAck(now tcpip.Time, s *Segment, c *Conf, p Path, tuple Tupl
 	var r Request
 	r.Init(now, s, c, p, Identity{TSOffset: tsOffset})
 	sizes := p.cookieMSS()
+	r.accurate = false // for which there is no place in a cookie
 	index := uint32(len(sizes) - 1)
 	for index > 0 && r.mss < sizes[index] {
 		index--

@@ -14,13 +14,33 @@ type ecn struct {
 // ecnSetup is how a SYN asks for ECN; its answer has ECE alone.
 const ecnSetup = header.ECE | header.CWR
 
+// accurateRetries is how often a SYN that asks for accurate feedback asks again (RFC 9768 §3.1.4.1).
+const accurateRetries = 1
+
+// askECN returns the flags with which our SYN asks for ECN. An old middlebox may drop what does, so that a SYN that is
+// sent again does not (RFC 3168 §6.1.1.1).
+func (t *TCB) askECN() header.TCPFlags {
+	switch {
+	case !t.opt.ecn:
+	case t.conf.ECN.accurate() && (t.snd.retries <= accurateRetries || t.conf.ECNInsist):
+		return aceFlags
+	case t.snd.retries == 0 || t.conf.ECNInsist:
+		return ecnSetup
+	}
+	return 0
+}
+
 // asksECN reports whether the SYN s asks for ECN. One that is marked as ECN-capable itself does not: no sender of
 // RFC 3168's does that (§6.1.1), and Linux takes it for a mistake on the way.
 func (s *Segment) asksECN() bool { return s.Flags&ecnSetup == ecnSetup && !s.ECT }
 
 // takeECN reads what s says about congestion on the way to us. What it says of the way to the peer is recovery's matter.
-func (t *TCB) takeECN(now tcpip.Time, s *Segment) {
+func (t *TCB) takeECN(now tcpip.Time, s *Segment, advanced bool) {
 	if !t.opt.ecn {
+		return
+	}
+	if t.acc != nil {
+		t.takeAccurate(s, advanced)
 		return
 	}
 	e := &t.ecn
@@ -42,10 +62,22 @@ func (t *TCB) takeECN(now tcpip.Time, s *Segment) {
 	}
 }
 
+// reported reports whether s says that packets of ours were marked.
+func (t *TCB) reported(s *Segment) bool {
+	if a := t.acc; a != nil { // of what acknowledges nothing new the field may be an old one
+		return t.snd.una.Less(s.Ack) && !a.third && !a.bare && uint32(getACE(s.Flags)) != a.out&aceMask
+	}
+	return t.opt.ecn && s.Flags&(header.ECE|header.SYN) == header.ECE
+}
+
 // markNew makes a segment of new data ECN-capable, and says in the first after a reduction that there
 // was one. Retransmissions and bare ACKs are never marked (§6.1.4, §6.1.5).
 func (t *TCB) markNew(out *Out) {
 	if !t.opt.ecn || out.Len == 0 {
+		return
+	}
+	if t.acc != nil {
+		out.ECT, t.due.cwr = !t.acc.bare, false
 		return
 	}
 	out.ECT = true

@@ -50,6 +50,7 @@ func (s *script) near() int {
 func (s *script) segment() *Segment {
 	t := s.t
 	g := &Segment{Wire: 1 + s.byte()%4, CE: s.byte() % 2}
+	g.Mark = uint8(g.CE * markCE)
 	g.Flags = []header.TCPFlags{header.ACK, header.ACK | header.PSH, header.ACK | header.FIN, header.RST, header.SYN | header.ACK,
 		header.SYN, header.ACK | header.URG, header.TCPFlags(s.byte())}[s.byte()%8]
 	g.Seq = t.rcv.nxt.Add(s.near())
@@ -182,6 +183,7 @@ func runScript(tb testing.TB, b []byte) {
 	if start&4 != 0 {
 		s.conf.ReceiveBuffer = tcpip.Set(s.word())
 	}
+	s.conf.ECN = ECNMode(start >> 5 % 6)
 	if start&8 != 0 {
 		s.path.MaxSegment = 65535
 	}
@@ -197,7 +199,10 @@ func runScript(tb testing.TB, b []byte) {
 		}
 		s.drain(tb)
 	} else {
-		syn := &Segment{Flags: header.SYN, Seq: 1 << 31, Window: 65535}
+		syn := &Segment{Flags: header.SYN, Seq: 1 << 31, Window: 65535, Mark: uint8(start & 3)}
+		if start&128 != 0 {
+			syn.Flags |= aceFlags
+		}
 		syn.Options = header.TCPOptions{HasMSS: true, MSS: uint16(s.word()), HasTimestamp: start&16 != 0, SACKPermitted: start&32 != 0,
 			HasWindowScale: start&64 != 0, WindowScale: 7}
 		var r Request

@@ -109,7 +109,12 @@ func (t *TCB) learnSyn(now tcpip.Time, s *Segment) {
 		t.snd.scale, t.rcv.scale = 0, 0
 	}
 	t.opt.sack = t.opt.sack && o.SACKPermitted
-	t.opt.ecn = t.opt.ecn && s.Flags&(ecnSetup|header.ACK) == header.ECE|header.ACK
+	switch {
+	case t.opt.ecn && t.conf.ECN.accurate() && s.Flags&header.ACK != 0 && t.snd.retries <= accurateRetries:
+		t.answeredAccurate(s)
+	default:
+		t.opt.ecn = t.opt.ecn && s.Flags&(ecnSetup|header.ACK) == header.ECE|header.ACK
+	}
 	if t.opt.timestamps = t.opt.timestamps && o.HasTimestamp; t.opt.timestamps {
 		t.rcv.tsRecent, t.rcv.tsRecentAt = o.TSVal, now
 	}

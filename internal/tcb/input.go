@@ -59,7 +59,8 @@ func (t *TCB) segment(now tcpip.Time, s *Segment) tcpip.Drop {
 	if s.Flags&header.ACK == 0 {
 		return tcpip.DropNoAck
 	}
-	overtaken := s.Ack.Less(t.snd.una)
+	una := t.snd.una
+	overtaken := s.Ack.Less(una)
 	if d := t.acknowledge(now, s); d != tcpip.DropNone {
 		return d
 	}
@@ -70,7 +71,7 @@ func (t *TCB) segment(now tcpip.Time, s *Segment) tcpip.Drop {
 	if !overtaken {
 		t.updateTimestamp(now, s)
 	}
-	t.takeECN(now, s)
+	t.takeECN(now, s, t.snd.una != una)
 	if t.state == StateTimeWait {
 		return tcpip.DropNone
 	}

@@ -110,8 +110,14 @@ func (t *TCB) buildSyn(now tcpip.Time, out *Out) {
 		if t.fast != nil && t.fast.child {
 			out.Ack = t.fast.answered
 		}
-	} else if t.opt.ecn && (t.snd.retries == 0 || t.conf.ECNInsist) { // an old middlebox may drop what asks for ECN
-		out.Flags |= ecnSetup
+		switch {
+		case t.acc != nil:
+			out.Flags = putACE(out.Flags, t.acc.syn)
+		case t.opt.ecn:
+			out.Flags |= header.ECE
+		}
+	} else {
+		out.Flags |= t.askECN()
 	}
 	out.Window = uint16(t.tun.synWindow) // never scaled in a SYN
 	out.SegSize = t.mss()
@@ -492,7 +498,12 @@ func (t *TCB) sendAck(now tcpip.Time, out *Out) bool {
 func (t *TCB) header(now tcpip.Time, out *Out) {
 	out.clear()
 	out.Flags = header.ACK
-	if t.ecn.echo {
+	switch a := t.acc; {
+	case a != nil && t.due.third:
+		out.Flags = putACE(out.Flags, a.syn)
+	case a != nil:
+		out.Flags = putACE(out.Flags, uint8(a.in&aceMask))
+	case t.ecn.echo:
 		out.Flags |= header.ECE
 	}
 	out.Ack = t.rcv.nxt
@@ -558,7 +569,7 @@ func (t *TCB) acknowledged(out *Out) {
 	if (d.ack || d.delayed) && d.quick > 0 {
 		d.quick--
 	}
-	d.ack, d.delayed, d.challenge = false, false, false
+	d.ack, d.delayed, d.challenge, d.third = false, false, false, false
 	d.dup, d.pushed = 0, 0
 	t.deadline[timerDelAck] = 0
 }

@@ -115,9 +115,7 @@ func newPair(seed uint64) *pair {
 		c.Cork = p.chance(0.1)
 		c.NoQuickAck = p.chance(0.1)
 		c.SACK = p.chance(0.8)
-		if c.ECN = ECNAccept; p.chance(0.5) {
-			c.ECN = ECNOn
-		}
+		c.ECN = ECNMode(p.r.IntN(int(ECNAccurateAccept) + 1))
 		c.Scaling = p.chance(0.8)
 		c.KeepAlive = true // or a lost RST would leave the other end waiting for ever
 		c.KeepIdle = time.Duration(1+p.r.IntN(100)) * time.Second

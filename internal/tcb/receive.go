@@ -191,6 +191,7 @@ type duty struct {
 	limited   bool // and the window would not take more
 	uncork    bool
 	cwr       bool // say that the window was reduced (RFC 3168)
+	third     bool // say how the SYN-ACK was marked (RFC 9768)
 	probe     probe
 	reset     resetKind
 	resetSeq  seq.Number

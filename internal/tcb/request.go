@@ -39,7 +39,9 @@ type Request struct {
 	sendScale, receiveScale        uint8
 	retries                        uint8
 	timestamps, sack, scaling, ecn bool
-	acked                          bool // the ACK came, but deferred: only data will do (TCP_DEFER_ACCEPT)
+	accurate                       bool  // with ecn: RFC 9768
+	mark                           uint8 // of the SYN's IP header
+	acked                          bool  // the ACK came, but deferred: only data will do (TCP_DEFER_ACCEPT)
 }
 
 // Init makes r the answer to the SYN s. Its deadline starts with SynAck.
@@ -52,6 +54,9 @@ func (r *Request) Init(now tcpip.Time, s *Segment, c *Conf, p Path, id Identity)
 		sack:       c.SACK && o.SACKPermitted,
 		scaling:    c.Scaling && o.HasWindowScale,
 		ecn:        c.ECN.accepts() && s.asksECN(),
+	}
+	if c.ECN.acceptsAccurate() && s.Flags&aceFlags == aceFlags {
+		r.ecn, r.accurate, r.mark = true, true, s.Mark&3
 	}
 	if p.Options > 0 && r.sack { // no room for both beside the signature, as Linux sees it
 		r.timestamps = false
@@ -84,7 +89,10 @@ func (r *Request) SynAck(now tcpip.Time, out *Out) {
 func (r *Request) fillSynAck(now tcpip.Time, out *Out) {
 	r.fill(now, out)
 	out.Flags |= header.SYN
-	if r.ecn {
+	switch {
+	case r.accurate && r.retries <= accurateRetries: // and then without (RFC 9768 §3.1.4.2)
+		out.Flags = putACE(out.Flags, aceOfMark[r.mark])
+	case r.ecn && !r.accurate:
 		out.Flags |= header.ECE
 	}
 	out.Seq = r.iss()
@@ -231,6 +239,10 @@ func (r *Request) open(now tcpip.Time, t *TCB, c *Conf) {
 	t.opt = negotiated{
 		timestamps: r.timestamps, strict: c.Timestamps == tcpip.TimestampsStrict,
 		sack: r.sack, scaling: r.scaling, ecn: r.ecn, peerMSS: int(r.mss), advMSS: uint16(advMSS(r.path, c)),
+	}
+	if r.accurate {
+		t.acc = newAccurate(r.mark)
+		t.acc.third = true
 	}
 	if r.timestamps {
 		t.rcv.tsRecent, t.rcv.tsRecentAt = r.tsRecent, r.born

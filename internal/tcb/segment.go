@@ -25,6 +25,7 @@ type Segment struct {
 	Wire int   // segments on the wire that this one stands for; at least 1
 	CE   int   // how many of them carried the CE mark
 	ECT  bool  // the IP header said ECN-capable (ECT(0), ECT(1) or CE)
+	Mark uint8 // the ECN codepoint of the IP header
 	TTL  uint8 // of the IP header
 }
 

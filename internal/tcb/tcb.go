@@ -46,6 +46,7 @@ type TCB struct {
 
 	tun tuning
 
+	acc  *accurate // nil: no accurate ECN
 	fast *fastOpen // nil: the connection has not begun with fast open
 
 	search  mtuSearch

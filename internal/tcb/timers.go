@@ -89,7 +89,6 @@ func (t *TCB) rexmitTimeout(now tcpip.Time) {
 		t.loseSyn() // what was sent behind it is no business of the timer's until the handshake is over
 	} else {
 		t.enterLoss(now)
-		t.due.cwr = t.due.cwr || t.opt.ecn // of every reduction the peer is told (RFC 3168 §6.1.2)
 	}
 	if t.snd.retries == 0 {
 		t.count.timeoutSeries++

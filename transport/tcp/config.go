@@ -17,7 +17,8 @@ const (
 	Reno  = tcb.Reno  // RFC 5681, RFC 6582
 )
 
-// ECNMode says which connections use explicit congestion notification (RFC 3168), with the values of net.ipv4.tcp_ecn.
+// ECNMode says which connections use explicit congestion notification (RFC 3168, RFC 9768), with the values of
+// net.ipv4.tcp_ecn.
 type ECNMode = tcb.ECNMode
 
 // The modes.
@@ -25,6 +26,10 @@ const (
 	ECNOff    = tcb.ECNOff
 	ECNOn     = tcb.ECNOn
 	ECNAccept = tcb.ECNAccept
+
+	ECNAccurate       = tcb.ECNAccurate // RFC 9768
+	ECNAccurateOnAsk  = tcb.ECNAccurateOnAsk
+	ECNAccurateAccept = tcb.ECNAccurateAccept
 )
 
 // MTUProbing says when connections probe for the path MTU, with the values of net.ipv4.tcp_mtu_probing.

@@ -97,7 +97,8 @@ func decode(p *stack.Packet, s *tcb.Segment) {
 	s.Seq, s.Ack, s.Flags, s.Window, s.Urgent = h.Seq(), h.Ack(), h.Flags(), h.Window(), h.Urgent()
 	header.DecodeTCPOptions(h.Options(), &s.Options)
 	s.Wire, s.CE = int(max(p.Segs, 1)), int(p.CE)
-	s.ECT = p.TOS&3 != 0
+	s.Mark = p.TOS & 3
+	s.ECT = s.Mark != 0
 	if p.TOS&3 == 3 && p.CE == 0 {
 		s.CE = s.Wire
 	}
