@@ -386,8 +386,6 @@ func arrivalScenarios() (list []Scenario) {
 
 var foundDifferences = []difference{
 	{"found/six-to-four/udp6", "a socket that turns from an IPv6 peer to an IPv4 one hears its errors", "deliberate: on Linux it keeps its IPv6 address and is deaf to them"},
-	{"found/defer-client/*", "a client's TCP_DEFER_ACCEPT delays nothing", "deliberate: it is a listener's; on Linux the last ACK of the handshake then waits for a timer"},
-	{"found/no-quick-client/*", "TCP_QUICKACK off before the handshake delays nothing", "deliberate: as above"},
 	{"found/device-of-connection/*", "a connection that is bound to another device goes on receiving", "deliberate: what was sent to it would be answered by resets of nobody's"},
 	{"found/connect-from-many/*", "a stream that is bound to a group cannot connect", "deliberate: a group is no source (RFC 1122 §3.2.1.3)"},
 	{"found/accepted-multicast/*", "of multicast an accepted stream shows the defaults", "deliberate: Linux shows what the packet had that began the connection, to no use"},

@@ -83,7 +83,13 @@ func (t *TCB) synSent(now tcpip.Time, s *Segment) tcpip.Drop {
 	again := t.fast != nil && t.fastAnswered(s)
 	t.opened(now)
 	t.rearmRexmit(now)
-	if !again {
+	switch {
+	case again:
+	case t.due.pingPong || t.conf.DeferAccept > 0: // the user wants data to carry it, as Linux sees it
+		t.enterQuickAck(maxQuicks)
+		t.due.delayed = true
+		t.deadline[timerDelAck] = now.Add(min(delAckMax, t.conf.DelAckMax))
+	default:
 		t.ackNow()
 	}
 	if t.fast != nil && t.fast.option && (s.Len > 0 || s.Flags&header.FIN != 0) {

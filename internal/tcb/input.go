@@ -172,13 +172,16 @@ func (t *TCB) checkSequence(now tcpip.Time, s *Segment) tcpip.Drop {
 	switch {
 	case s.end().Less(t.rcv.acked):
 		d = tcpip.DropOldData
-	case t.rcv.adv.Less(s.Seq), t.rcv.adv.Less(s.end()) && t.recvQ.n > 0 && t.rcv.nxt.Less(t.rcv.adv): // Linux bears an excess if nothing waits
+	case t.rcv.adv.Less(s.Seq), s.Wire == 1 && t.rcv.adv.Less(s.Seq.Add(s.Len)) && t.recvQ.n > 0 && t.rcv.nxt.Less(t.rcv.adv): // Linux bears an excess if nothing waits
 		d = tcpip.DropWindow
 	default:
 		return d
 	}
 	switch {
 	case s.Flags&header.RST != 0:
+		if t.resetAtFin(s) {
+			return tcpip.DropNone
+		}
 		return tcpip.DropBadReset
 	case s.Flags&header.SYN != 0:
 		t.challenge(now)
@@ -196,7 +199,7 @@ func (t *TCB) checkSequence(now tcpip.Time, s *Segment) tcpip.Drop {
 // handleReset is the second step, with RFC 5961 §3: only a RST that hits rcv.nxt is believed, or as on Linux the end of
 // all that has come: its sender had nothing further.
 func (t *TCB) handleReset(now tcpip.Time, s *Segment) tcpip.Drop {
-	exact := s.Seq == t.rcv.nxt || peerDone.has(t.state) && s.Seq == t.rcv.nxt-1 || t.ooo.endsAt(s.Seq)
+	exact := s.Seq == t.rcv.nxt || t.resetAtFin(s) || t.ooo.endsAt(s.Seq)
 	if !exact {
 		if s.Seq.Less(t.rcv.nxt) {
 			return tcpip.DropBadReset
@@ -207,6 +210,9 @@ func (t *TCB) handleReset(now tcpip.Time, s *Segment) tcpip.Drop {
 	t.fail(now, resetError(t.state))
 	return tcpip.DropNone
 }
+
+// resetAtFin reports whether s is a RST in the place of the FIN that has come: its sender has forgotten that it sent it.
+func (t *TCB) resetAtFin(s *Segment) bool { return peerDone.has(t.state) && s.Seq == t.rcv.nxt-1 }
 
 // resetError returns what a RST means to the user of a connection in state s.
 func resetError(s State) tcpip.Error {

@@ -1,6 +1,7 @@
 package tcb
 
 import (
+	"strconv"
 	"testing"
 	"time"
 	"unsafe"
@@ -126,11 +127,11 @@ func TestWindowUpdate(t *testing.T) {
 	}
 }
 
-// What exceeds the window is cut off; into a closed one nothing goes.
+// What exceeds the window of a super-segment is cut off; into a closed one nothing goes.
 func TestWindowIsKept(t *testing.T) {
 	x := established(t, func(c *Conf) { c.ReceiveBuffer = tcpip.Set(8192) })
 	wnd := x.tcb.rcv.adv.Sub(x.tcb.rcv.nxt)
-	x.recv("ACK seq=300 ack=100 len=60000")
+	x.recv("ACK seq=300 ack=100 len=60000 wire=2")
 	if n := x.tcb.ReadableLen(); n != wnd {
 		t.Fatalf("%d bytes for a window of %d", n, wnd)
 	}
@@ -237,3 +238,26 @@ func TestIdle(t *testing.T) {
 }
 
 func (x *trace) quickAck() { x.t.Helper(); x.tcb.SetQuickAck(true); x.drain() }
+
+// A segment that reaches beyond the window is taken as a whole while nothing waits to be read, and else refused; a FIN
+// does not count.
+func TestBeyondWindow(t *testing.T) {
+	x := established(t, func(c *Conf) { c.ReceiveBuffer = tcpip.Set(4096) })
+	x.recv("PSH|ACK seq=300 ack=100 len=10")
+	x.sleep(50 * time.Millisecond)
+	x.want("ACK ack=310")
+	over := x.tcb.rcv.adv.Sub(x.tcb.rcv.nxt) + 1
+	x.recv("PSH|ACK seq=310 ack=100 len=" + strconv.Itoa(over))
+	x.dropped(tcpip.DropWindow)
+	x.want("ACK ack=310")
+	x.recv("RST seq=309") // no FIN has come
+	x.want(StateEstablished)
+	x.read(10)
+	x.want()
+	over = x.tcb.rcv.adv.Sub(x.tcb.rcv.nxt) + 1
+	x.recv("FIN|PSH|ACK seq=310 ack=100 len=" + strconv.Itoa(over))
+	x.dropped(tcpip.DropNone)
+	x.want(StateCloseWait)
+	x.recv("RST seq=" + strconv.Itoa(310+over)) // in the place of the FIN
+	x.want(StateClosed)
+}

@@ -102,6 +102,10 @@ func (t *TCB) trimToWindow(s *Segment) tcpip.Drop {
 	if over <= 0 {
 		return tcpip.DropNone
 	}
+	if s.Wire == 1 && s.Seq == t.rcv.nxt && over < s.Len && t.recvQ.n == 0 { // more than there was window for, and nothing that waits: taken, as on Linux
+		t.rcv.adv = t.rcv.adv.Add(over)
+		return tcpip.DropNone
+	}
 	s.Flags &^= header.FIN
 	if over >= s.Len {
 		if t.rcv.adv == t.rcv.nxt {

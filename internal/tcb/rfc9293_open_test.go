@@ -111,3 +111,20 @@ func TestMSSFloor(t *testing.T) {
 	x.write(100)
 	x.want("ACK len=48", "ACK len=48", "PSH|ACK len=4")
 }
+
+// Where the user wants it, the last ACK of the handshake waits for data to carry it, but for 200 ms at most.
+func TestDeferredHandshakeAck(t *testing.T) {
+	for _, write := range []bool{true, false} {
+		x := newTrace(t, func(c *Conf) { c.DeferAccept = 1 })
+		x.connect()
+		x.recv("SYN|ACK seq=299 ack=100 mss=1000")
+		x.want(StateEstablished)
+		if write {
+			x.write(10)
+			x.want("PSH|ACK seq=100 ack=300 len=10")
+			continue
+		}
+		x.sleep(200 * time.Millisecond)
+		x.want("ACK seq=100 ack=300")
+	}
+}
