@@ -94,6 +94,9 @@ func (r *Run) expect(e *Event, at, until, gap time.Duration) {
 		scriptFail("no packet was sent")
 	}
 	h, w = r.whole(e.Packet, h, w, f, deadline)
+	if k := e.Packet.TCP; k != nil && w.tcp != nil && !f.localKnown && k.Flags&w.tcp.Flags()&header.SYN != 0 {
+		f.localScript, f.localLive, f.localKnown = k.Seq, uint32(w.tcp.Seq()), true
+	}
 	r.note("%s", f.render(&w))
 	f.keep(h.b)
 	if err := f.match(e.Packet, &w); err != nil {

@@ -221,10 +221,14 @@ func (k *Kernel) Begin(c *running) {
 		close(finished)
 		k.signal()
 	}()
-	// Most calls return at once.
+	// Most calls return at once; one that waits shall have begun to.
+	wait := 2 * time.Millisecond
+	if c.blocks {
+		wait = 500 * time.Microsecond
+	}
 	select {
 	case <-finished:
-	case <-time.After(2 * time.Millisecond):
+	case <-time.After(wait):
 	}
 	poll := func() bool {
 		select {

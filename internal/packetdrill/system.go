@@ -35,6 +35,7 @@ type running struct {
 	// body makes the call, or goes on with it. again says that it has to wait and is to be asked anew when
 	// something has happened; calls of the kernel wait by themselves.
 	body     func(g Guest) (v int64, errno int, again bool)
+	blocks   bool // the script says that it will wait
 	value    int64
 	errno    int
 	finished bool
