@@ -3,6 +3,7 @@ package packetdrill
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -98,6 +99,12 @@ func tcpSettings() []setting {
 		{name: "keepalive_probes", value: "9", apply: countOf(func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.KeepCount })},
 		{name: "rto_min_us", value: "200000", apply: timeOf(time.Microsecond, func(c *oursConf) *tcpip.Opt[time.Duration] { return &c.tcp.RTOMin })},
 		{name: "rto_max_ms", value: "120000", apply: timeOf(time.Millisecond, func(c *oursConf) *tcpip.Opt[time.Duration] { return &c.tcp.RTOMax })},
+		{name: "notsent_lowat", value: "4294967295", apply: func(c *oursConf, v []int64) {
+			if v[0] > 0 && v[0] <= math.MaxInt32 {
+				c.tcp.NotSentLow = tcpip.Set(int(v[0]))
+			}
+		}},
+		{name: "thin_linear_timeouts", value: "0", apply: flagOf(func(c *oursConf) *tcpip.Opt[bool] { return &c.tcp.ThinLinear })},
 		{name: "mtu_probing", value: "0", apply: func(c *oursConf, v []int64) { c.tcp.MTUProbing = tcpip.Set(tcp.MTUProbing(min(v[0], 2))) }},
 		{name: "base_mss", value: "1024", apply: countOf(func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.BaseMSS })},
 		{name: "min_snd_mss", value: "48", apply: countOf(func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.MinMSS })},
@@ -127,18 +134,19 @@ func tcpSettings() []setting {
 		list[i].name = "net.ipv4.tcp_" + list[i].name
 	}
 	for name, value := range map[string]string{ // what this stack does as Linux does by default
-		"app_win": "31", "adv_win_scale": "1", "moderate_rcvbuf": "1", "retries1": "3", "orphan_retries": "0", "stdurg": "0",
+		"app_win": "31", "adv_win_scale": "1", "moderate_rcvbuf": "1", "orphan_retries": "0", "stdurg": "0",
 		"shrink_window": "0", "comp_sack_delay_ns": "1000000", "comp_sack_nr": "44", "comp_sack_slack_ns": "100000",
-		"pingpong_thresh": "1", "reflect_tos": "0", "notsent_lowat": "4294967295", "autocorking": "1",
+		"pingpong_thresh": "1", "reflect_tos": "0",
 		"invalid_ratelimit": "500", "probe_interval": "600", "probe_threshold": "8", "mtu_probe_floor": "48", "min_rtt_wlen": "300",
-		"tso_win_divisor": "3", "min_tso_segs": "2", "thin_linear_timeouts": "0", "workaround_signed_windows": "0",
-		"ecn_option": "2", "ecn_option_beacon": "3", "plb_enabled": "0", "l3mdev_accept": "0", "fwmark_accept": "0", "migrate_req": "0",
-		"pacing_ss_ratio": "200", "pacing_ca_ratio": "120", "tw_reuse_delay": "1000",
+		"tso_win_divisor": "3", "min_tso_segs": "2", "workaround_signed_windows": "0",
+		"ecn_option": "2", "ecn_option_beacon": "3", "plb_enabled": "0",
+		"tw_reuse_delay": "1000",
 	} {
 		list = append(list, setting{name: "net.ipv4.tcp_" + name, value: value})
 	}
 	for name, value := range map[string]string{ // what no script can tell
-		"mem": "43902 58538 87804", "no_metrics_save": "0", "no_ssthresh_metrics_save": "1", "fack": "0", "retrans_collapse": "1",
+		"autocorking": "1", "retries1": "3", "l3mdev_accept": "0", "fwmark_accept": "0", "migrate_req": "0", "pacing_ss_ratio": "200",
+		"pacing_ca_ratio": "120", "mem": "43902 58538 87804", "no_metrics_save": "0", "no_ssthresh_metrics_save": "1", "fack": "0", "retrans_collapse": "1",
 		"limit_output_bytes": "4194304", "early_demux": "1", "low_latency": "0", "child_ehash_entries": "0", "ehash_entries": "16384",
 		"backlog_ack_defer": "1", "tso_rtt_log": "9", "allowed_congestion_control": "reno cubic", "available_congestion_control": "reno cubic",
 		"plb_idle_rehash_rounds": "3", "plb_rehash_rounds": "12", "plb_suspend_rto_sec": "60", "plb_cong_thresh": "128",

@@ -81,6 +81,8 @@ type Options struct {
 	RTOMin        tcpip.Opt[time.Duration] // 200 ms
 	RTOMax        tcpip.Opt[time.Duration] // 120 s
 	InitialWindow tcpip.Opt[int]           // segments: 10 (RFC 6928)
+	NotSentLow    tcpip.Opt[int]           // net.ipv4.tcp_notsent_lowat, bytes: no bound
+	ThinLinear    tcpip.Opt[bool]          // net.ipv4.tcp_thin_linear_timeouts: off
 
 	FastOpen          tcpip.Opt[FastOpenMode]  // net.ipv4.tcp_fastopen: for clients
 	FastOpenKeys      tcpip.Opt[FastOpenKeys]  // net.ipv4.tcp_fastopen_key: random
@@ -155,6 +157,8 @@ func (o *Options) config() config {
 		ReceiveBufferMax:     o.ReceiveBufferMax.Or(6 << 20),
 		SendBufferInitial:    o.SendBuffer.Or(defaultSendBuffer),
 		ReceiveBufferInitial: o.ReceiveBuffer.Or(defaultReceiveBuffer),
+		NotSentLow:           o.NotSentLow.Or(0),
+		ThinLinear:           o.ThinLinear.Or(false),
 		RTOMin:               o.RTOMin.Or(200 * time.Millisecond),
 		RTOMax:               o.RTOMax.Or(120 * time.Second),
 		InitialWindow:        o.InitialWindow.Or(10),
