@@ -27,6 +27,10 @@ type Dialer struct {
 	Timeout tcpip.Opt[time.Duration]
 	// KeepAliveConfig is set on TCP connections. Unlike in package net, its zero value is off.
 	KeepAliveConfig net.KeepAliveConfig
+	// FastOpen lets the first Write go with the SYN (TCP_FASTOPEN_CONNECT, RFC 7413) where a cookie of the peer is
+	// known: Dial then returns at once, errors of the attempt are those of Write and Read, and who reads before writing
+	// waits for ever. The data may reach the peer's user twice.
+	FastOpen bool
 	// Control, if not nil, is called with each new endpoint before it is bound and connected, to set
 	// options.
 	Control func(network string, ep stack.Endpoint) error
@@ -205,6 +209,11 @@ func (a *attempt) configure() error {
 	if a.net.proto == header.ProtocolTCP {
 		if err := setStreamDefaults(a.ep, a.KeepAliveConfig); err != nil {
 			return err
+		}
+		if a.FastOpen {
+			if err := a.ep.SetOption(tcp.TCP_FASTOPEN_CONNECT, 1); err != nil {
+				return err
+			}
 		}
 	} else if err := a.ep.SetOption(tcpip.SO_BROADCAST, 1); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"github.com/seed963a8790/netstack/header"
 	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
+	"github.com/seed963a8790/netstack/transport/tcp"
 	"github.com/seed963a8790/netstack/waiter"
 )
 
@@ -29,6 +30,9 @@ type ListenConfig struct {
 	KeepAliveConfig net.KeepAliveConfig
 	// ReusePort lets several sockets share an address and what arrives there (SO_REUSEPORT).
 	ReusePort bool
+	// FastOpen bounds the connections that may begin with data in the SYN, and wait for the end of their handshake
+	// (TCP_FASTOPEN, RFC 7413); 0 is none. The stack must have tcp.FastOpenServer.
+	FastOpen int
 	// Control, if not nil, is called with the new endpoint before it is bound, to set options; accepted
 	// connections inherit those.
 	Control func(network string, ep stack.Endpoint) error
@@ -161,6 +165,11 @@ func (l *ListenConfig) configure(ep stack.Endpoint, n network, netProto header.E
 	if stream {
 		if err := setStreamDefaults(ep, l.KeepAliveConfig); err != nil {
 			return err
+		}
+		if l.FastOpen != 0 {
+			if err := ep.SetOption(tcp.TCP_FASTOPEN, l.FastOpen); err != nil {
+				return err
+			}
 		}
 	}
 	if l.Control != nil {
