@@ -1,7 +1,21 @@
 // Packetdrill runs scripts in packetdrill's language against this stack, in virtual time, or with -kernel against the
 // running Linux kernel, which needs root.
 //
-//	go run ./internal/cmd/packetdrill [-kernel] [-v] [-j N] [--ip_version=...] [-D NAME=VALUE] FILE|DIR...
+//	go run ./internal/cmd/packetdrill [flags] FILE|DIR...
+//
+// Its flags are
+//
+//	-kernel          the running kernel, over TUN in a namespace, in place of this stack
+//	-v, --verbose    the trace of a script that fails; as root side by side with the kernel's
+//	-pcap FILE|DIR   the packets, in pcapng's format; a directory gets a file for each script
+//	-j N             scripts at once; one with -kernel, otherwise one for each processor
+//	-D NAME=VALUE    a name of scripts; also --define
+//
+// and the options of the language, which scripts may have at their top as well:
+//
+//	--ip_version=ipv4|ipv6|ipv4-mapped-ipv6   --local_ip, --remote_ip, --gateway_ip, --netmask_ip   --mtu
+//	--bind_port, --connect_port   --tolerance_usecs, --tolerance_percent, --tolerance_least_usecs   --strict_segments
+//	--tcp_ts_tick_usecs   --non_fatal=packet,syscall   --init_scripts=FILE,...   --dry_run
 //
 // It prints a line for each script, PASS, FAIL with the first difference, or SKIP with the reason, and at last how many
 // there were of each. Its exit status is 0 if none failed, 1 if one did, and 2 if it cannot run.
@@ -16,9 +30,24 @@ import (
 	"github.com/seed963a8790/netstack/internal/packetdrill"
 )
 
+// usage is what there is to say to who asks, or gives no file.
+const usage = `usage: packetdrill [flags] FILE|DIR...
+  -kernel          play on the running kernel, over TUN in a namespace of its own; needs root
+  -v               show the trace of a script that fails
+  -pcap FILE|DIR   keep the packets, in pcapng's format
+  -j N             scripts at once
+  -D NAME=VALUE    a name of scripts
+  --ip_version=ipv4|ipv6|ipv4-mapped-ipv6 --local_ip=A --remote_ip=A --gateway_ip=A --netmask_ip=A --mtu=N
+  --bind_port=N --connect_port=N --tolerance_usecs=N --tolerance_percent=N --tolerance_least_usecs=N
+  --strict_segments --tcp_ts_tick_usecs=N --non_fatal=packet,syscall --init_scripts=FILE,... --dry_run`
+
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
+	if len(args) == 1 && (args[0] == "-h" || args[0] == "-help" || args[0] == "--help") {
+		fmt.Println(usage)
+		return 0
+	}
 	options, defines, flags, rest, err := packetdrill.ParseArgs(args)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "packetdrill:", err)
@@ -26,7 +55,7 @@ func run(args []string) int {
 	}
 	files, err := packetdrill.Files(rest)
 	if err != nil || len(files) == 0 {
-		fmt.Fprintln(os.Stderr, "usage: packetdrill [-kernel] [-v] [-j N] [--ip_version=ipv4|ipv6|ipv4-mapped-ipv6] [-D NAME=VALUE] FILE|DIR...")
+		fmt.Fprintln(os.Stderr, usage)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "packetdrill:", err)
 		}
