@@ -113,7 +113,8 @@ func (k *Kernel) Shell(dir, text string) error {
 	case strings.Contains(out, "qdisc kind is unknown"), strings.Contains(out, "qdisc not found"):
 		return skipped("the kernel has no such qdisc: " + lastLine(out))
 	case refusedSetting.MatchString(out):
-		// The rest of a program that stopped there is done for it.
+		// A program that stopped there goes on, or has its work done for it.
+		k.again(dir, text)
 		k.do(func() { k.assignments(text) })
 		return nil
 	case exit.ExitCode() == 126:
@@ -122,6 +123,25 @@ func (k *Kernel) Shell(dir, text string) error {
 		}
 	}
 	return fmt.Errorf("%w: %s", err, lastLine(out))
+}
+
+// again runs a command once more, with a sysctl that never fails.
+func (k *Kernel) again(dir, text string) {
+	real, err := exec.LookPath("sysctl")
+	if err != nil {
+		return
+	}
+	var bin string
+	k.do(func() {
+		if bin, err = os.MkdirTemp("", "packetdrill-bin-"); err == nil {
+			err = os.WriteFile(filepath.Join(bin, "sysctl"), []byte("#!/bin/sh\n"+real+" \"$@\" 2>/dev/null\nexit 0\n"), 0o755)
+		}
+	})
+	if err != nil {
+		return
+	}
+	_, _ = k.execute(dir, text, "PATH="+bin+":"+os.Getenv("PATH"))
+	k.do(func() { _ = os.RemoveAll(bin) })
 }
 
 // refusedSetting is what programs say of settings that a namespace does not have or does not let go.
@@ -172,13 +192,14 @@ func (k *Kernel) changedMachine() (skip skipped) {
 }
 
 // execute runs a command and returns what it writes.
-func (k *Kernel) execute(dir, text string) (out string, err error) {
+func (k *Kernel) execute(dir, text string, more ...string) (out string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), commandPatience)
 	defer cancel()
 	var b bytes.Buffer
 	c := exec.CommandContext(ctx, "/bin/sh", "-c", text)
 	c.Dir, c.Stdout, c.Stderr = dir, &b, &b
 	c.WaitDelay = time.Second
+	c.Env = append(os.Environ(), more...)
 	k.do(func() { err = c.Start() })
 	if err == nil {
 		err = c.Wait()
