@@ -278,7 +278,11 @@ func (t *TCB) scheduleAck(now tcpip.Time, wire int, flags header.TCPFlags) {
 		d.pushed = min(d.pushed+1, 2)
 	}
 	quick := d.quick > 0 && !d.pingPong
-	if t.rcv.nxt.Sub(t.rcv.acked) > t.rcv.mss && t.chooseWindow() >= t.lastWindow() || wire > 1 || quick {
+	full := t.rcv.nxt.Sub(t.rcv.acked) > t.rcv.mss
+	if full && t.freeWindow() < t.fullWindow()/2 { // the peer need not hurry
+		d.quick, quick = 0, false
+	}
+	if full && t.chooseWindow() >= t.lastWindow() || wire > 1 || quick {
 		t.ackNow()
 		return
 	}
@@ -342,7 +346,7 @@ func (t *TCB) trackPeerSegments(s *Segment) {
 	if s.Wire > 1 {
 		n = (s.Len + s.Wire - 1) / s.Wire
 	}
-	if n > t.rcv.mss {
-		t.rcv.mss = min(n, 65535)
+	if n = min(n, int(t.opt.advMSS)); n > t.rcv.mss { // no more than we have asked for
+		t.rcv.mss = n
 	}
 }

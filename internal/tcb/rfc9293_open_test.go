@@ -128,3 +128,14 @@ func TestDeferredHandshakeAck(t *testing.T) {
 		x.want("ACK seq=100 ack=300")
 	}
 }
+
+// The timer of the SYN does not sleep through the end of the user's patience (TCP_USER_TIMEOUT).
+func TestSynUserTimeout(t *testing.T) {
+	x := newTrace(t, func(c *Conf) { c.UserTimeout = 1500 * time.Millisecond })
+	x.connect()
+	x.sleep(1499 * time.Millisecond)
+	x.want(StateSynSent, "SYN seq=99")
+	x.sleep(time.Millisecond)
+	x.want(StateClosed)
+	x.failed(tcpip.ErrTimedOut)
+}

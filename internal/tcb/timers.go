@@ -110,7 +110,11 @@ func (t *TCB) rexmitTimeout(now tcpip.Time) {
 	default:
 		t.rtt.backoff(t.conf)
 	}
-	t.setTimer(now, pendingRexmit, t.rtt.rto)
+	wait := t.rtt.rto
+	if u := t.conf.UserTimeout; u > 0 { // the end of the user's patience is not slept through
+		wait = min(wait, max(u-now.Sub(t.snd.since), time.Millisecond))
+	}
+	t.setTimer(now, pendingRexmit, wait)
 	t.due.rexmit = true
 	t.due.newFirst = false
 }

@@ -151,7 +151,7 @@ func (t *TCB) admit(s *Segment) bool {
 // moves by whole segments.
 func (t *TCB) chooseWindow() int {
 	full := t.fullWindow()
-	free := scaled(max(t.tun.receiveLimit-t.held(), 0), t.tun.ratio, 256)
+	free := t.freeWindow()
 	if clamp := t.conf.WindowClamp; clamp > 0 {
 		free = min(free, clamp)
 	}
@@ -183,7 +183,7 @@ func (t *TCB) earnWindow(s *Segment) {
 	if s.Len < leastEarning {
 		return
 	}
-	room := min(scaled(max(t.tun.receiveLimit-t.held(), 0), t.tun.ratio, 256), t.fullWindow()) - t.tun.earned
+	room := min(t.freeWindow(), t.fullWindow()) - t.tun.earned
 	if room <= 0 {
 		return
 	}
@@ -193,6 +193,9 @@ func (t *TCB) earnWindow(s *Segment) {
 
 // leastEarning is the least segment that lets the window grow, bytes, as on Linux.
 const leastEarning = 128
+
+// freeWindow returns the window that the free part of the receive buffer allows.
+func (t *TCB) freeWindow() int { return scaled(max(t.tun.receiveLimit-t.held(), 0), t.tun.ratio, 256) }
 
 // fullWindow returns the window that an empty receive buffer allows.
 func (t *TCB) fullWindow() int {
