@@ -128,6 +128,7 @@ func tcpSettings() []setting {
 		{name: "max_reordering", value: "300", apply: countOf(func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.MaxReordering })},
 		{name: "frto", value: "2", apply: flagOf(func(c *oursConf) *tcpip.Opt[bool] { return &c.tcp.FRTO })},
 		{name: "slow_start_after_idle", value: "1", apply: flagOf(func(c *oursConf) *tcpip.Opt[bool] { return &c.tcp.SlowStartAfterIdle })},
+		{name: "retrans_collapse", value: "1", apply: flagOf(func(c *oursConf) *tcpip.Opt[bool] { return &c.tcp.Collapse })},
 		{name: "challenge_ack_limit", value: "2147483647", apply: countOf(func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.ChallengeRate })},
 	}
 	for i := range list {
@@ -146,7 +147,7 @@ func tcpSettings() []setting {
 	}
 	for name, value := range map[string]string{ // what no script can tell
 		"autocorking": "1", "retries1": "3", "l3mdev_accept": "0", "fwmark_accept": "0", "migrate_req": "0", "pacing_ss_ratio": "200",
-		"pacing_ca_ratio": "120", "mem": "43902 58538 87804", "no_metrics_save": "0", "no_ssthresh_metrics_save": "1", "fack": "0", "retrans_collapse": "1",
+		"pacing_ca_ratio": "120", "mem": "43902 58538 87804", "no_metrics_save": "0", "no_ssthresh_metrics_save": "1", "fack": "0",
 		"limit_output_bytes": "4194304", "early_demux": "1", "low_latency": "0", "child_ehash_entries": "0", "ehash_entries": "16384",
 		"backlog_ack_defer": "1", "tso_rtt_log": "9", "allowed_congestion_control": "reno cubic", "available_congestion_control": "reno cubic",
 		"plb_idle_rehash_rounds": "3", "plb_rehash_rounds": "12", "plb_suspend_rto_sec": "60", "plb_cong_thresh": "128",

@@ -173,11 +173,19 @@ func (t *TCB) acknowledge(now tcpip.Time, s *Segment) tcpip.Drop {
 			t.alert(now, &a, 0, prior)
 		}
 		t.judgeTail(now, s.Ack, &a)
+		t.answeredProbe(now)
 	}
 	if a.flags&ackAdvanced != 0 {
 		t.noteWritable()
 	}
 	return tcpip.DropNone
+}
+
+// answeredProbe restarts the time to the next zero-window probe: the peer has said that the window is still closed.
+func (t *TCB) answeredProbe(now tcpip.Time) {
+	if t.deadline[timerPersist] != 0 && t.unsent() > 0 {
+		t.deadline[timerPersist] = now.Add(t.persistWait(now))
+	}
 }
 
 // judgeAck is what an acknowledgement means for recovery and congestion control, if anything was in flight.
@@ -289,21 +297,33 @@ func (t *TCB) takeSACK(s *Segment, prior seq.Number, a *acked) {
 	if !t.opt.sack || s.Options.NumSACK == 0 {
 		return
 	}
+	var good [4]header.SACKBlock
+	n := 0
 	blocks := s.Options.Blocks()
 	duplicate := t.reportsDuplicate(s, blocks, prior, a)
 	for i, b := range blocks {
+		dup := duplicate && i == 0
 		switch {
-		case !t.plausibleSACK(b, duplicate && i == 0):
-			if !duplicate || i > 0 {
+		case !t.plausibleSACK(b, dup):
+			if !dup {
 				t.count.badSACK++
 			}
 		case b.End.LessEq(prior): // nothing of it is in flight
 		default:
-			if duplicate && i == 0 {
+			if dup {
 				t.duplicateInFlight(b, a)
 			}
-			t.board.sack(seq.Max(b.Start, t.snd.una), b.End, t.rec.point, a)
+			// In the order of the stream, so that blocks of one acknowledgement do not look like reordering.
+			at := n
+			for ; at > 0 && b.Start.Less(good[at-1].Start); at-- {
+				good[at] = good[at-1]
+			}
+			good[at] = b
+			n++
 		}
+	}
+	for _, b := range good[:n] {
+		t.board.sack(seq.Max(b.Start, t.snd.una), b.End, t.rec.point, a)
 	}
 	if a.flags&ackLate != 0 && (t.rec.phase != phaseLoss || t.rec.marked) {
 		t.sawReordering(a.low, TallySACKReorder)

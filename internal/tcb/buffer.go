@@ -37,6 +37,15 @@ func (q *sendQueue) spare() int {
 	return q.chunks.last().piece.Room()
 }
 
+// used returns the bytes of slabs in use: without the room left behind the last byte, and without what una
+// acknowledges, though both are held.
+func (q *sendQueue) used(una seq.Number) int {
+	if q.chunks.len() == 0 {
+		return 0
+	}
+	return max(q.cost-q.chunks.last().piece.Room()-max(una.Sub(q.chunks.first().seq), 0), 0)
+}
+
 // extend copies b behind the last byte, into room that its slab has to spare, and returns how much
 // that was. Bytes that were sent are not touched.
 func (q *sendQueue) extend(b []byte) int {

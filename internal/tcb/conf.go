@@ -60,6 +60,7 @@ type Conf struct {
 	MaxReordering      int  // net.ipv4.tcp_max_reordering, segments
 	FRTO               bool // net.ipv4.tcp_frto: find spurious timeouts (RFC 5682)
 	SlowStartAfterIdle bool // net.ipv4.tcp_slow_start_after_idle
+	Collapse           bool // net.ipv4.tcp_retrans_collapse: small segments are joined when they are sent again
 	InitialWindow      int  // initial congestion window, segments (RFC 6928)
 }
 
@@ -123,6 +124,6 @@ func DefaultConf() Conf {
 		SendBufferMax: 4 << 20, ReceiveBufferMax: 6 << 20,
 		RTOMin: 200 * time.Millisecond, RTOMax: 120 * time.Second, DelAckMax: 200 * time.Millisecond,
 		InitialWindow: 10,
-		Recovery:      1, EarlyRetransmit: 3, Reordering: dupThresh, MaxReordering: 300, FRTO: true, SlowStartAfterIdle: true,
+		Recovery:      1, EarlyRetransmit: 3, Reordering: dupThresh, MaxReordering: 300, FRTO: true, SlowStartAfterIdle: true, Collapse: true,
 	}
 }

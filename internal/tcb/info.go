@@ -115,7 +115,7 @@ func (t *TCB) Info(now tcpip.Time) Info {
 		SendBufferUsed: t.sendQ.cost, SendBufferSize: t.tun.sendLimit, ReceiveBufferUsed: t.held(), ReceiveBufferSize: t.tun.receiveLimit,
 		Timeouts: c.timeouts, FastRecoveries: c.fastRecoveries, DuplicateAcks: c.dupAcksIn, OutOfOrder: c.outOfOrder, PAWS: c.paws,
 		NoTimestamp: c.noTimestamp, Challenges: c.challenges, ZeroWindows: c.zeroWindow, ProbesSent: c.probesOut, Reneged: c.reneged,
-		DuplicateSACKs: c.dsackIn, BadSACKs: c.badSACK, Refused: c.refused, Marked: c.marked,
+		DuplicateSACKs: c.dsackSegs, BadSACKs: c.badSACK, Refused: c.refused, Marked: c.marked,
 	}
 	if f := t.fast; f != nil {
 		i.FastFailure = f.failure

@@ -158,6 +158,7 @@ func (t *TCB) sendLost(now tcpip.Time, out *Out) bool {
 		return false
 	}
 	t.header(now, out)
+	t.collapse(i, out.SegSize)
 	n, ok := t.resendable(r, room, out.SegSize)
 	if !ok {
 		return false
@@ -172,6 +173,8 @@ func (t *TCB) sendLost(now tcpip.Time, out *Out) bool {
 	n = t.fill(out, r.seq, n)
 	if n < r.len() {
 		t.board.split(i, r.seq.Add(n))
+	} else if r.flags&recPush != 0 {
+		out.Flags |= header.PSH
 	}
 	segs := t.recut(i, out.SegSize)
 	t.repair(i, now)
@@ -180,7 +183,7 @@ func (t *TCB) sendLost(now tcpip.Time, out *Out) bool {
 		t.rec.prrOut += segs
 	}
 	if out.Seq == t.snd.una && t.pending != pendingReorder || t.deadline[timerRexmit] == 0 {
-		t.setTimer(now, pendingRexmit, t.rtt.rto)
+		t.setTimer(now, pendingRexmit, t.rexmitWait(now))
 	}
 	out.Retransmit = true
 	t.noteResent(now, out, segs)
@@ -213,6 +216,27 @@ func (t *TCB) resendable(r *record, room, mss int) (n int, ok bool) {
 		n += fin
 	}
 	return n, n > 0
+}
+
+// collapse joins to the i-th record, which is less than a segment, those behind it that fit into one with it.
+func (t *TCB) collapse(i, mss int) {
+	b := &t.board
+	if !t.conf.Collapse {
+		return
+	}
+	for i+1 < b.recs.len() {
+		l, r := b.at(i), b.at(i+1)
+		if l.segs > 1 || r.segs > 1 || r.flags&recSacked != 0 || l.len()+r.len() > mss || r.seq == t.sendQ.end ||
+			t.sendQ.endsAt(l.end) || t.snd.una.Add(t.snd.wnd).Less(r.end) {
+			return
+		}
+		b.tally(l, -1)
+		b.tally(r, -1)
+		l.end = r.end
+		l.flags |= r.flags & (recRetrans | recPush)
+		b.tally(l, +1)
+		b.recs.remove(i + 1)
+	}
 }
 
 // recut brings the number of segments of the i-th record up to date: it is sent again in those of mss bytes.
@@ -287,7 +311,7 @@ func (t *TCB) sendRange(now tcpip.Time, out *Out, n int) {
 	from := t.snd.nxt
 	t.save(out, undoNew, record{})
 	want := n
-	if t.snd.fin && n == t.unsent() && t.windowRoom() > n {
+	if t.snd.fin && n == t.unsent() && (t.windowRoom() > n || n > out.SegSize) { // as on Linux, a super-segment's FIN may be outside
 		want++
 	}
 	want = t.fill(out, from, want)
@@ -304,6 +328,9 @@ func (t *TCB) sentNew(now tcpip.Time, out *Out, segs int) {
 		t.cc.event(t, now, eventStart)
 	}
 	tx, limited := t.stampRate(now)
+	if from.Add(out.Len) == t.sendQ.end && out.Flags&header.PSH != 0 {
+		limited |= recPush
+	}
 	t.board.push(record{seq: from, end: t.snd.nxt, sent: now, segs: uint16(segs), mss: uint16(out.SegSize), tx: tx, flags: limited})
 	if first {
 		t.setTimer(now, pendingRexmit, t.rtt.rto)
@@ -311,7 +338,7 @@ func (t *TCB) sentNew(now tcpip.Time, out *Out, segs int) {
 		t.rearmRexmit(now)
 	}
 	t.scheduleProbe(now, false)
-	t.deadline[timerPersist] = 0
+	t.deadline[timerPersist], t.snd.closed = 0, 0
 	t.deadline[timerCork] = 0
 	t.due.uncork = false
 	t.due.probe = probeNone
@@ -360,7 +387,9 @@ func (t *TCB) sendable(now tcpip.Time, mss int) (n int, small bool) {
 			t.waitForWindow(now)
 			return -1, false
 		}
-		n -= n % mss
+		if n%mss != 0 && t.heldByNagle() { // a rest goes along, unless one is on its way already
+			n -= n % mss
+		}
 	}
 	if last && n == unsent && n%mss != 0 && t.hold(now) {
 		if n -= n % mss; n == 0 {
@@ -403,12 +432,17 @@ func (t *TCB) hold(now tcpip.Time) bool {
 	case t.snd.fin || t.snd.urgent || t.due.uncork:
 		return false
 	case t.conf.Cork || t.snd.more:
-		if t.deadline[timerCork] == 0 {
-			t.deadline[timerCork] = now.Add(corkTime)
+		if t.deadline[timerCork] == 0 && t.flight() == 0 {
+			t.deadline[timerCork] = now.Add(t.rtt.persist(t.conf))
 		}
 		return true
 	}
-	return !t.conf.NoDelay && t.snd.una.Less(t.snd.small) && t.flight() > 0
+	return t.heldByNagle()
+}
+
+// heldByNagle reports whether a segment that is not full has to wait for the acknowledgement of one before it.
+func (t *TCB) heldByNagle() bool {
+	return t.conf.Cork || t.snd.more || !t.conf.NoDelay && t.snd.una.Less(t.snd.small) && t.flight() > 0
 }
 
 func (t *TCB) waitForWindow(now tcpip.Time) {
@@ -460,6 +494,7 @@ func (t *TCB) sendProbe(now tcpip.Time, out *Out) bool {
 	}
 	if n := min(t.unsent(), t.windowRoom(), out.SegSize); kind == probeWindow && n > 0 {
 		t.sendRange(now, out, n)
+		out.Flags |= header.PSH
 		t.snd.small = t.snd.nxt
 		return true
 	}

@@ -39,13 +39,15 @@ func TestNagleLetsFinPass(t *testing.T) {
 	x.want("FIN|PSH|ACK seq=110 len=10")
 }
 
-// TCP_CORK: only full segments, for 200 ms at most.
+// TCP_CORK: only full segments, until the timer of probes ends.
 func TestCork(t *testing.T) {
 	x := established(t, func(c *Conf) { c.Cork = true })
 	x.write(1500)
 	x.want("ACK seq=100 len=1000")
 	x.sleep(199 * time.Millisecond)
 	x.recv("ACK seq=300 ack=1100")
+	x.want()
+	x.sleep(x.tcb.rtt.rto - time.Millisecond) // it starts when nothing is in flight any more
 	x.want()
 	x.sleep(time.Millisecond)
 	x.want("PSH|ACK seq=1100 len=500")
@@ -104,7 +106,7 @@ func TestSenderSWS(t *testing.T) {
 	x.write(2000)
 	x.want()
 	x.sleep(201 * time.Millisecond)
-	x.want("ACK seq=110 len=600")
+	x.want("PSH|ACK seq=110 len=600")
 }
 
 // A window that the peer takes back: only the first segment is sent into it.
@@ -130,7 +132,8 @@ func TestEndOfRecord(t *testing.T) {
 	x.tcb.EndRecord(x.now)
 	x.write(5)
 	x.want("PSH|ACK seq=100 len=10", "PSH|ACK seq=110 len=20")
-	x.sleep(corkTime)
+	x.recv("ACK seq=300 ack=130")
+	x.sleep(x.tcb.rtt.rto)
 	x.want("PSH|ACK seq=130 len=5")
 }
 

@@ -3,7 +3,6 @@ package tcb
 import (
 	"time"
 
-	"github.com/seed963a8790/netstack/header"
 	"github.com/seed963a8790/netstack/tcpip"
 )
 
@@ -24,10 +23,17 @@ func (t *TCB) holdForPace(now tcpip.Time) bool {
 	return true
 }
 
-// pace moves the time at which the next data may leave: by as long as out, headers included, takes at the rate.
+// pace moves the time at which the next data may leave: by as long as the payload of out takes at the rate. The first
+// segments of a connection are free, and what left late may be followed sooner, as Linux does it.
 func (t *TCB) pace(now tcpip.Time, out *Out) {
-	n := out.Len + segments(out.Len, max(out.SegSize, 1))*(t.path.NetHeader+header.TCPSize+out.Options.Size()+t.path.Options)
-	rate := max(t.pacingRate(), 1)
-	d := min(float64(n)/float64(rate)*float64(time.Second), float64(time.Hour))
-	t.snd.paced = max(now, t.snd.paced).Add(time.Duration(d))
+	start := max(now, t.snd.paced)
+	late := start.Sub(t.snd.paced)
+	if t.snd.paced = start; t.count.dataOut+t.count.dataRetrans < unpacedSegments {
+		return
+	}
+	d := time.Duration(min(float64(out.Len)/float64(max(t.pacingRate(), 1))*float64(time.Second), float64(time.Hour)))
+	t.snd.paced = start.Add(d - min(d/2, late))
 }
+
+// unpacedSegments is how many segments of a connection are not paced.
+const unpacedSegments = 10

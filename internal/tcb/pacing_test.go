@@ -8,13 +8,15 @@ import (
 	"github.com/seed963a8790/netstack/tcpip"
 )
 
-// SO_MAX_PACING_RATE: with 104,000 bytes a second a segment of 1,000 bytes and its 40 of headers leaves every 10 ms,
+// SO_MAX_PACING_RATE: with 100,000 bytes a second a segment of 1,000 bytes leaves every 10 ms, once ten have left,
 // whatever the window would let through.
 func TestPacing(t *testing.T) {
-	x := established(t, func(c *Conf) { c.MaxPacingRate = 104_000 })
+	x := established(t, func(c *Conf) { c.MaxPacingRate = 100_000 })
+	x.tcb.count.dataOut = unpacedSegments
 	x.tcb.rtt.sample(time.Millisecond, &x.conf, 0, 0)
 	x.write(3000)
 	x.want("ACK seq=100 len=1000")
+	x.tcb.snd.paced = x.now.Add(10 * time.Millisecond) // the pause before the first has earned something
 	x.sleep(9 * time.Millisecond)
 	x.want()
 	x.sleep(time.Millisecond)
@@ -22,14 +24,19 @@ func TestPacing(t *testing.T) {
 	x.sleep(10 * time.Millisecond)
 	x.want("PSH|ACK seq=2100 len=1000")
 	x.recv("ACK seq=300 ack=3100")
-	x.sleep(time.Second) // a pause earns nothing
-	x.write(2000)
+	x.sleep(time.Second) // a pause earns half of a segment's time, no more
+	x.write(3000)
 	x.want("ACK seq=3100 len=1000")
+	x.sleep(5 * time.Millisecond)
+	x.want("ACK seq=4100 len=1000")
+	x.sleep(9 * time.Millisecond)
+	x.want()
 }
 
 // Super-segments are no longer than a millisecond at the rate, but two segments always.
 func TestPacingSuperSegments(t *testing.T) {
 	x := established(t, func(c *Conf) { c.MaxPacingRate = 5_000_000 })
+	x.tcb.count.dataOut = unpacedSegments
 	x.path.MaxSegment = 65535
 	x.tcb.SetPath(x.now, x.path)
 	x.tcb.rtt.sample(time.Millisecond, &x.conf, 0, 0)
@@ -43,7 +50,7 @@ func TestPacingSuperSegments(t *testing.T) {
 
 // What is refused below was not sent, and its time is not up.
 func TestPacingRefused(t *testing.T) {
-	x := established(t, func(c *Conf) { c.MaxPacingRate = 104_000 })
+	x := established(t, func(c *Conf) { c.MaxPacingRate = 100_000 })
 	x.refuse = true
 	x.write(1000)
 	x.refuse = false
@@ -54,6 +61,7 @@ func TestPacingRefused(t *testing.T) {
 // Turned off, nothing waits any more, and no timer is left.
 func TestPacingOff(t *testing.T) {
 	x := established(t, func(c *Conf) { c.MaxPacingRate = 1000 })
+	x.tcb.count.dataOut = unpacedSegments
 	x.write(3000)
 	x.want("ACK seq=100 len=1000")
 	x.set(func(c *Conf) { c.MaxPacingRate = 0 })
@@ -75,7 +83,7 @@ func TestPacingRate(t *testing.T) {
 			}
 			for x.tcb.Poll(x.now, &x.out) {
 				if x.out.Len > 0 {
-					sent += x.out.Len + 40
+					sent += x.out.Len
 					una = int(x.out.Seq) + x.out.Len
 				}
 				releaseAll(x.out.Data)
@@ -84,7 +92,7 @@ func TestPacingRate(t *testing.T) {
 			for _, s := range x.sent {
 				p := parseSegment(t, &x.pool, stripped(s), 0)
 				if p.Len > 0 {
-					sent += p.Len + 40
+					sent += p.Len
 					una = int(p.Seq) + p.Len
 				}
 				releaseAll(p.Data)
@@ -93,7 +101,7 @@ func TestPacingRate(t *testing.T) {
 			x.now = max(min(x.tcb.Deadline(), x.now.Add(50*time.Millisecond)), x.now.Add(time.Millisecond))
 			x.tcb.Advance(x.now)
 		}
-		if limit := int(rate) + 1040; sent > limit || sent < int(rate)*9/10-1040 {
+		if limit := int(rate) + 1000*(unpacedSegments+1); sent > limit || sent < int(rate)*9/10-1000 {
 			t.Errorf("%d bytes left at a rate of %d", sent, rate)
 		}
 	}

@@ -212,6 +212,7 @@ func (r *Request) Deferred() bool { return r.acked }
 func (r *Request) Establish(now tcpip.Time, s *Segment, t *TCB, c *Conf) tcpip.Drop {
 	r.open(now, t, c)
 	t.snd.nxt = r.iss() + 1
+	t.snd.maxWnd = 0 // the SYN's window is not scaled, and says little
 	syn := record{seq: t.snd.iss, end: t.snd.nxt, sent: r.sent, segs: 1, mss: uint16(t.mss())}
 	if r.retries > 0 || r.sent == 0 { // sent again, or by a cookie that does not know when
 		syn.flags = recRetrans

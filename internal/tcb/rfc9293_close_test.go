@@ -98,7 +98,7 @@ func TestFinRetransmission(t *testing.T) {
 	x.recv("ACK seq=300 ack=110") // all but the FIN
 	x.want(StateFinWait1)
 	x.sleep(201 * time.Millisecond)
-	x.want("FIN|ACK seq=110 again")
+	x.want("FIN|PSH|ACK seq=110 again")
 	x.recv("ACK seq=300 ack=111")
 	x.want(StateFinWait2)
 }

@@ -26,6 +26,7 @@ const (
 	recResent                          // sent again since it was taken for lost, and in flight
 	recRetrans                         // sent more than once: no RTT sample (Karn)
 	recLimited                         // the sender had no more to send when this left
+	recPush                            // its end was the end of what was written then
 )
 
 func (r *record) len() int { return r.end.Sub(r.seq) }
@@ -129,6 +130,7 @@ func (b *scoreboard) split(i int, n seq.Number) {
 	front := *r
 	b.tally(r, -1)
 	front.end = n
+	front.flags &^= recPush
 	whole, mss := int(r.segs), max(int(r.mss), 1)
 	front.segs = uint16(min(max((front.len()+mss-1)/mss, 1), max(whole-1, 1)))
 	r.seq = n
@@ -266,7 +268,7 @@ func (b *scoreboard) merge(i int) bool {
 	l.end = r.end
 	l.segs += r.segs
 	l.sent = max(l.sent, r.sent)
-	l.flags |= r.flags & recRetrans
+	l.flags = l.flags&^recPush | r.flags&(recRetrans|recPush)
 	b.recs.remove(i + 1)
 	return true
 }

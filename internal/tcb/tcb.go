@@ -73,7 +73,8 @@ type sendVars struct {
 	retries  int        // retransmission timeouts without progress
 	probes   int        // zero-window or keep-alive probes without an answer
 	paced    tcpip.Time // when the next data may leave, if it is paced
-	since    tcpip.Time // when the first retransmission or unanswered probe of this series was sent
+	since    tcpip.Time // when what is being sent again was sent first
+	closed   tcpip.Time // since when the peer's window does not take what is to be sent, if probes ask for it
 }
 
 // receiveVars are the receive sequence variables of RFC 9293 §3.3.1 and what else receiving remembers.

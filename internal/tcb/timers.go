@@ -34,10 +34,7 @@ var onTimer = [numTimers]func(*TCB, tcpip.Time){
 	timerTrim:      (*TCB).trimTimeout,
 }
 
-const (
-	corkTime = 200 * time.Millisecond // tcp(7), TCP_CORK
-	trimTime = time.Second
-)
+const trimTime = time.Second
 
 // Advance runs every deadline that has passed.
 func (t *TCB) Advance(now tcpip.Time) {
@@ -110,11 +107,7 @@ func (t *TCB) rexmitTimeout(now tcpip.Time) {
 	default:
 		t.rtt.backoff(t.conf)
 	}
-	wait := t.rtt.rto
-	if u := t.conf.UserTimeout; u > 0 { // the end of the user's patience is not slept through
-		wait = min(wait, max(u-now.Sub(t.snd.since), time.Millisecond))
-	}
-	t.setTimer(now, pendingRexmit, wait)
+	t.setTimer(now, pendingRexmit, t.rexmitWait(now))
 	t.due.rexmit = true
 	t.due.newFirst = false
 }
@@ -127,11 +120,30 @@ func (t *TCB) thin() bool {
 	return t.state == StateEstablished && t.cc.ssthresh < infiniteSsthresh && t.board.segs <= dupThresh
 }
 
+// rexmitWait returns the time to the next timeout, which is not later than the end of TCP_USER_TIMEOUT.
+func (t *TCB) rexmitWait(now tcpip.Time) time.Duration {
+	if u := t.conf.UserTimeout; u > 0 && t.snd.retries > 0 {
+		return min(t.rtt.rto, max(u-t.repairing(now), time.Millisecond))
+	}
+	return t.rtt.rto
+}
+
+// repairing returns how long ago the first retransmission was sent that is not known to have arrived.
+func (t *TCB) repairing(now tcpip.Time) time.Duration {
+	switch {
+	case t.state == StateSynSent: // counts from the first SYN
+		return now.Sub(t.snd.since)
+	case t.rec.firstRexm == 0:
+		return 0
+	}
+	return now.Sub(t.rec.firstRexm)
+}
+
 // exhausted reports whether a series of unanswered retransmissions or probes has lasted long enough
 // to give the connection up, n of them having been sent.
 func (t *TCB) exhausted(now tcpip.Time, n int) bool {
 	if u := t.conf.UserTimeout; u > 0 {
-		return n > 0 && now.Sub(t.snd.since) >= u
+		return n > 0 && t.repairing(now) >= u
 	}
 	switch {
 	case t.state == StateSynSent:
@@ -177,8 +189,8 @@ func (t *TCB) persistTimeout(now tcpip.Time) {
 	if t.flight() != 0 || t.end() == t.snd.nxt || !maySend.has(t.state) {
 		return
 	}
-	if t.snd.probes == 0 {
-		t.snd.since = now
+	if t.snd.closed == 0 {
+		t.snd.closed = now
 	}
 	if t.probesExhausted(now) {
 		t.giveUp(now)
@@ -186,12 +198,21 @@ func (t *TCB) persistTimeout(now tcpip.Time) {
 	}
 	t.due.probe = probeWindow
 	t.rtt.backoffs++
-	t.deadline[timerPersist] = now.Add(t.rtt.persist(t.conf))
+	t.deadline[timerPersist] = now.Add(t.persistWait(now))
+}
+
+// persistWait returns the time to the next probe, which is not later than the end of TCP_USER_TIMEOUT.
+func (t *TCB) persistWait(now tcpip.Time) time.Duration {
+	wait := t.rtt.persist(t.conf)
+	if u := t.conf.UserTimeout; u > 0 && t.snd.closed != 0 {
+		wait = min(wait, max(t.snd.closed.Add(u).Sub(now), timeoutMin))
+	}
+	return wait
 }
 
 func (t *TCB) probesExhausted(now tcpip.Time) bool {
 	if u := t.conf.UserTimeout; u > 0 {
-		return t.snd.probes > 0 && now.Sub(t.snd.since) >= u
+		return now.Sub(t.snd.closed) >= u
 	}
 	limit := t.conf.Retries
 	if t.closed {

@@ -29,7 +29,7 @@ func (t *TCB) Append(now tcpip.Time, b []byte) int {
 	if len(b) == 0 || t.sendQ.spare() == 0 || t.tooMuchUnsent() || t.writeError() != tcpip.OK {
 		return 0
 	}
-	return t.sendQ.extend(b)
+	return t.sendQ.extend(b[:min(len(b), t.free())])
 }
 
 // Spare returns how many bytes Append can take.

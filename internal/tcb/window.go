@@ -275,13 +275,12 @@ func (t *TCB) noteReceiverRTT(s *Segment) {
 	}
 }
 
-// Room returns how many bytes of new slabs the send buffer has room for. Append may take more even
-// where that is none: it fills slabs that are there already.
+// Room returns how many bytes the send buffer has room for.
 func (t *TCB) Room() int {
 	if !mayWrite.has(t.state) || t.snd.fin {
 		return 0
 	}
-	room := max(t.tun.sendLimit-t.sendQ.cost, 0)
+	room := t.free()
 	if t.tooMuchUnsent() {
 		room = 0
 	}
@@ -291,13 +290,18 @@ func (t *TCB) Room() int {
 	return room
 }
 
+// free returns the bytes that the send buffer takes: what exceeds its limit may do so by a super-segment, as on Linux.
+func (t *TCB) free() int {
+	return max(t.tun.sendLimit+min(t.snd.maxWnd/2, t.tun.sendLimit*3/4, 1<<15)-t.sendQ.used(t.snd.una), 0)
+}
+
 // Writable reports whether so much of the send buffer is free that a writer should be woken: a third,
 // as on Linux.
 func (t *TCB) Writable() bool {
 	if !mayWrite.has(t.state) || t.snd.fin {
 		return true // a write fails at once
 	}
-	used := t.sendQ.cost - t.sendQ.spare()
+	used := t.sendQ.used(t.snd.una)
 	return !t.halfTooMuchUnsent() && t.tun.sendLimit-used >= used/2
 }
 

@@ -94,6 +94,7 @@ type Options struct {
 	MaxReordering      tcpip.Opt[int]  // net.ipv4.tcp_max_reordering, segments: 300
 	FRTO               tcpip.Opt[bool] // net.ipv4.tcp_frto: on
 	SlowStartAfterIdle tcpip.Opt[bool] // net.ipv4.tcp_slow_start_after_idle: on
+	Collapse           tcpip.Opt[bool] // net.ipv4.tcp_retrans_collapse: on
 
 	// Probing for the path MTU (RFC 4821). Linux's default is off: a path that swallows large packets without an ICMP
 	// error then stops connections for ever.
@@ -173,6 +174,7 @@ func (o *Options) config() config {
 		MaxReordering:      o.MaxReordering.Or(300),
 		FRTO:               o.FRTO.Or(true),
 		SlowStartAfterIdle: o.SlowStartAfterIdle.Or(true),
+		Collapse:           o.Collapse.Or(true),
 	}
 	return c
 }

@@ -38,17 +38,22 @@ func (e *Endpoint) write(b []byte, flags tcpip.WriteFlags) (n int, err tcpip.Err
 		e.reroute()
 	}
 	n = e.tcb.Append(now, b)
-	for n < len(b) && e.tcb.Room() > 0 {
+	for n < len(b) {
+		room := e.tcb.Room()
+		if room == 0 {
+			break
+		}
 		size := slab.Large
-		if e.tcb.Room() < slab.Large/2 { // a large slab would exceed the limit by too much
+		if room < slab.Large/2 { // a large slab would exceed the limit by too much
 			size = slab.Medium
 		}
-		p, ok := e.proto.stack.Slabs.Get(min(len(b)-n, size))
+		room = min(len(b)-n, room)
+		p, ok := e.proto.stack.Slabs.Get(min(room, size))
 		if !ok {
 			err = tcpip.ErrNoMemory
 			break
 		}
-		k := p.Append(b[n:])
+		k := p.Append(b[n : n+room])
 		if err = e.tcb.Write(now, p); err != tcpip.OK {
 			break
 		}
