@@ -25,6 +25,7 @@ type Kernel struct {
 	files      map[int]bool
 	ready      chan struct{} // something has happened
 	parameters []parameter
+	limits     map[string]int // of socket buffers, as the namespace has them; by the file
 
 	mu    sync.Mutex
 	queue []heldPacket
@@ -262,6 +263,9 @@ func (k *Kernel) End() {
 		open = append(open, fd)
 	}
 	k.mu.Unlock()
+	for _, fd := range open { // a call that waits ends with the socket
+		_, _ = sys(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_RDWR)
+	}
 	for _, fd := range open {
 		k.Close(fd)
 	}
@@ -380,6 +384,9 @@ func (k *Kernel) WriteFD(fd int, data []byte, _ int) (int, int, bool) {
 }
 
 func (k *Kernel) SetSockOpt(fd, level, number int, value []byte) int {
+	if level == unix.SOL_SOCKET && len(value) >= 4 {
+		number, value = k.bufferSize(number, value)
+	}
 	_, e := sys(unix.SYS_SETSOCKOPT, uintptr(fd), uintptr(level), uintptr(number), pointer(value), uintptr(len(value)))
 	runtime.KeepAlive(value)
 	return e

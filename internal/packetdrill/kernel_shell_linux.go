@@ -3,12 +3,14 @@ package packetdrill
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -57,8 +59,10 @@ func (k *Kernel) protect(dir string) (err error) {
 		mount(file, path, "", unix.MS_BIND)
 	}
 	cover(congestionFile, "cubic")
+	k.limits = map[string]int{}
 	for _, path := range limitFiles {
 		value, _ := os.ReadFile(path)
+		k.limits[path], _ = strconv.Atoi(strings.TrimSpace(string(value)))
 		cover(path, strings.TrimSpace(string(value)))
 	}
 	for _, p := range parameters {
@@ -79,6 +83,29 @@ func (k *Kernel) protect(dir string) (err error) {
 	// What commands leave in /tmp ends with the run; where the machine has no overlays, it stays.
 	_ = unix.Mount("overlay", "/tmp", "overlay", 0, "lowerdir=/tmp,upperdir="+dir+"/upper,workdir="+dir+"/work")
 	return err
+}
+
+// bufferSize is how SO_RCVBUF or SO_SNDBUF is asked for where a command has raised their limit, which the namespace has
+// not taken: as the privileged option, which has none.
+func (k *Kernel) bufferSize(number int, value []byte) (int, []byte) {
+	force, path := unix.SO_RCVBUFFORCE, limitFiles[0]
+	switch number {
+	case unix.SO_RCVBUF:
+	case unix.SO_SNDBUF:
+		force, path = unix.SO_SNDBUFFORCE, limitFiles[1]
+	default:
+		return number, value
+	}
+	limit := 0
+	k.do(func() {
+		b, _ := os.ReadFile(path)
+		limit, _ = strconv.Atoi(strings.TrimSpace(string(b)))
+	})
+	if limit == k.limits[path] || limit <= 0 {
+		return number, value
+	}
+	size := min(uint32(limit), binary.NativeEndian.Uint32(value))
+	return force, binary.NativeEndian.AppendUint32(nil, size)
 }
 
 // parameter is a setting of the machine as it is.
