@@ -87,6 +87,9 @@ func (d *Datagram) write(w *stack.Work, b []byte, o *tcpip.WriteOptions) tcpip.E
 		if err := d.override(&q, zoneOf(to), &o.Control.PacketInfo); err != tcpip.OK {
 			return err
 		}
+		if o.To.Addr == any4 {
+			q.NIC = 0 // whatever was asked for: it does not leave the host
+		}
 	}
 	headers.guide(&q)
 	q.DontRoute = q.DontRoute || o.Flags&tcpip.WriteDontRoute != 0 && q.Destination.Is4()
@@ -184,7 +187,7 @@ func (d *Datagram) target(to tcpip.FullAddress) (tcpip.FullAddress, tcpip.Error)
 	}
 	if to.Addr.IsUnspecified() {
 		local := loopback4
-		if to.Addr.Is6() && !d.claim.source.Is4() {
+		if to.Addr.Is6() && !d.claim.source.Is4() && !d.anyOf4() {
 			local = loopback6
 		}
 		if s := d.claim.source; s.Is4() && to.Addr.Is4() {
@@ -194,10 +197,15 @@ func (d *Datagram) target(to tcpip.FullAddress) (tcpip.FullAddress, tcpip.Error)
 		}
 		to.Addr = local
 	}
-	if b := &d.claim.base; d.claim.bound && d.v6 && !d.claim.fixed && !b.V6 && to.Addr.Is6() {
-		return to, tcpip.ErrAddressFamily // bound to 0.0.0.0
+	if d.anyOf4() && to.Addr.Is6() {
+		return to, tcpip.ErrAddressFamily
 	}
 	return to, tcpip.OK
+}
+
+// anyOf4 reports whether an endpoint of IPv6 is bound to 0.0.0.0.
+func (d *Datagram) anyOf4() bool {
+	return d.claim.bound && d.v6 && !d.claim.fixed && !d.claim.base.V6
 }
 
 // thisHost returns what 0.0.0.0 means as a destination: the address of a device if one is chosen, else loopback.

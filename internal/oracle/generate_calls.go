@@ -185,7 +185,7 @@ var avoided = map[string]string{
 	"IPV6_FLOWINFO": "a label made up", "IPV6_FLOWINFO_SEND": "a label made up", "TCP_TIMESTAMP": "times", "SO_MEMINFO": "Linux's memory", "TCP_CC_INFO": "times", "SO_NETNS_COOKIE": "chance", "TCP_SAVED_SYN": "chance",
 	"TCP_FASTOPEN": "has its scenarios", "TCP_FASTOPEN_CONNECT": "has its scenarios", "TCP_FASTOPEN_KEY": "has its scenarios",
 	"TCP_FASTOPEN_NO_COOKIE": "has its scenarios", "TCP_ZEROCOPY_RECEIVE": "on purpose", "TCP_REPAIR": "on purpose",
-	"SO_ATTACH_FILTER": "a pointer", "SO_ATTACH_REUSEPORT_CBPF": "a pointer", "SO_ATTACH_BPF": "a pointer", "SO_GET_FILTER": "a pointer",
+	"SO_ATTACH_FILTER": "a pointer", "SO_ATTACH_REUSEPORT_CBPF": "a pointer", "SO_ATTACH_BPF": "a pointer", "SO_ATTACH_REUSEPORT_EBPF": "a file", "SO_GET_FILTER": "a pointer",
 }
 
 // usual are the values of options of which others differ on purpose, or mean a machine of another size.

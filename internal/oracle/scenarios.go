@@ -21,6 +21,7 @@ func Scenarios() []Scenario {
 		tcpStampScenarios(),
 		tcpEffectWireScenarios(),
 		tcpHeaderScenarios(),
+		tcpTimingScenarios(),
 		datagramScenarios(),
 		udpLevelScenarios(),
 		socketScenarios(),

@@ -13,6 +13,7 @@ func foundScenarios() (list []Scenario) {
 	list = append(list, foundBinds()...)
 	list = append(list, foundSends()...)
 	list = append(list, foundStreams()...)
+	list = append(list, foundLately()...)
 	return append(list, foundOptions()...)
 }
 
@@ -385,6 +386,8 @@ func arrivalScenarios() (list []Scenario) {
 }
 
 var foundDifferences = []difference{
+	{"found/listen-again/*", "a socket that has ceased to listen can listen again while its connections live on", "deliberate: it has kept its port; Linux takes the connections for strangers on it"},
+	{"found/error-about-group/udp6", "an ICMP error about what went to a group is passed over", "deliberate: none may be sent (RFC 4443 §2.4(e))"},
 	{"found/six-to-four/udp6", "a socket that turns from an IPv6 peer to an IPv4 one hears its errors", "deliberate: on Linux it keeps its IPv6 address and is deaf to them"},
 	{"found/device-of-connection/*", "a connection that is bound to another device goes on receiving", "deliberate: what was sent to it would be answered by resets of nobody's"},
 	{"found/connect-from-many/*", "a stream that is bound to a group cannot connect", "deliberate: a group is no source (RFC 1122 §3.2.1.3)"},

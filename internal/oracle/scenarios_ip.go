@@ -474,6 +474,6 @@ var ipDifferences = []difference{
 	{"ip6/scope/bound/fe80::9/udp6", "a socket that is bound to a device sends by no other", "deliberate: what SO_BINDTODEVICE promises; Linux lets sin6_scope_id win"},
 	{"ip6/scope/bound/ff02::99/udp6", "a socket that is bound to a device sends by no other", "deliberate: as above"},
 	{"ip6/path-mtu/ping6", "the path MTU to the peer is the one that is known", "deliberate: Linux shows an older one until the socket sends"},
-	{"ip6/anycast/*", "no anycast address can be joined", "gap: refusing is honest"},
-	{"ip6/addrform/mapped", "an IPv6 socket stays one", "gap: IPV6_ADDRFORM is refused, as Linux refuses it for other sockets"},
+	{"ip6/anycast/*", "no anycast address can be joined", "deliberate: an anycast address is one of the host's (RFC 4291 §2.6), given by who runs the stack and not by a program"},
+	{"ip6/addrform/mapped", "an IPv6 socket stays one", "deliberate: it is refused, as Linux refuses it for sockets without an IPv4 peer; RFC 3493 knows it no more"},
 }

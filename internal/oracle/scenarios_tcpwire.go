@@ -126,8 +126,4 @@ func tcpOptionsOnWire() (list []Scenario) {
 	return list
 }
 
-var tcpWireDifferences = []difference{
-	{"tcp/open/simultaneous/*", "the SYN of a simultaneous open that comes again is not answered once more", "deliberate: the other side has our acknowledgement"},
-	{"tcp/open/syn-ack-with-data/*", "what comes with a SYN-ACK is taken", "deliberate: RFC 9293 3.10.7.3; Linux makes the peer send it again"},
-	{"tcp/open/syn-ack-with-fin/*", "what comes with a SYN-ACK is taken", "deliberate: as above"},
-}
+var tcpWireDifferences = []difference{}

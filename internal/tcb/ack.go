@@ -143,9 +143,11 @@ func (t *TCB) acknowledge(now tcpip.Time, s *Segment) tcpip.Drop {
 		}
 		return tcpip.DropNone
 	}
-	if t.snd.probes = 0; s.Len == 0 || s.Ack != t.snd.una { // what holds back holds no longer than until there is news of what was sent
+	t.snd.probes = 0
+	if s.Len == 0 || s.Ack != t.snd.una || t.rcv.first { // what holds back holds no longer than until there is news of what was sent
 		t.snd.more = false
 	}
+	t.rcv.first = false
 	t.soft = tcpip.OK
 	if t.snd.una.Less(s.Ack) {
 		a.flags |= ackAdvanced

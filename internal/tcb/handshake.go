@@ -82,6 +82,7 @@ func (t *TCB) synSent(now tcpip.Time, s *Segment) tcpip.Drop {
 	t.takeRate(s.At, &a.rate, a.segs, 0)
 	again := t.fast != nil && t.fastAnswered(s)
 	t.opened(now)
+	t.rcv.first = t.opt.scaling
 	t.rearmRexmit(now)
 	switch {
 	case again:

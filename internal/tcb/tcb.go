@@ -93,6 +93,7 @@ type receiveVars struct {
 	tsRecent   uint32 // TS.Recent
 	tsRecentAt tcpip.Time
 	echo       echo // of the segment under way
+	first      bool // a client, with scaled windows, has heard nothing since the SYN-ACK: the next segment is news, as on Linux
 
 	last     tcpip.Time // arrival of the last acceptable segment
 	lastData tcpip.Time // and of the last one with data

@@ -96,18 +96,22 @@ func (e *Endpoint) open(remote tcpip.FullAddress, send bool) tcpip.Error {
 		bound = netip.AddrPortFrom(a.Addr.Unmap().WithZone(""), 0)
 	}
 	local := bound.Addr()
+	anyOf4 := e.binding != nil && e.v6 && !e.binding.V6 && !local.IsValid() // ::ffff:0.0.0.0
+	if anyOf4 && to.IsUnspecified() {
+		to = netip.IPv4Unspecified()
+	}
 	if to.IsUnspecified() { // as everywhere in BSD's family: this host
 		if to = loopbackOf(to); local.IsValid() && (local.Is4() || to.Is6()) {
 			to = local
 		}
 	}
-	if local.IsValid() && local.Is4() != to.Is4() {
+	if to.IsMulticast() {
+		return tcpip.ErrNetUnreachable
+	}
+	if local.IsValid() && local.Is4() != to.Is4() || anyOf4 && to.Is6() {
 		if _, err := e.proto.stack.FindRoute(stack.RouteQuery{Destination: to}); to.Is6() && err == tcpip.OK {
 			return tcpip.ErrAddressFamily
 		}
-		return tcpip.ErrNetUnreachable
-	}
-	if to.IsMulticast() {
 		return tcpip.ErrNetUnreachable
 	}
 	nic := e.opts.sock.BoundNIC
