@@ -44,7 +44,7 @@ func (e *Endpoint) write(b []byte, flags tcpip.WriteFlags) (n int, err tcpip.Err
 			break
 		}
 		size := slab.Large
-		if room < slab.Large/2 { // a large slab would exceed the limit by too much
+		if room < slab.Large*3/4 { // a large slab would exceed the limit by too much
 			size = slab.Medium
 		}
 		room = min(len(b)-n, room)
