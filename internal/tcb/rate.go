@@ -40,10 +40,8 @@ type rateSample struct {
 
 	delivered int // segments in the interval
 	interval  time.Duration
-	rtt       time.Duration // negative: not measured
-	acked     int           // segments that this acknowledgement says to have arrived
-	lost      int           // and those it shows to be lost
-	flight    int           // segments in flight before it
+	acked     int // segments that this acknowledgement says to have arrived
+	lost      int // and those it shows to be lost
 }
 
 // stampRate is called for everything that is sent, before it is counted as in flight.
