@@ -98,7 +98,7 @@ func (h TCP) Seq() seq.Number  { return seq.Number(binary.BigEndian.Uint32(h[4:]
 func (h TCP) Ack() seq.Number  { return seq.Number(binary.BigEndian.Uint32(h[8:])) }
 func (h TCP) HeaderLen() int   { return int(h[12]>>4) * 4 } // bytes, options included
 func (h TCP) Flags() TCPFlags  { return TCPFlags(binary.BigEndian.Uint16(h[12:]) & 0x1ff) }
-func (h TCP) Window() uint16   { return binary.BigEndian.Uint16(h[14:]) } // not scaled
+func (h TCP) Window() uint16   { return binary.BigEndian.Uint16(h[14:]) } // not scaled; unsigned (RFC 9293 §3.1, MUST-1)
 func (h TCP) Checksum() uint16 { return binary.BigEndian.Uint16(h[16:]) }
 func (h TCP) Urgent() uint16   { return binary.BigEndian.Uint16(h[18:]) } // octets from Seq
 func (h TCP) Header() []byte   { return h[:h.HeaderLen()] }

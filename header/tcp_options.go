@@ -61,7 +61,7 @@ const nopNopTimestamp = tcpOptNop<<24 | tcpOptNop<<16 | tcpOptTimestamp<<8 | 10
 // known ones of a wrong length are skipped, as is an MSS of 0; a window scale above 14 is taken as 14
 // (RFC 7323 §2.3); of several options of a kind the last one counts. At an option whose length cannot
 // be the list ends and what came before stands: DropBadOption then says so, but the segment is good,
-// as it is for Linux.
+// as it is for Linux (RFC 9293 §3.1, MUST-4, MUST-6, MUST-7; §3.2, MUST-64).
 func DecodeTCPOptions(b []byte, o *TCPOptions) tcpip.Drop {
 	*o = TCPOptions{}
 	if len(b) >= 12 && binary.BigEndian.Uint32(b) == nopNopTimestamp {
@@ -144,6 +144,8 @@ func (o *TCPOptions) Size() int {
 // "mss, sackOK, TS, nop, wscale" and other segments "nop, nop, TS, nop, nop, sack". It returns the
 // length, a multiple of 4. What does not fit into TCPOptionSpace is left out: of the SACK blocks the
 // last ones, of the others the whole option.
+// Each has its length, and padding is made of no-operations, with nothing
+// behind the end of the list (RFC 9293 §3.1, MUST-68, MUST-69).
 func (o *TCPOptions) Encode(b []byte) int {
 	w := optionWriter{b: b}
 	if o.MD5 != nil && w.fits(20) {

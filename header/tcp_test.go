@@ -74,6 +74,7 @@ func TestTCPFlags(t *testing.T) {
 	require.False(t, ok)
 }
 
+// Shows MUST-4, MUST-6, MUST-7, MUST-64.
 func TestDecodeTCPOptions(t *testing.T) {
 	block := func(start, end seq.Number) SACKBlock { return SACKBlock{start, end} }
 	for _, c := range []struct {
@@ -118,6 +119,7 @@ func TestDecodeTCPOptions(t *testing.T) {
 	}
 }
 
+// Shows MUST-68, MUST-69.
 func TestEncodeTCPOptions(t *testing.T) {
 	blocks := [4]SACKBlock{{1, 2}, {3, 4}, {5, 6}, {7, 8}}
 	one, two, three := "0000000100000002", "0000000300000004", "0000000500000006"

@@ -112,7 +112,7 @@ func (t *TCB) noteArrived(n int, ece bool) {
 	}
 }
 
-// window returns the window that s announces, in bytes.
+// window returns the window that s announces, in bytes: up to 30 bits of them (RFC 9293 §3.1, MUST-1, REC-1).
 func (s *Segment) window(t *TCB) int {
 	if s.Flags&header.SYN != 0 {
 		return int(s.Window)
@@ -120,7 +120,7 @@ func (s *Segment) window(t *TCB) int {
 	return int(s.Window) << t.snd.scale
 }
 
-// acknowledge is the fifth step of RFC 9293 §3.10.7.4, with RFC 5961 §5.
+// acknowledge is the fifth step of RFC 9293 §3.10.7.4, with RFC 5961 §5 (MAY-12).
 func (t *TCB) acknowledge(now tcpip.Time, s *Segment) tcpip.Drop {
 	if t.state == StateSynRcvd && !s.Ack.InRange(t.snd.una+1, t.snd.nxt+1) {
 		t.due.answer(s) // RFC 9293 §3.10.7.4: <SEQ=SEG.ACK><CTL=RST>

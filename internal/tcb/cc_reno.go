@@ -2,7 +2,8 @@ package tcb
 
 import "github.com/seed963a8790/netstack/tcpip"
 
-// renoAvoid doubles the window per round trip in slow start and then adds one segment (RFC 5681 §3.1).
+// renoAvoid doubles the window per round trip in slow start and then adds one segment (RFC 5681 §3.1; RFC 9293 §3.8.2,
+// MUST-19).
 func renoAvoid(t *TCB, _ tcpip.Time, acked int) {
 	c := &t.cc
 	if !c.inUse() {

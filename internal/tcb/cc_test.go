@@ -19,7 +19,7 @@ func newCC(alg Congestion, segments int) *TCB {
 
 func (t *TCB) grow(now tcpip.Time, acked int) { t.cc.algorithm.avoid(t, now, acked) }
 
-// RFC 5681 §3.1: doubling per round trip in slow start, one segment in congestion avoidance.
+// RFC 5681 §3.1: doubling per round trip in slow start, one segment in congestion avoidance. Shows MUST-19.
 func TestRenoGrowth(t *testing.T) {
 	x := newCC(Reno, 10)
 	c := &x.cc
@@ -65,7 +65,7 @@ func (t *TCB) reduce(now tcpip.Time) {
 }
 
 // RFC 9438 §4.2: after a reduction the window follows the cubic function: back at wMax after K
-// seconds, flat there, and beyond it afterwards.
+// seconds, flat there, and beyond it afterwards. Shows MAY-18.
 func TestCubicFunction(t *testing.T) {
 	const rtt = 100 * time.Millisecond
 	x := newCC(Cubic, 1000)

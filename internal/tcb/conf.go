@@ -64,7 +64,7 @@ type Conf struct {
 	InitialWindow      int  // initial congestion window, segments (RFC 6928)
 }
 
-// Congestion names a congestion control algorithm.
+// Congestion names a congestion control algorithm (RFC 9293 §3.8.2, MAY-18).
 type Congestion uint8
 
 // The algorithms.
@@ -114,6 +114,8 @@ type Identity struct {
 }
 
 // DefaultConf returns Linux's defaults.
+// No keep-alives, and they after two hours (RFC 9293 §3.8.4, MUST-25,
+// MUST-28); R2 is 924 seconds (§3.8.3, SHLD-11).
 func DefaultConf() Conf {
 	return Conf{
 		SACK: true, Scaling: true, Timestamps: tcpip.TimestampsOn, ECN: ECNAccept,

@@ -5,7 +5,7 @@ import (
 	"github.com/seed963a8790/netstack/tcpip"
 )
 
-// ecn is explicit congestion notification (RFC 3168 §6.1), once it is negotiated.
+// ecn is explicit congestion notification (RFC 3168 §6.1; RFC 9293 §3.8.2, SHLD-8), once it is negotiated.
 type ecn struct {
 	echo bool // a mark has arrived, and the peer has not yet said that it slowed down
 	seen bool // a packet marked as ECN-capable has come

@@ -61,7 +61,7 @@ func (t *TCB) synSent(now tcpip.Time, s *Segment) tcpip.Drop {
 	t.rcv.last = now
 	t.cc.setMSS(t.mss())
 	if !hasAck {
-		// Simultaneous open (RFC 9293 §3.5 Figure 7): our SYN goes out again, now with an ACK, and as on Linux with
+		// Simultaneous open (RFC 9293 §3.5 Figure 7, MUST-10): our SYN goes out again, now with an ACK, and as on Linux with
 		// all that it offered.
 		t.opt.crossed = true
 		t.step(now, &onSynRcvd)
@@ -99,7 +99,7 @@ func (t *TCB) synSent(now tcpip.Time, s *Segment) tcpip.Drop {
 	return tcpip.DropNone // data with a SYN-ACK is not taken but with fast open, as on Linux: it comes again
 }
 
-// learnSyn takes the peer's number and options from its SYN.
+// learnSyn takes the peer's number and options from its SYN (RFC 9293 §3.7.1, MUST-14).
 func (t *TCB) learnSyn(now tcpip.Time, s *Segment) {
 	t.rcv.irs = s.Seq
 	t.rcv.known = true

@@ -9,7 +9,7 @@ import (
 // Unreachable takes an ICMP error that quotes a segment of ours, which started at at. mtu is that of
 // a "too big" (ErrMessageSize), which the shell has checked against the limits of IP and put into the
 // next SetPath; here it lowers the MSS at once. Other errors are fatal in SYN-SENT and otherwise only
-// remembered, as on Linux.
+// remembered, as on Linux (RFC 9293 §3.9.2.2, MUST-56, SHLD-25).
 func (t *TCB) Unreachable(now tcpip.Time, err tcpip.Error, mtu int, at seq.Number) tcpip.Drop {
 	if t.state == StateClosed || t.state == StateTimeWait {
 		return tcpip.DropICMPNoFlow

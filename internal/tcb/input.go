@@ -198,6 +198,8 @@ func (t *TCB) checkSequence(now tcpip.Time, s *Segment) tcpip.Drop {
 
 // handleReset is the second step, with RFC 5961 §3: only a RST that hits rcv.nxt is believed, or as on Linux the end of
 // all that has come: its sender had nothing further.
+// It may have data, and the window may be closed (RFC 9293
+// §3.5.3, SHLD-2; §3.4, MUST-66).
 func (t *TCB) handleReset(now tcpip.Time, s *Segment) tcpip.Drop {
 	exact := s.Seq == t.rcv.nxt || t.resetAtFin(s) || t.ooo.endsAt(s.Seq)
 	if !exact {
@@ -214,7 +216,8 @@ func (t *TCB) handleReset(now tcpip.Time, s *Segment) tcpip.Drop {
 // resetAtFin reports whether s is a RST in the place of the FIN that has come: its sender has forgotten that it sent it.
 func (t *TCB) resetAtFin(s *Segment) bool { return peerDone.has(t.state) && s.Seq == t.rcv.nxt-1 }
 
-// resetError returns what a RST means to the user of a connection in state s.
+// resetError returns what a RST means to the user of a connection in state s: never what a FIN means (RFC 9293 §3.6,
+// MUST-12).
 func resetError(s State) tcpip.Error {
 	switch s {
 	case StateSynSent:

@@ -11,7 +11,7 @@ import (
 	"github.com/seed963a8790/netstack/tcpip"
 )
 
-// RFC 9293 §3.8.6.3: one ACK for two full segments, and none later than after 40 ms.
+// RFC 9293 §3.8.6.3: one ACK for two full segments, and none later than after 40 ms. Shows SHLD-18, SHLD-19, MUST-40.
 func TestDelayedAck(t *testing.T) {
 	x := established(t)
 	x.tcb.tun.earned = 1 << 20 // while the window grows, the peer hears of it at once
@@ -27,7 +27,7 @@ func TestDelayedAck(t *testing.T) {
 	x.read(3000)
 }
 
-// A super-segment stands for several: it is acknowledged at once.
+// A super-segment stands for several: it is acknowledged at once. Shows MUST-58.
 func TestSuperSegmentAck(t *testing.T) {
 	x := established(t)
 	x.recv("ACK seq=300 ack=100 len=2000 wire=2")
@@ -83,7 +83,7 @@ func TestAckOnRead(t *testing.T) {
 	}
 }
 
-// The window opens when it has doubled, not for every byte that is read; and it is never silly.
+// The window opens when it has doubled, not for every byte that is read; and it is never silly. Shows MUST-39.
 func TestReceiverSWS(t *testing.T) {
 	x := established(t, func(c *Conf) { c.ReceiveBuffer = tcpip.Set(20000) })
 	x.sent = nil
@@ -127,7 +127,7 @@ func TestWindowUpdate(t *testing.T) {
 	}
 }
 
-// What exceeds the window of a super-segment is cut off; into a closed one nothing goes.
+// What exceeds the window of a super-segment is cut off; into a closed one nothing goes. Shows MUST-66.
 func TestWindowIsKept(t *testing.T) {
 	x := established(t, func(c *Conf) { c.ReceiveBuffer = tcpip.Set(8192) })
 	wnd := x.tcb.rcv.adv.Sub(x.tcb.rcv.nxt)
@@ -168,7 +168,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// Overlapping segments are put together from what was there first.
+// Overlapping segments are put together from what was there first. Shows SHLD-31.
 func TestOverlap(t *testing.T) {
 	x := established(t)
 	x.recv("ACK seq=320 ack=100 len=10", "ACK seq=340 ack=100 len=10", "ACK seq=315 ack=100 len=40", "ACK seq=310 ack=100 len=10")

@@ -84,7 +84,7 @@ func (t *TCB) sendSyn(now tcpip.Time, out *Out) bool {
 	return true
 }
 
-// buildSyn fills out with our SYN or SYN-ACK.
+// buildSyn fills out with our SYN or SYN-ACK, which always says an MSS (RFC 9293 §3.7.1, MUST-14, SHLD-5, MAY-3).
 func (t *TCB) buildSyn(now tcpip.Time, out *Out) {
 	out.Seq = t.snd.iss
 	out.Flags = header.SYN
@@ -122,6 +122,167 @@ func (t *TCB) buildSyn(now tcpip.Time, out *Out) {
 	out.Window = uint16(t.tun.synWindow) // never scaled in a SYN
 	out.SegSize = t.mss()
 	t.count.segsOut++
+}
+
+// sendLost sends the first record again that is taken for lost, if the window takes it.
+func (t *TCB) sendLost(now tcpip.Time, out *Out) bool {
+	i, ok := t.board.next()
+	if !ok {
+		t.due.rexmit = false
+		return false
+	}
+	if t.due.newFirst && !t.due.rexmit {
+		return false
+	}
+	r := t.board.at(i)
+	if t.snd.una == t.snd.iss { // our SYN, and until it is acknowledged nothing behind it
+		if !t.due.rexmit || r.seq != t.snd.iss {
+			return false
+		}
+		t.save(out, undoResent, *r)
+		t.repair(i, now)
+		t.due.rexmit = false
+		out.Retransmit = true
+		t.count.retrans++
+		t.buildSyn(now, out)
+		return true
+	}
+	if t.paced() && !t.due.rexmit && t.holdForPace(now) {
+		return false
+	}
+	room := t.cc.cwnd - t.pipe()
+	if t.due.rexmit {
+		room = max(room, 1)
+	}
+	if room <= 0 {
+		return false
+	}
+	t.header(now, out)
+	t.collapse(i, out.SegSize)
+	n, ok := t.resendable(r, room, out.SegSize)
+	if !ok {
+		return false
+	}
+	t.save(out, undoResent, *r)
+	switch {
+	case t.rec.phase == phaseRecovery:
+		out.Tallies.add(TallyFastRetrans)
+	case t.rec.phase == phaseLoss && !t.due.rexmit:
+		out.Tallies.add(TallySlowStartRetrans)
+	}
+	n = t.fill(out, r.seq, n)
+	if n < r.len() {
+		t.board.split(i, r.seq.Add(n))
+	} else if r.flags&recPush != 0 {
+		out.Flags |= header.PSH
+	}
+	segs := t.recut(i, out.SegSize)
+	t.repair(i, now)
+	t.due.rexmit = false
+	if t.inReduction() {
+		t.rec.prrOut += segs
+	}
+	if out.Seq == t.snd.una && t.pending != pendingReorder || t.deadline[timerRexmit] == 0 {
+		t.setTimer(now, pendingRexmit, t.rexmitWait(now))
+	}
+	out.Retransmit = true
+	t.noteResent(now, out, segs)
+	return true
+}
+
+// resendable returns how much of r may be sent again with room segments of congestion window: whole segments where it
+// is not all. A peer that has taken its window back gets the first segment at most. (RFC 9293 §3.8.6, SHLD-16, MAY-7)
+func (t *TCB) resendable(r *record, room, mss int) (n int, ok bool) {
+	fin := 0
+	if t.snd.fin && r.end == t.sendQ.end+1 {
+		fin = 1
+	}
+	wnd := t.snd.una.Add(t.snd.wnd).Sub(r.seq)
+	if wnd <= 0 {
+		if r.seq != t.snd.una {
+			return 0, false
+		}
+		wnd = mss
+	}
+	data := r.len() - fin
+	n = min(data, t.segmentLimit(mss), room*mss)
+	if n > wnd {
+		n = wnd
+		if wnd > mss {
+			n -= n % mss
+		}
+	}
+	if n == data {
+		n += fin
+	}
+	return n, n > 0
+}
+
+// collapse joins to the i-th record, which is less than a segment, those behind it that fit into one with it.
+func (t *TCB) collapse(i, mss int) {
+	b := &t.board
+	if !t.conf.Collapse {
+		return
+	}
+	for i+1 < b.recs.len() {
+		l, r := b.at(i), b.at(i+1)
+		if l.segs > 1 || r.segs > 1 || r.flags&recSacked != 0 || l.len()+r.len() > mss || r.seq == t.sendQ.end ||
+			t.sendQ.endsAt(l.end) || t.snd.una.Add(t.snd.wnd).Less(r.end) {
+			return
+		}
+		b.tally(l, -1)
+		b.tally(r, -1)
+		l.end = r.end
+		l.flags |= r.flags & (recRetrans | recPush)
+		b.tally(l, +1)
+		b.recs.remove(i + 1)
+	}
+}
+
+// recut brings the number of segments of the i-th record up to date: it is sent again in those of mss bytes.
+func (t *TCB) recut(i, mss int) int {
+	r := t.board.at(i)
+	if n := segments(r.len(), mss); int(r.segs) < n && r.len() > mss+1 {
+		t.board.tally(r, -1)
+		r.segs = uint16(n)
+		t.board.tally(r, +1)
+		r.mss = uint16(mss)
+	}
+	return int(r.segs)
+}
+
+// repair notes that the i-th record, which was lost, is sent again.
+func (t *TCB) repair(i int, now tcpip.Time) {
+	t.restamp(i, now, recResent|recRetrans)
+	u := &t.rec
+	if u.firstRexm == 0 {
+		u.firstRexm = now
+	}
+	u.undoLeft = max(u.undoLeft, 0) + int(t.board.at(i).segs)
+}
+
+// restamp notes that the i-th record is sent again, and with what flags.
+func (t *TCB) restamp(i int, now tcpip.Time, flags recordFlags) {
+	r := t.board.at(i)
+	t.search.probing = false // whatever becomes of it proves nothing now
+	tx, limited := t.stampRate(now)
+	r.tx = tx
+	r.flags = r.flags&^recLimited | limited
+	t.board.resendAt(i, now, flags)
+}
+
+// noteResent counts a retransmission of segs segments.
+func (t *TCB) noteResent(now tcpip.Time, out *Out, segs int) {
+	if t.paced() {
+		t.pace(now, out)
+	}
+	t.count.retrans += uint32(segs)
+	t.count.bytesRetrans += uint64(out.Len)
+	if out.Len > 0 {
+		t.count.dataRetrans += uint32(segs)
+	}
+	t.count.segsOut += uint32(segs)
+	t.acknowledged(out)
 }
 
 // sendNew sends data, and the FIN, for the first time.
@@ -202,11 +363,13 @@ func (t *TCB) sentNew(now tcpip.Time, out *Out, segs int) {
 	t.acknowledged(out)
 }
 
-// windowRoom returns how much the peer's window takes beyond snd.nxt.
+// windowRoom returns how much the peer's window takes beyond snd.nxt: less than nothing, if the peer has taken it back
+// (RFC 9293 §3.8.6, MUST-34).
 func (t *TCB) windowRoom() int { return t.snd.una.Add(t.snd.wnd).Sub(t.snd.nxt) }
 
 // sendable returns how many bytes of new data may be sent now, -1 for none: 0 is a bare FIN. It sets
 // the timers that a negative answer needs. small says that the last segment will not be full.
+// Nothing goes beyond the window (RFC 9293 §3.8.6, SHLD-15), and as much as may goes in full segments (§3.9.1.2, SHLD-28).
 func (t *TCB) sendable(now tcpip.Time, mss int) (n int, small bool) {
 	unsent, last := t.unsent(), true
 	wnd := t.windowRoom()
@@ -221,7 +384,7 @@ func (t *TCB) sendable(now tcpip.Time, mss int) (n int, small bool) {
 		unsent, last = record, false
 	}
 	n = min(unsent, t.segmentLimit(mss))
-	if n > wnd { // whole segments only: silly window avoidance (RFC 9293 §3.8.6.2.1)
+	if n > wnd { // whole segments only: silly window avoidance (RFC 9293 §3.8.6.2.1, MUST-38)
 		if n = max(wnd, 0); n < mss {
 			t.waitForWindow(now)
 			return -1, false
@@ -265,7 +428,7 @@ func (t *TCB) wait(now tcpip.Time, n int) bool {
 
 // hold reports whether the last segment, which is not full, must wait for more data: because of cork,
 // or of Nagle's algorithm with Minshall's change, which looks only at segments that were not full
-// themselves (RFC 9293 §3.7.4).
+// themselves (RFC 9293 §3.7.4, SHLD-7). No wait is for ever (§3.9.1.2, MUST-60).
 func (t *TCB) hold(now tcpip.Time) bool {
 	switch {
 	case t.snd.fin || t.snd.urgent || t.due.uncork:
@@ -280,6 +443,7 @@ func (t *TCB) hold(now tcpip.Time) bool {
 }
 
 // heldByNagle reports whether a segment that is not full has to wait for the acknowledgement of one before it.
+// TCP_NODELAY turns that off (RFC 9293 §3.7.4, MUST-17).
 func (t *TCB) heldByNagle() bool {
 	return t.conf.Cork || t.snd.more || !t.conf.NoDelay && t.snd.una.Less(t.snd.small) && t.flight() > 0
 }
@@ -319,7 +483,7 @@ func (t *TCB) sized(mss int) int {
 func segments(n, mss int) int { return max((n+mss-1)/mss, 1) }
 
 // sendProbe sends what makes a silent peer speak: what part of a segment its window takes, or a
-// segment that lies before it (RFC 9293 §3.8.6.1, §3.8.4).
+// segment that lies before it and has no data (RFC 9293 §3.8.6.1, §3.8.4, SHLD-12).
 func (t *TCB) sendProbe(now tcpip.Time, out *Out) bool {
 	kind := t.due.probe
 	if kind == probeNone {
@@ -369,6 +533,7 @@ func (t *TCB) sendAck(now tcpip.Time, out *Out) bool {
 }
 
 // header fills in what every segment after the SYN carries. It changes nothing but out.
+// No MSS option is among it (RFC 9293 §3.2, MUST-65).
 func (t *TCB) header(now tcpip.Time, out *Out) {
 	out.clear()
 	out.Flags = header.ACK
@@ -390,7 +555,7 @@ func (t *TCB) header(now tcpip.Time, out *Out) {
 }
 
 // fill puts n sequence numbers from from on into out, the FIN among them if they reach that far, and
-// returns how many there was room for.
+// returns how many there was room for. The last of what is queued has PSH (RFC 9293 §3.9.1.2, MUST-61).
 func (t *TCB) fill(out *Out, from seq.Number, n int) int {
 	out.Seq = from
 	data := min(n, t.sendQ.end.Sub(from))

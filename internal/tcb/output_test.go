@@ -11,6 +11,7 @@ import (
 func nagle(c *Conf) { c.NoDelay = false }
 
 // RFC 9293 §3.7.4 with Minshall's change: one small segment in flight, and never behind full ones.
+// Shows SHLD-7, MUST-17.
 func TestNagle(t *testing.T) {
 	x := established(t, nagle)
 	x.write(10)
@@ -58,7 +59,7 @@ func TestCork(t *testing.T) {
 	x.want("PSH|ACK seq=1600 len=1")
 }
 
-// MSG_MORE corks one write.
+// MSG_MORE corks one write. Shows MAY-16.
 func TestMore(t *testing.T) {
 	x := established(t)
 	x.tcb.SetMore(x.now, true)
@@ -70,6 +71,7 @@ func TestMore(t *testing.T) {
 }
 
 // RFC 9293 §3.8.6.1: a closed window is probed, with a segment that lies before it (as Linux does).
+// Shows MUST-36, SHLD-29, SHLD-30, MUST-37.
 func TestZeroWindowProbe(t *testing.T) {
 	x := established(t)
 	x.write(10)
@@ -97,7 +99,7 @@ func TestZeroWindowGiveUp(t *testing.T) {
 	x.failed(tcpip.ErrTimedOut)
 }
 
-// RFC 9293 §3.8.6.2.1: no small segments because the window is small, until the timer overrides it.
+// RFC 9293 §3.8.6.2.1: no small segments because the window is small, until the timer overrides it. Shows MUST-38.
 func TestSenderSWS(t *testing.T) {
 	x := established(t)
 	x.write(10)
@@ -109,7 +111,7 @@ func TestSenderSWS(t *testing.T) {
 	x.want("PSH|ACK seq=110 len=600")
 }
 
-// A window that the peer takes back: only the first segment is sent into it.
+// A window that the peer takes back: only the first segment is sent into it. Shows MUST-34, SHLD-16, MAY-7.
 func TestShrunkWindow(t *testing.T) {
 	x := established(t)
 	x.write(3000)
@@ -137,7 +139,7 @@ func TestEndOfRecord(t *testing.T) {
 	x.want("PSH|ACK seq=130 len=5")
 }
 
-// The 4.2BSD urgent byte, sent.
+// The 4.2BSD urgent byte, sent. Shows MUST-30, MUST-62.
 func TestUrgentSend(t *testing.T) {
 	x := established(t)
 	x.queue(10)
@@ -148,7 +150,7 @@ func TestUrgentSend(t *testing.T) {
 	x.want("PSH|ACK seq=115 len=5")
 }
 
-// And received: it leaves the stream, reading stops at the mark.
+// And received: it leaves the stream, reading stops at the mark. Shows MUST-30, MUST-33.
 func TestUrgentReceive(t *testing.T) {
 	x := established(t)
 	x.recv("PSH|ACK|URG seq=300 ack=100 len=10 urg=5") // the byte at 304
@@ -194,7 +196,7 @@ func TestUrgentInline(t *testing.T) {
 	}
 }
 
-// RFC 9293 §3.8.4: probes after the idle time, then a reset.
+// RFC 9293 §3.8.4: probes after the idle time, then a reset. Shows MAY-5, MUST-26, MUST-29, SHLD-12.
 func TestKeepAlive(t *testing.T) {
 	x := established(t, func(c *Conf) {
 		c.KeepAlive, c.KeepIdle, c.KeepInterval, c.KeepCount = true, 10*time.Second, 2*time.Second, 3
@@ -213,7 +215,7 @@ func TestKeepAlive(t *testing.T) {
 	x.failed(tcpip.ErrTimedOut)
 }
 
-// Traffic puts the probe off, and the option can be switched at any time.
+// Traffic puts the probe off, and the option can be switched at any time. Shows MUST-24, MUST-26.
 func TestKeepAliveLazily(t *testing.T) {
 	x := established(t)
 	if d := x.tcb.Deadline(); d != 0 {
@@ -292,7 +294,7 @@ func TestPathMTU(t *testing.T) {
 	x.want("ACK len=48", "ACK len=48", "PSH|ACK len=4")
 }
 
-// ICMP errors are fatal only while the connection is being made.
+// ICMP errors are fatal only while the connection is being made. Shows MUST-54, MUST-56, SHLD-25.
 func TestICMPErrors(t *testing.T) {
 	x := newTrace(t)
 	x.connect()

@@ -40,8 +40,10 @@ type rateSample struct {
 
 	delivered int // segments in the interval
 	interval  time.Duration
-	acked     int // segments that this acknowledgement says to have arrived
-	lost      int // and those it shows to be lost
+	rtt       time.Duration // negative: not measured
+	acked     int           // segments that this acknowledgement says to have arrived
+	lost      int           // and those it shows to be lost
+	flight    int           // segments in flight before it
 }
 
 // stampRate is called for everything that is sent, before it is counted as in flight.

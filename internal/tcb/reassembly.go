@@ -7,7 +7,7 @@ import (
 )
 
 // reassembly keeps what has arrived behind a gap, ordered and without overlaps, and remembers which
-// ranges to report (RFC 2018 §4).
+// ranges to report (RFC 2018 §4; RFC 9293 §3.10.7.4, SHLD-31).
 type reassembly struct {
 	parts deque[chunk]
 	cost  int // charged

@@ -18,7 +18,7 @@ func (t *TCB) receive(now tcpip.Time, s *Segment) tcpip.Drop {
 		}
 		return tcpip.DropOldData
 	}
-	if (t.closed || t.deaf && t.snd.fin) && s.Len > 0 && t.rcv.nxt.Less(s.Seq.Add(s.Len)) { // nobody will read it
+	if (t.closed || t.deaf && t.snd.fin) && s.Len > 0 && t.rcv.nxt.Less(s.Seq.Add(s.Len)) { // nobody will read it (RFC 9293 §3.6.1, SHLD-3)
 		t.due.answer(s)
 		t.fail(now, tcpip.ErrConnReset)
 		return tcpip.DropAfterClose
@@ -60,7 +60,7 @@ func (t *TCB) receive(now tcpip.Time, s *Segment) tcpip.Drop {
 	return tcpip.DropNone
 }
 
-// receiveEarly keeps a segment that begins behind a gap, and says so at once (RFC 5681 §4.2).
+// receiveEarly keeps a segment that begins behind a gap, and says so at once (RFC 5681 §4.2; RFC 9293 §3.10.7.4, MAY-13).
 func (t *TCB) receiveEarly(now tcpip.Time, s *Segment) tcpip.Drop {
 	t.count.outOfOrder += uint32(s.Wire)
 	t.tally(TallyOFOQueue, s.Wire)
@@ -257,7 +257,8 @@ func (t *TCB) enterQuickAck(n int16) {
 	t.due.ato = delAckMin
 }
 
-// scheduleAck decides when in-order data of wire segments is acknowledged (RFC 9293 §3.8.6.3).
+// scheduleAck decides when in-order data of wire segments is acknowledged (RFC 9293 §3.8.6.3, SHLD-18,
+// SHLD-19).
 func (t *TCB) scheduleAck(now tcpip.Time, wire int, flags header.TCPFlags) {
 	d := &t.due
 	since := now.Sub(t.rcv.lastData)
@@ -301,7 +302,7 @@ func (t *TCB) delayAck(now tcpip.Time) {
 	}
 }
 
-// ackDelay returns how long an acknowledgement may wait.
+// ackDelay returns how long an acknowledgement may wait: 200 ms at most (RFC 9293 §3.8.6.3, MUST-40).
 func (t *TCB) ackDelay() time.Duration { return min(t.wantedAckDelay(), t.conf.DelAckMax) }
 
 func (t *TCB) wantedAckDelay() time.Duration {

@@ -22,7 +22,8 @@ const (
 
 // Request is a half-open connection: what must be remembered of a SYN until the ACK of our SYN-ACK
 // comes. It borrows a Conf, which nobody changes while requests use it: a listener publishes a fresh
-// one instead. A Request may be copied.
+// one instead. A Request may be copied. That there is no TCB yet
+// tells a passive opening from an active one (RFC 9293 §3.5, MUST-11).
 type Request struct {
 	conf *Conf
 	path Path
@@ -86,6 +87,7 @@ func (r *Request) SynAck(now tcpip.Time, out *Out) {
 	r.fillSynAck(now, out)
 }
 
+// fillSynAck is SynAck without the deadline. The MSS is always said (RFC 9293 §3.7.1, MUST-14, SHLD-5, MAY-3).
 func (r *Request) fillSynAck(now tcpip.Time, out *Out) {
 	r.fill(now, out)
 	out.Flags |= header.SYN

@@ -38,7 +38,7 @@ func TestPassiveOpen(t *testing.T) {
 	}
 }
 
-// Options are only used if both ends want them.
+// Options are only used if both ends want them. Shows MUST-14.
 func TestNegotiation(t *testing.T) {
 	x, r := requested(t, "mss=1460 ws=3 sackok ts=7/0", func(c *Conf) { c.SACK, c.Scaling = false, false })
 	if got := show(&x.out); !matches(got, "SYN|ACK no-ws no-sackok no-ts") {
@@ -262,7 +262,7 @@ func TestTimeWaitRecord(t *testing.T) {
 	x.timeWaitSays(w, "RST seq=301", VerdictRemove, "")
 }
 
-// RFC 6191: a SYN opens a new connection, if its timestamp or its number is newer.
+// RFC 6191: a SYN opens a new connection, if its timestamp or its number is newer. Shows MAY-2, SHLD-4.
 func TestTimeWaitReuse(t *testing.T) {
 	x, w := timeWaiting(t)
 	x.timeWaitSays(w, "SYN seq=100 ts=9/0", VerdictReply, "ACK seq=101 ack=301")

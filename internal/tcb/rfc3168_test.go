@@ -25,7 +25,7 @@ func ecnConnected(t *testing.T) *trace {
 	return x
 }
 
-// RFC 3168 §6.1.1: the SYN asks, the SYN-ACK answers; anything else means no.
+// RFC 3168 §6.1.1: the SYN asks, the SYN-ACK answers; anything else means no. Shows SHLD-8.
 func TestECNNegotiation(t *testing.T) {
 	ecnConnected(t)
 	for _, flags := range []string{"SYN|ACK", "SYN|ACK|ECE|CWR", "SYN|ACK|CWR"} {
@@ -71,7 +71,7 @@ func TestECNReceiver(t *testing.T) {
 	x.read(30)
 }
 
-// §6.1.2: the sender slows down once per window, and says so on new data.
+// §6.1.2: the sender slows down once per window, and says so on new data. Shows SHLD-8.
 func TestECNSender(t *testing.T) {
 	x := ecnConnected(t)
 	x.write(10000)

@@ -38,7 +38,7 @@ func TestBlindSyn(t *testing.T) {
 	}
 }
 
-// RFC 5961 §5.2: the ACK is checked before the data is taken.
+// RFC 5961 §5.2: the ACK is checked before the data is taken. Shows MAY-12.
 func TestBlindData(t *testing.T) {
 	x := established(t)
 	x.recv("ACK seq=300 ack=101 len=5") // acknowledges what was never sent

@@ -7,6 +7,7 @@ import (
 	"github.com/seed963a8790/netstack/tcpip"
 )
 
+// Shows MUST-19, MUST-20, SHLD-11.
 func TestRTOBackoffAndGiveUp(t *testing.T) {
 	x := established(t, func(c *Conf) { c.Retries = 5 })
 	x.write(10)
@@ -91,7 +92,7 @@ func TestReneging(t *testing.T) {
 	}
 }
 
-// Karn: a segment that was sent twice gives no sample, and the timeout stays backed off.
+// Karn: a segment that was sent twice gives no sample, and the timeout stays backed off. Shows MUST-18.
 func TestKarn(t *testing.T) {
 	x := established(t)
 	x.write(10)
@@ -120,7 +121,7 @@ func TestFallbackRTO(t *testing.T) {
 	}
 }
 
-// TCP_USER_TIMEOUT replaces the number of retries.
+// TCP_USER_TIMEOUT replaces the number of retries. Shows MUST-21.
 func TestUserTimeout(t *testing.T) {
 	x := established(t, func(c *Conf) { c.UserTimeout = 3 * time.Second })
 	x.write(10)

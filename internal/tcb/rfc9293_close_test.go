@@ -129,7 +129,7 @@ func TestHalfClose(t *testing.T) {
 	}
 }
 
-// Linux: closing with unread data is a reset, since the data is lost.
+// Linux: closing with unread data is a reset, since the data is lost. Shows MAY-1, SHLD-3.
 func TestCloseWithUnreadData(t *testing.T) {
 	x := established(t)
 	x.recv("ACK seq=300 ack=100 len=10")
@@ -137,7 +137,7 @@ func TestCloseWithUnreadData(t *testing.T) {
 	x.want(StateClosed, "RST|ACK seq=100 ack=310")
 }
 
-// Linux: data for an orphan is answered with a reset.
+// Linux: data for an orphan is answered with a reset. Shows SHLD-3.
 func TestDataAfterClose(t *testing.T) {
 	x := established(t)
 	x.close()
@@ -210,7 +210,7 @@ func TestAbort(t *testing.T) {
 	x.failed(tcpip.ErrConnAborted)
 }
 
-// The last ACK is sent again when the FIN is, and TIME-WAIT starts again.
+// The last ACK is sent again when the FIN is, and TIME-WAIT starts again. Shows MUST-13.
 func TestTimeWaitInTCB(t *testing.T) {
 	x := established(t, func(c *Conf) { c.RFC1337 = true })
 	x.close()
@@ -240,6 +240,7 @@ func TestOrphanRetries(t *testing.T) {
 	}
 }
 
+// Shows MUST-12.
 func TestResetInEveryState(t *testing.T) {
 	reach := map[State]func(*trace){
 		StateEstablished: func(x *trace) {},

@@ -18,7 +18,7 @@ func TestActiveOpen(t *testing.T) {
 	x.events(EventConnected | EventWritable | EventState)
 }
 
-// RFC 9293 §3.5 Figure 7.
+// RFC 9293 §3.5 Figure 7. Shows MUST-10.
 func TestSimultaneousOpen(t *testing.T) {
 	x := newTrace(t)
 	x.connect()
@@ -54,6 +54,7 @@ func TestRefusedConnection(t *testing.T) {
 }
 
 // The SYN is sent again after 1, 1, 1, 1 and then 1, 2, 4, ... seconds, tcp_syn_retries times, as on Linux.
+// Shows MUST-22.
 func TestSynRetransmission(t *testing.T) {
 	x := newTrace(t)
 	x.connect()
@@ -94,7 +95,7 @@ func TestDataOnSynAck(t *testing.T) {
 	x.tcb.Consume(x.now, 5)
 }
 
-// 1448 bytes of payload fit at MTU 1500 with timestamps: options are subtracted exactly.
+// 1448 bytes of payload fit at MTU 1500 with timestamps: options are subtracted exactly. Shows MUST-16.
 func TestMSSExact(t *testing.T) {
 	x := connected(t, "mss=1460 sackok ts=7/1000", func(c *Conf) { c.Timestamps = tcpip.TimestampsOn })
 	x.write(2000)

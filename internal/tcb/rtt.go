@@ -27,6 +27,7 @@ const (
 func (r *rtt) init() { *r = rtt{rto: initialRTO} }
 
 // sample takes a measurement. By Karn's rule it is never of a segment that was retransmitted.
+// (RFC 9293 §3.8.1, MUST-18)
 func (r *rtt) sample(d time.Duration, c *Conf, una, nxt seq.Number) {
 	d = max(d, time.Microsecond)
 	r.latest = d
@@ -77,7 +78,7 @@ func (r *rtt) settle(c *Conf) {
 	r.rto = min(r.srtt+max(r.rttvar, c.RTOMin), c.RTOMax)
 }
 
-// backoff doubles the timeout (RFC 6298 §5.5).
+// backoff doubles the timeout (RFC 6298 §5.5; RFC 9293 §3.8.2, MUST-19).
 func (r *rtt) backoff(c *Conf) {
 	r.backoffs++
 	r.rto = min(2*r.rto, c.RTOMax)

@@ -161,12 +161,14 @@ func (b *scoreboard) ack(una seq.Number, high seq.Number, a *acked) {
 		if una.LessEq(r.seq) {
 			break
 		}
-		if una.Less(r.end) { // a part of a super-segment
+		n, whole := int(r.segs), !una.Less(r.end)
+		if !whole { // a part of a super-segment
 			was := *r
-			if n := b.trim(una); n > 0 {
-				was.segs = uint16(n)
-				a.take(&was, high)
+			if n = b.trim(una); n == 0 {
+				break
 			}
+			was.segs = uint16(n)
+			a.take(&was, high)
 			break
 		}
 		a.take(r, high)

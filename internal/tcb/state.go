@@ -81,6 +81,7 @@ var (
 )
 
 // step applies one event. It is the only code that writes t.state.
+// TIME-WAIT begins with its time (RFC 9293 §3.6.1, MUST-13).
 func (t *TCB) step(now tcpip.Time, event *[numStates]State) {
 	next := event[t.state]
 	if next == stay {

@@ -219,7 +219,7 @@ const (
 	sackBase      = 4 // kind, length and padding
 )
 
-// baseMSS returns how many bytes of options and payload a segment to the peer may carry.
+// baseMSS returns how many bytes of options and payload a segment to the peer may carry. (RFC 9293 §3.7.1, MUST-16)
 func (t *TCB) baseMSS() int {
 	m := min(t.opt.peerMSS-t.path.NetOptions, t.mtu()-t.path.NetHeader-header.TCPSize)
 	// Never more than half of the largest window seen, so that a small receiver still gets two
@@ -235,7 +235,7 @@ func (t *TCB) baseMSS() int {
 // mss returns the payload bytes of a full segment without SACK blocks: SMSS of RFC 5681.
 func (t *TCB) mss() int { return t.baseMSS() - t.optionSize() }
 
-// advMSS returns the MSS to announce.
+// advMSS returns the MSS to announce: that of the largest packet of the link (RFC 9293 §3.7.1, MUST-67).
 func advMSS(p Path, c *Conf) int {
 	m := p.AdvMSS
 	if c.MaxSegment != 0 {
@@ -244,7 +244,7 @@ func advMSS(p Path, c *Conf) int {
 	return min(max(m, minMSS), 65535)
 }
 
-// defaultMSS is what a peer takes that does not say (RFC 9293 §3.7.1), bytes: over IPv6 more than over IPv4.
+// defaultMSS is what a peer takes that does not say (RFC 9293 §3.7.1, MUST-15), bytes: over IPv6 more than over IPv4.
 func (p Path) defaultMSS() int {
 	return max(p.MinMTU-(p.NetHeader-p.NetOptions)-header.TCPSize, defaultMSS)
 }

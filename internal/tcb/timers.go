@@ -97,7 +97,7 @@ func (t *TCB) rexmitTimeout(now tcpip.Time) {
 	t.count.timeouts++
 	t.tally(TallyTimeouts, 1)
 	t.search.probing = false // whatever becomes of it proves nothing now
-	if t.snd.retries > blackHoleRetries {
+	if t.snd.retries > blackHoleRetries && t.snd.wnd > 0 {
 		t.suspectBlackHole(now)
 	}
 	switch {
@@ -140,7 +140,8 @@ func (t *TCB) repairing(now tcpip.Time) time.Duration {
 }
 
 // exhausted reports whether a series of unanswered retransmissions or probes has lasted long enough
-// to give the connection up, n of them having been sent.
+// to give the connection up, n of them having been sent: R2 of RFC 9293 §3.8.3 (MUST-20), for SYNs too (MUST-22). The
+// user sets it (MUST-21).
 func (t *TCB) exhausted(now tcpip.Time, n int) bool {
 	if u := t.conf.UserTimeout; u > 0 {
 		return n > 0 && t.repairing(now) >= u
@@ -155,6 +156,9 @@ func (t *TCB) exhausted(now tcpip.Time, n int) bool {
 		return n >= t.conf.SynRetries
 	case t.closed && n >= orphanRetries:
 		return true
+	case t.snd.wnd == 0: // the peer took its window back: what is sent again probes it (RFC 9293 §3.8.6, SHLD-17, MUST-35)
+		patience := 2 * t.conf.RTOMax
+		return !t.closed && now.Sub(t.rcv.last) > patience && now.Sub(t.snd.since) > patience
 	}
 	return n > 0 && now.Sub(t.snd.since) >= modelTimeout(t.conf.Retries, t.conf.RTOMin, t.conf.RTOMax)
 }
@@ -184,7 +188,8 @@ func (t *TCB) giveUp(now tcpip.Time) {
 	t.fail(now, err)
 }
 
-// persistTimeout asks for a zero-window probe, or for what part of a segment the window takes.
+// persistTimeout asks for a zero-window probe, or for what part of a segment the window takes (RFC 9293 §3.8.6.1,
+// MUST-36), and for the next after twice the time (SHLD-30).
 func (t *TCB) persistTimeout(now tcpip.Time) {
 	if t.flight() != 0 || t.end() == t.snd.nxt || !maySend.has(t.state) {
 		return
@@ -210,6 +215,8 @@ func (t *TCB) persistWait(now tcpip.Time) time.Duration {
 	return wait
 }
 
+// probesExhausted reports whether probes have gone unanswered for too long. Any answer starts the count anew, and so the
+// peer may keep its window closed for ever (RFC 9293 §3.8.6.1, MUST-37).
 func (t *TCB) probesExhausted(now tcpip.Time) bool {
 	if u := t.conf.UserTimeout; u > 0 {
 		return now.Sub(t.snd.closed) >= u
@@ -221,14 +228,16 @@ func (t *TCB) probesExhausted(now tcpip.Time) bool {
 	return t.snd.probes >= limit
 }
 
-// armPersist starts the persist timer for data that waits for the window.
+// armPersist starts the persist timer for data that waits for the window: a retransmission timeout (RFC 9293 §3.8.6.1,
+// SHLD-29).
 func (t *TCB) armPersist(now tcpip.Time) {
 	if t.deadline[timerPersist] == 0 {
 		t.deadline[timerPersist] = now.Add(t.rtt.persist(t.conf))
 	}
 }
 
-// armKeepAlive sets the keep-alive deadline, or clears it where it does not apply.
+// armKeepAlive sets the keep-alive deadline, or clears it where it does not apply or the user does not want it (RFC 9293
+// §3.8.4, MAY-5, MUST-24).
 func (t *TCB) armKeepAlive(now tcpip.Time) {
 	t.deadline[timerKeepAlive] = 0
 	if t.conf.KeepAlive && states(StateEstablished, StateCloseWait, StateFinWait1, StateFinWait2).has(t.state) {
@@ -236,7 +245,8 @@ func (t *TCB) armKeepAlive(now tcpip.Time) {
 	}
 }
 
-// keepAliveTimeout probes a silent peer (RFC 9293 §3.8.4). The deadline is lazy: traffic moves
+// keepAliveTimeout probes a silent peer (RFC 9293 §3.8.4) after TCP_KEEPIDLE without news or data in flight (MUST-26,
+// MUST-27); only several probes without an answer end the connection (MUST-29). The deadline is lazy: traffic moves
 // rcv.last, and only here is it looked at.
 func (t *TCB) keepAliveTimeout(now tcpip.Time) {
 	if !t.conf.KeepAlive || !synchronized.has(t.state) {

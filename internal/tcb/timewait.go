@@ -39,7 +39,8 @@ func (w *TimeWait) Deadline() tcpip.Time { return w.deadline }
 func (w *TimeWait) NextISS() uint32 { return uint32(w.sndNxt) + 65535 + 2 }
 
 // Segment takes a segment that belongs to the old connection. A RST ends TIME-WAIT, as RFC 9293 has it, unless the
-// stack is told to do as RFC 1337 says.
+// stack is told to do as RFC 1337 says. A SYN that is newer by its number or timestamp begins a new connection (RFC 9293
+// §3.6.1, MAY-2, SHLD-4).
 func (w *TimeWait) Segment(now tcpip.Time, s *Segment, out *Out) (Verdict, tcpip.Drop) {
 	releaseAll(s.Data)
 	s.Data = s.Data[:0]

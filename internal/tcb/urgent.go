@@ -35,6 +35,8 @@ func (t *TCB) copied() seq.Number {
 
 // announceUrgent is the sixth step of RFC 9293 §3.10.7.4. A newer mark makes an older byte, if nobody has read
 // it yet, one of the stream, unless it is the next to be read: then it is lost.
+// Each tells the
+// user (RFC 9293 §3.8.5, MUST-30, MUST-32), even where no data is taken (§3.4, MUST-66).
 func (t *TCB) announceUrgent(s *Segment) {
 	if !mayReceive.has(t.state) {
 		return
@@ -85,7 +87,8 @@ func (t *TCB) atHole() bool {
 	return (u.state == urgentThere || u.state == urgentRead) && !t.conf.OOBInline && t.recvQ.n > 0 && u.seq == t.copied()
 }
 
-// AtMark reports whether the next byte to read is the one at the urgent mark (SIOCATMARK).
+// AtMark reports whether the next byte to read is the one at the urgent mark (SIOCATMARK), which every read stops at
+// (RFC 9293 §3.8.5, MUST-33).
 func (t *TCB) AtMark() bool {
 	return t.rcv.urgent.state != urgentNone && t.rcv.urgent.seq == t.copied()
 }
@@ -119,14 +122,15 @@ func (t *TCB) TakeUrgent() {
 	}
 }
 
-// MarkUrgent makes the last byte written the urgent one (MSG_OOB).
+// MarkUrgent makes the last byte written the urgent one (MSG_OOB; RFC 9293 §3.8.5, MUST-30).
 func (t *TCB) MarkUrgent(tcpip.Time) {
 	if t.snd.una.Less(t.sendQ.end) {
 		t.snd.urgent, t.snd.up = true, t.sendQ.end
 	}
 }
 
-// urgentPointer returns the urgent pointer of a segment that starts at from, if it carries one.
+// urgentPointer returns the urgent pointer of a segment that starts at from, if it carries one: to the octet behind the
+// urgent data (RFC 9293 §3.8.5, MUST-62), or as far as 16 bits reach (MUST-31).
 func (t *TCB) urgentPointer(from seq.Number) (uint16, bool) {
 	if !t.snd.urgent || t.snd.up.LessEq(from) {
 		return 0, false

@@ -25,6 +25,8 @@ func (t *TCB) Write(now tcpip.Time, p slab.Piece) tcpip.Error {
 
 // Append copies the front of b into the spare room behind the last byte queued, and returns how much
 // it took: nothing if there is no such room. It reports no errors; Write does.
+// Writes are gathered where they can
+// (RFC 9293 §3.9.1.2, MAY-16, SHLD-27).
 func (t *TCB) Append(now tcpip.Time, b []byte) int {
 	if len(b) == 0 || t.sendQ.spare() == 0 || t.tooMuchUnsent() || t.writeError() != tcpip.OK {
 		return 0
@@ -148,7 +150,8 @@ func (t *TCB) finishWriting(now tcpip.Time) {
 }
 
 // Close ends the user's part (RFC 9293 §3.10.4). Unread data or a linger time of zero make it a
-// reset, as on Linux; otherwise what is queued is sent, and the orphan is given up after a while.
+// reset, as on Linux; otherwise what is queued is sent, and the orphan is given up after a while. Nothing is read after
+// it (RFC 9293 §3.6.1, MAY-1, SHLD-3).
 func (t *TCB) Close(now tcpip.Time) {
 	if t.closed {
 		return

@@ -147,7 +147,7 @@ func (t *TCB) admit(s *Segment) bool {
 }
 
 // chooseWindow returns the window that the free space allows, avoiding silly ones (RFC 9293
-// §3.8.6.2.2). It does not look at what was announced before, except that an unscaled window only
+// §3.8.6.2.2, MUST-39); it may stay closed for ever (MAY-8). It does not look at what was announced before, except that an unscaled window only
 // moves by whole segments.
 func (t *TCB) chooseWindow() int {
 	full := t.fullWindow()
@@ -209,7 +209,7 @@ func (t *TCB) fullWindow() int {
 func alignUp(n int, scale uint8) int { return (n + 1<<scale - 1) >> scale << scale }
 
 // announce returns the window field of the next segment and moves rcv.adv, which never goes back
-// (RFC 9293 §3.8.6).
+// (RFC 9293 §3.8.6, SHLD-14).
 func (t *TCB) announce() uint16 {
 	current := max(t.rcv.adv.Sub(t.rcv.nxt), 0)
 	w := t.chooseWindow()

@@ -51,7 +51,7 @@ func (ip *Protocol) receiveICMP(w *stack.Work, p *stack.Packet) {
 		c.InRedirects.Inc()
 		ip.receiveError(w, p)
 		return
-	case header.ICMPv4SourceQuench: // RFC 6633 §3
+	case header.ICMPv4SourceQuench: // RFC 6633 §3: TCP does not hear of it (RFC 9293 §3.9.2.2, MUST-55)
 		ip.receiveError(w, p)
 		return
 	case header.ICMPv4EchoReply:

@@ -28,7 +28,7 @@ func number(b []byte) uint32 { return binary.BigEndian.Uint32(b) }
 
 // martian checks the addresses of a received packet (RFC 1122 §3.2.1.3, RFC 1812 §5.3.7, RFC 3704;
 // BEHAVIOUR F6). A source without an address may ask everybody for one, and speak of groups on its link (RFC 4541
-// §2.1.1), as on Linux.
+// §2.1.1), as on Linux. TCP relies on it (RFC 9293 §3.9.2.3, MUST-63).
 func (ip *Protocol) martian(nic *stack.NIC, p *stack.Packet, h header.IPv4) tcpip.Drop {
 	src, dst := number(h[12:]), number(h[16:])
 	switch {

@@ -11,6 +11,7 @@ import (
 
 // checkOptions validates the options of a packet that is for us or to be forwarded, and has its sender
 // told what is wrong with them (RFC 1122 §3.2.1.8). Source routes are refused, as by Linux's default.
+// What is unknown is ignored (RFC 9293 §3.9.2, MUST-50).
 func (ip *Protocol) checkOptions(w *stack.Work, p *stack.Packet, h header.IPv4) tcpip.Drop {
 	options, pointer, drop := header.ParseIPv4Options(h.Options())
 	if drop != tcpip.DropNone {
@@ -46,7 +47,7 @@ func (ip *Protocol) record(h header.IPv4, a netip.Addr) {
 }
 
 // recordSent enters our address and the time into the options of h, which is about to be sent; who found no room is
-// not counted, as on Linux.
+// not counted, as on Linux. (RFC 9293 §3.9.2, MAY-10, MAY-11)
 func (ip *Protocol) recordSent(h header.IPv4, a netip.Addr) {
 	options, _, drop := header.ParseIPv4Options(h.Options())
 	if drop != tcpip.DropNone {

@@ -106,7 +106,7 @@ func TestReceiveMalformed(t *testing.T) {
 	}
 }
 
-// BEHAVIOUR F6, RFC 1812 §5.3.7.
+// BEHAVIOUR F6, RFC 1812 §5.3.7. Shows MUST-63.
 func TestMartians(t *testing.T) {
 	for _, c := range []struct {
 		src, dst string
@@ -147,6 +147,7 @@ func TestMartians(t *testing.T) {
 	}
 }
 
+// Shows MUST-57.
 func TestTCPToGroup(t *testing.T) {
 	b := newBench(t, stack.Options{}, stack.NICOptions{})
 	for _, dst := range []string{"224.0.0.1", "10.0.0.255", "255.255.255.255"} {
@@ -254,7 +255,7 @@ func TestUnknownProtocol(t *testing.T) {
 	require.EqualValues(t, 1, b.Wired.Counters().Ip.InUnknownProtos.Value())
 }
 
-// RFC 1122 §3.2.1.8; Linux's accept_source_route is 0.
+// RFC 1122 §3.2.1.8; Linux's accept_source_route is 0. Shows MUST-50.
 func TestOptions(t *testing.T) {
 	packet := func(options ...byte) []byte {
 		return testnet.IPv4(header.IPv4Fields{Src: peer, Dst: us, Protocol: udp, Options: options}, make([]byte, 16))
@@ -270,7 +271,7 @@ func TestOptions(t *testing.T) {
 	require.Equal(t, []string{"IP 10.0.0.1 > 10.0.0.2: tos 0xc0, ICMP parameter problem at 22, length 48"}, b.Sent())
 }
 
-// RFC 791 §3.1: ping -R and ping -T.
+// RFC 791 §3.1: ping -R and ping -T. Shows MAY-10, MAY-11.
 func TestRecordRoute(t *testing.T) {
 	b := newBench(t, stack.Options{}, stack.NICOptions{})
 	p := testnet.IPv4(header.IPv4Fields{

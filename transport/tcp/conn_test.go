@@ -206,7 +206,7 @@ func TestSelfConnect(t *testing.T) {
 	require.Zero(t, s.Slabs.Live())
 }
 
-// A SYN that proves to be newer takes the place of a connection in TIME-WAIT (RFC 6191).
+// A SYN that proves to be newer takes the place of a connection in TIME-WAIT (RFC 6191). Shows MAY-2.
 func TestTimeWaitReuse(t *testing.T) {
 	h := newHosts(t, Options{}, Options{})
 	l := listenOn(t, h.b, 0, 80, 16)

@@ -75,7 +75,7 @@ func (e *Endpoint) connect(w *stack.Work, remote tcpip.FullAddress) tcpip.Error 
 	return e.open(remote, false)
 }
 
-// open begins a connection; send says that data is at hand for fast open.
+// open begins a connection, from the address that the route has if none is bound (RFC 9293 §3.9.1.1, MUST-44); send says that data is at hand for fast open.
 func (e *Endpoint) open(remote tcpip.FullAddress, send bool) tcpip.Error {
 	to := remote.Addr.Unmap()
 	switch {
@@ -105,7 +105,7 @@ func (e *Endpoint) open(remote tcpip.FullAddress, send bool) tcpip.Error {
 			to = local
 		}
 	}
-	if to.IsMulticast() {
+	if to.IsMulticast() { // RFC 9293 §3.9.1.1, MUST-46
 		return tcpip.ErrNetUnreachable
 	}
 	if local.IsValid() && local.Is4() != to.Is4() || anyOf4 && to.Is6() {

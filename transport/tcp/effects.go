@@ -19,7 +19,7 @@ func (e *Endpoint) settle(w *stack.Work) {
 				e.watchFast(before)
 			}
 			if n := e.tcb.Retries(); n > before && n >= suspectRetries && e.route != nil {
-				e.route.Suspect(w) // the neighbour may have gone (BEHAVIOUR E4)
+				e.route.Suspect(w) // the neighbour may have gone (BEHAVIOUR E4; RFC 9293 §3.8.3, MUST-20)
 			}
 		}
 		e.transmit(w)

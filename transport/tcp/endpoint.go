@@ -97,7 +97,7 @@ func (e *Endpoint) Stack() *stack.Stack { return e.proto.stack }
 // Waiters is the queue that is told when Readiness may have grown.
 func (e *Endpoint) Waiters() *waiter.Queue { return &e.waiters }
 
-// Bind sets the local address, as bind(2). Port 0 is an ephemeral port, which lasts as long as the next connection
+// Bind sets the local address, as bind(2) (RFC 9293 §3.9.1.1, MUST-43). Port 0 is an ephemeral port, which lasts as long as the next connection
 // or listener; one that the user has chosen lasts until Close.
 //
 // Errors: ErrInvalid if e is bound already, ErrAddressFamily for an address of the other family,
@@ -310,7 +310,7 @@ func (e *Endpoint) RemoteAddress() tcpip.FullAddress {
 }
 
 // LastError returns the pending error and clears it (SO_ERROR), or else what ICMP has said of a connection that
-// goes on.
+// goes on. (RFC 9293 §3.9.1.8, MUST-47)
 func (e *Endpoint) LastError() error {
 	w := e.begin()
 	err := e.lastError()

@@ -129,7 +129,8 @@ func echoOf(p *stack.Packet) []byte {
 	return b
 }
 
-// guide puts into a query what headers say of the way to its destination. h may be nil.
+// guide puts into a query what headers say of the way to its destination: a source route goes before everything (RFC 9293
+// §3.9.2.1, MUST-51, MUST-52). h may be nil.
 func (h *sentHeaders) guide(q *stack.RouteQuery) {
 	if h == nil {
 		return

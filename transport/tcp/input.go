@@ -27,7 +27,7 @@ func (t *Protocol) Receive(w *stack.Work, p *stack.Packet) {
 	t.dispatch(w, p)
 }
 
-// validate checks the header's form and the checksum, and leaves the header alone in the front.
+// validate checks the header's form and the checksum (RFC 9293 §3.1, MUST-3), and leaves the header alone in the front.
 func (t *Protocol) validate(p *stack.Packet) tcpip.Drop {
 	before := len(p.Front()) - len(p.Transport())
 	if len(p.Transport()) < header.TCPSize && !p.Pull(before+header.TCPSize) {
@@ -51,7 +51,7 @@ func (t *Protocol) validate(p *stack.Packet) tcpip.Drop {
 		p.Checksum = stack.ChecksumVerified
 	}
 	if p.Dst.IsMulticast() || p.Src.IsMulticast() || p.Link.Type == stack.PacketBroadcast || p.Link.Type == stack.PacketMulticast {
-		return tcpip.DropMartianDestination // TCP speaks to one host only (RFC 9293 §3.9.2.3)
+		return tcpip.DropMartianDestination // TCP speaks to one host only (RFC 9293 §3.9.2.3, MUST-57)
 	}
 	if !p.SplitFront(before + n) {
 		return tcpip.DropNoMemory
@@ -90,7 +90,7 @@ func flowOf(p *stack.Packet) stack.FlowID {
 }
 
 // decode makes p a segment for the machine, which takes p's data. The segment aliases p, which must
-// not be released before it is done with.
+// not be released before it is done with. Options count in every segment (RFC 9293 §3.1, MUST-5).
 func decode(p *stack.Packet, s *tcb.Segment) {
 	h := header.TCP(p.Transport())
 	s.At = p.At
@@ -195,7 +195,7 @@ func packetCost(p *stack.Packet) int {
 	return cost
 }
 
-// ReceiveError tells the endpoint of the quoted segment of an ICMP error.
+// ReceiveError tells the endpoint of the quoted segment of an ICMP error (RFC 9293 §3.9.2.2, MUST-54).
 func (t *Protocol) ReceiveError(w *stack.Work, e *stack.ICMPError) {
 	id := stack.FlowID{Proto: header.ProtocolTCP, Local: e.Local, Remote: e.Remote}
 	r := t.stack.Demux.Lookup(id)
@@ -304,7 +304,7 @@ func (e *Endpoint) report(i *stack.ICMPError) {
 	})
 }
 
-// reportsErrors reports whether the user asked for IP_RECVERR.
+// reportsErrors reports whether the user asked for IP_RECVERR (RFC 9293 §3.9.1.8, SHLD-20).
 func (e *Endpoint) reportsErrors() bool {
 	if e.id.Remote.Addr().Is6() {
 		return e.opts.sock.ReceiveError6

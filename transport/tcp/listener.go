@@ -37,6 +37,8 @@ type listener struct {
 // brought into range. Listening again changes the backlog.
 //
 // Errors: ErrInvalid on an endpoint that was connected, ErrAddrInUse.
+// Connections that exist are not touched, those of the same port included (RFC 9293
+// §3.9.1.1, MUST-41, MUST-42).
 func (e *Endpoint) Listen(backlog int) error {
 	w := e.begin()
 	err := e.listen(backlog)

@@ -131,7 +131,7 @@ func TestListenerIgnores(t *testing.T) {
 	require.Equal(t, header.RST, x.only().h.Flags)
 }
 
-// RST and SYN in SYN-RECEIVED (RFC 5961 as far as it applies).
+// RST and SYN in SYN-RECEIVED (RFC 5961 as far as it applies). Shows MUST-11.
 func TestHalfOpenReset(t *testing.T) {
 	x := newWire(t, Options{})
 	listenOn(t, x.s, 0, 80, 4)

@@ -179,6 +179,8 @@ func (e *Endpoint) end(w *stack.Work) {
 
 // unlock turns what was decided under the lock into effects, feeds what has gathered meanwhile, and
 // gives the lock up. It is the only place where an endpoint acts on the world.
+// All that waits is fed before anything is
+// sent, and so one ACK answers it (RFC 9293 §3.10.7.4, MUST-58, MUST-59).
 func (e *Endpoint) unlock(w *stack.Work) {
 	var strays stack.PacketList
 	for {

@@ -283,14 +283,19 @@ func (x *wire) send(sport uint16, f header.TCPFlags, s, a seq.Number, o header.T
 
 func (x *wire) sendFrom(src netip.Addr, sport uint16, f header.TCPFlags, s, a seq.Number, o header.TCPOptions, data string) {
 	x.t.Helper()
+	x.sendBetween(src, addrA[0], sport, f, s, a, o, data)
+}
+
+func (x *wire) sendBetween(src, dst netip.Addr, sport uint16, f header.TCPFlags, s, a seq.Number, o header.TCPOptions, data string) {
+	x.t.Helper()
 	n := header.TCPSize + o.Size()
 	b := make([]byte, header.IPv4Size+n+len(data))
-	ip := header.IPv4Fields{TotalLength: uint16(len(b)), TTL: 64, Protocol: header.ProtocolTCP, Src: src, Dst: addrA[0]}
+	ip := header.IPv4Fields{TotalLength: uint16(len(b)), TTL: 64, Protocol: header.ProtocolTCP, Src: src, Dst: dst}
 	ip.Encode(b)
 	fields := header.TCPFields{SrcPort: sport, DstPort: 80, Seq: s, Ack: a, Flags: f, Window: 65535}
 	seg := fields.Encode(b[header.IPv4Size:], &o)
 	copy(b[header.IPv4Size+n:], data)
-	seg.SetChecksum(header.TransportChecksum(header.ProtocolTCP, src, addrA[0], b[header.IPv4Size:]))
+	seg.SetChecksum(header.TransportChecksum(header.ProtocolTCP, src, dst, b[header.IPv4Size:]))
 	p := x.s.NewPacketCopy(b)
 	p.EtherType = header.EtherTypeIPv4
 	x.tap.up.Deliver(nil, []*stack.Packet{p})

@@ -173,7 +173,7 @@ func TestWritable(t *testing.T) {
 	require.Len(t, w.C(), 1)
 }
 
-// tcp(7): one urgent byte, out of line.
+// tcp(7): one urgent byte, out of line. Shows MUST-30, MUST-32, MUST-33.
 func TestUrgent(t *testing.T) {
 	h := newHosts(t, Options{}, Options{})
 	c, s, _ := h.connected(0)

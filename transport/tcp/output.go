@@ -68,7 +68,8 @@ func (e *Endpoint) send(w *stack.Work, sc *scratch, routed bool) bool {
 }
 
 // trafficOf returns the TOS, or traffic class, and the TTL, or hop limit, that c asks for along r. The ECN
-// bits are the connection's.
+// bits are the connection's. What c says may change at any time (RFC 9293 §3.9.1.9, MUST-48, SHLD-21, SHLD-22; §3.9.2,
+// MUST-49).
 func trafficOf(c *tcpip.SocketConf, r *stack.Route, s *stack.Stack) (tos, ttl uint8) {
 	class, hops := c.TOS, c.TTL
 	if r.Remote.Is6() {
@@ -89,7 +90,7 @@ func pmtuMode(c *tcpip.SocketConf, remote netip.Addr) tcpip.PMTUMode {
 }
 
 // build makes the packet of out, taking its data: the transport header in front, the checksum left to
-// whoever puts the packet on a wire, and signed if there is a secret. There is room for so many bytes of extension
+// whoever puts the packet on a wire (RFC 9293 §3.1, MUST-2), and signed if there is a secret. There is room for so many bytes of extension
 // headers; if memory is too short for them there is no packet.
 func (t *Protocol) build(out *tcb.Out, id stack.FlowID, secret []byte, room int) *stack.Packet {
 	p := t.stack.NewPacketRoom(room)
@@ -155,7 +156,7 @@ func releaseData(out *tcb.Out) {
 // reroute looks the way to the peer up afresh.
 func (e *Endpoint) reroute() bool {
 	q := e.query(e.id.Remote.Addr(), e.id.Local.Addr(), e.routeNIC())
-	q.AnySource = true // a connection keeps its address, and may even have begun with a foreign one
+	q.AnySource = true // a connection keeps its address (RFC 9293 §3.9.1.1, MUST-45), and may even have begun with a foreign one
 	r, err := e.proto.stack.FindRoute(q)
 	if err != tcpip.OK {
 		return false

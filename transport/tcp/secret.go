@@ -13,7 +13,7 @@ import (
 
 // identity chooses the initial sequence number (RFC 6528 §3: a clock of 4 µs plus a keyed hash of the
 // flow) and the offset of the timestamps, keyed too, of a connection. A flow that comes again finds both
-// grown.
+// grown (RFC 9293 §3.4.1, MUST-8, SHLD-1, MUST-9).
 func (t *Protocol) identity(id stack.FlowID, now tcpip.Time, mode tcpip.TimestampMode) tcb.Identity {
 	keys := t.stack.Keys()
 	i := tcb.Identity{ISS: uint32(hashFlow(keys.ISN, id)) + uint32(now/tcpip.Time(4*time.Microsecond))}

@@ -169,7 +169,7 @@ func (v *valve) Transmit(w *stack.Work, q int, batch []*stack.Packet) int {
 }
 
 // An ICMP error is believed if it quotes a sequence in flight (RFC 5927), and a "too big" lowers the MSS
-// and is learnt.
+// and is learnt. Shows MUST-54.
 func TestICMP(t *testing.T) {
 	x := newWire(t, Options{})
 	l := listenOn(t, x.s, 0, 80, 4)
@@ -228,7 +228,7 @@ func TestICMPHalfOpen(t *testing.T) {
 }
 
 // IP_RECVERR: what ICMP says of a living connection is pending; without it the connection goes on undisturbed, and
-// SO_ERROR tells. As on Linux the error queue is for attempts to connect.
+// SO_ERROR tells. As on Linux the error queue is for attempts to connect. Shows MUST-47, SHLD-20.
 func TestReceiveError(t *testing.T) {
 	for on := range 2 {
 		h := newHosts(t, Options{}, Options{})
@@ -339,7 +339,7 @@ func TestResetLimit(t *testing.T) {
 	require.EqualValues(t, 100-n, x.s.Counters().Drops[tcpip.DropRateLimited].Value())
 }
 
-// A bad checksum, a header that ends early: counted drops.
+// A bad checksum, a header that ends early: counted drops. Shows MUST-3.
 func TestBadSegments(t *testing.T) {
 	x := newWire(t, Options{})
 	listenOn(t, x.s, 0, 80, 4)
