@@ -128,6 +128,11 @@ func tcpSettings() []setting {
 		{name: "max_reordering", value: "300", apply: countOf(func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.MaxReordering })},
 		{name: "frto", value: "2", apply: flagOf(func(c *oursConf) *tcpip.Opt[bool] { return &c.tcp.FRTO })},
 		{name: "slow_start_after_idle", value: "1", apply: flagOf(func(c *oursConf) *tcpip.Opt[bool] { return &c.tcp.SlowStartAfterIdle })},
+		{name: "comp_sack_nr", value: "44", apply: countOf(func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.CompressSACK })},
+		{name: "comp_sack_delay_ns", value: "1000000",
+			apply: timeOf(time.Nanosecond, func(c *oursConf) *tcpip.Opt[time.Duration] { return &c.tcp.SACKDelay })},
+		{name: "min_tso_segs", value: "2", apply: countOf(func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.MinSegments })},
+		{name: "tso_win_divisor", value: "3", apply: countOf(func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.WinDivisor })},
 		{name: "retrans_collapse", value: "1", apply: flagOf(func(c *oursConf) *tcpip.Opt[bool] { return &c.tcp.Collapse })},
 		{name: "challenge_ack_limit", value: "2147483647", apply: countOf(func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.ChallengeRate })},
 	}
@@ -136,11 +141,11 @@ func tcpSettings() []setting {
 	}
 	for name, value := range map[string]string{ // what this stack does as Linux does by default
 		"app_win": "31", "adv_win_scale": "1", "moderate_rcvbuf": "1", "orphan_retries": "0", "stdurg": "0",
-		"shrink_window": "0", "comp_sack_delay_ns": "1000000", "comp_sack_nr": "44", "comp_sack_slack_ns": "100000",
+		"shrink_window": "0", "comp_sack_slack_ns": "100000",
 		"pingpong_thresh": "1", "reflect_tos": "0",
 		"invalid_ratelimit": "500", "probe_interval": "600", "probe_threshold": "8", "mtu_probe_floor": "48", "min_rtt_wlen": "300",
-		"tso_win_divisor": "3", "min_tso_segs": "2", "workaround_signed_windows": "0",
-		"ecn_option": "2", "ecn_option_beacon": "3", "plb_enabled": "0",
+		"workaround_signed_windows": "0",
+		"ecn_option":                "2", "ecn_option_beacon": "3", "plb_enabled": "0",
 		"tw_reuse_delay": "1000",
 	} {
 		list = append(list, setting{name: "net.ipv4.tcp_" + name, value: value})

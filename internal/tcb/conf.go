@@ -54,6 +54,12 @@ type Conf struct {
 
 	RTOMin, RTOMax time.Duration // 200 ms, 120 s on Linux
 
+	CompressSACK int           // net.ipv4.tcp_comp_sack_nr: acknowledgements of what lies behind a gap that wait at most; 0: none waits
+	SACKDelay    time.Duration // net.ipv4.tcp_comp_sack_delay_ns: how long
+
+	MinSegments int // net.ipv4.tcp_min_tso_segs: segments of a super-segment, where a slow connection has as many to send
+	WinDivisor  int // net.ipv4.tcp_tso_win_divisor: less than this part of the window waits for more to send at once
+
 	Recovery           int  // net.ipv4.tcp_recovery: RecoveryStaticWindow, RecoveryNoDupThresh
 	EarlyRetransmit    int  // net.ipv4.tcp_early_retrans: 3 and 4 send tail loss probes (RFC 8985 §7), others do not
 	Reordering         int  // net.ipv4.tcp_reordering, segments: how many may overtake one at first
@@ -126,6 +132,7 @@ func DefaultConf() Conf {
 		SendBufferMax: 4 << 20, ReceiveBufferMax: 6 << 20,
 		RTOMin: 200 * time.Millisecond, RTOMax: 120 * time.Second, DelAckMax: 200 * time.Millisecond,
 		InitialWindow: 10,
-		Recovery:      1, EarlyRetransmit: 3, Reordering: dupThresh, MaxReordering: 300, FRTO: true, SlowStartAfterIdle: true, Collapse: true,
+		CompressSACK:  44, SACKDelay: time.Millisecond, MinSegments: 2, WinDivisor: 3,
+		Recovery: 1, EarlyRetransmit: 3, Reordering: dupThresh, MaxReordering: 300, FRTO: true, SlowStartAfterIdle: true, Collapse: true,
 	}
 }

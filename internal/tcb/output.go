@@ -421,7 +421,7 @@ func (t *TCB) wait(now tcpip.Time, n int) bool {
 	if t.flight() == 0 || t.rec.phase >= phaseRecovery || t.snd.fin || t.snd.urgent {
 		return false
 	}
-	return n < min(t.cc.bytes(), t.snd.wnd)/3 &&
+	return n < min(t.cc.bytes(), t.snd.wnd)/max(t.conf.WinDivisor, 1) &&
 		now.Sub(t.snd.lastData) < time.Millisecond &&
 		now.Sub(t.board.recs.first().sent) >= t.rtt.srtt/2
 }
@@ -460,7 +460,7 @@ func (t *TCB) segmentLimit(mss int) int {
 		return mss
 	}
 	n := max(t.path.MaxSegment-t.path.MaxSegment%mss, mss)
-	if n > 2*mss {
+	if n > mss {
 		n = min(n, t.sized(mss))
 	}
 	return n
@@ -477,7 +477,7 @@ func (t *TCB) sized(mss int) int {
 			n = min(n+largest>>r, largest)
 		}
 	}
-	return max(n-n%mss, 2*mss)
+	return max(n-n%mss, max(t.conf.MinSegments, 1)*mss)
 }
 
 func segments(n, mss int) int { return max((n+mss-1)/mss, 1) }
@@ -609,6 +609,6 @@ func (t *TCB) acknowledged(out *Out) {
 		d.quick--
 	}
 	d.ack, d.delayed, d.challenge, d.third = false, false, false, false
-	d.dup, d.pushed = 0, 0
-	t.deadline[timerDelAck] = 0
+	d.dup, d.pushed, d.compressed = 0, 0, 0
+	t.deadline[timerDelAck], t.deadline[timerSACK] = 0, 0
 }

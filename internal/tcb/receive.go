@@ -64,8 +64,7 @@ func (t *TCB) receive(now tcpip.Time, s *Segment) tcpip.Drop {
 func (t *TCB) receiveEarly(now tcpip.Time, s *Segment) tcpip.Drop {
 	t.count.outOfOrder += uint32(s.Wire)
 	t.tally(TallyOFOQueue, s.Wire)
-	t.enterQuickAck(t.due.maxQuick)
-	t.dupAck(s.Wire)
+	t.ackEarly(now, s.Wire)
 	if s.Flags&header.FIN != 0 {
 		t.rcv.fin, t.rcv.hasFin = s.Seq.Add(s.Len), true
 	}
@@ -86,6 +85,32 @@ func (t *TCB) receiveEarly(now tcpip.Time, s *Segment) tcpip.Drop {
 	t.earnWindow(s)
 	return tcpip.DropNone
 }
+
+// ackEarly sees to the acknowledgement of a segment of wire ones that begins behind a gap: at once (RFC 5681 §4.2) for
+// the first of a gap, which are what loss recovery needs. With SACK the next ones wait a moment for one another, as on
+// Linux.
+func (t *TCB) ackEarly(now tcpip.Time, wire int) {
+	d, r := &t.due, &t.rcv
+	if r.gap != r.nxt {
+		r.gap, r.early = r.nxt, 0
+	}
+	if !t.opt.sack || d.quick > 0 && !d.pingPong || r.early < dupThresh || int(d.compressed) >= t.conf.CompressSACK {
+		r.early = min(r.early+1, dupThresh)
+		t.dupAck(wire)
+		return
+	}
+	d.compressed++
+	if t.deadline[timerSACK] == 0 {
+		rtt := t.tun.rtt
+		if t.rtt.srtt > 0 && t.rtt.srtt < rtt {
+			rtt = t.rtt.srtt
+		}
+		t.deadline[timerSACK] = now.Add(max(min(t.conf.SACKDelay, rtt/20), sackDelayMin))
+	}
+}
+
+// sackDelayMin is how long acknowledgements of what lies behind a gap wait at least, where they wait.
+const sackDelayMin = 50 * time.Microsecond
 
 // trimToWindow cuts s down to what lies in the window. It reports why nothing is left.
 func (t *TCB) trimToWindow(s *Segment) tcpip.Drop {
@@ -200,12 +225,13 @@ type duty struct {
 	reset     resetKind
 	resetSeq  seq.Number
 
-	pushed    int8 // how many of the segments that wait for an ACK were pushed
-	maxQuick  int16
-	quick     int16 // that many acknowledgements are not delayed
-	pingPong  bool  // answers follow requests: an ACK rides on the answer
-	ato       time.Duration
-	invalidAt tcpip.Time
+	compressed int16 // segments behind a gap whose acknowledgement waits for more of them
+	pushed     int8  // how many of the segments that wait for an ACK were pushed
+	maxQuick   int16
+	quick      int16 // that many acknowledgements are not delayed
+	pingPong   bool  // answers follow requests: an ACK rides on the answer
+	ato        time.Duration
+	invalidAt  tcpip.Time
 }
 
 type probe uint8

@@ -2,6 +2,7 @@ package tcb
 
 import (
 	"testing"
+	"time"
 
 	"github.com/seed963a8790/netstack/internal/seq"
 )
@@ -106,7 +107,7 @@ func TestDSACK(t *testing.T) {
 
 // RFC 2018 §4: the latest block comes first.
 func TestSACKOrder(t *testing.T) {
-	x := established(t)
+	x := established(t, func(c *Conf) { c.CompressSACK = 0 })
 	x.recv("ACK seq=310 ack=100 len=10", "ACK seq=330 ack=100 len=10", "ACK seq=350 ack=100 len=10", "ACK seq=370 ack=100 len=10", "ACK seq=390 ack=100 len=10")
 	x.want("ACK sack=310-320", "ACK sack=330-340,310-320", "ACK sack=350-360,330-340,310-320",
 		"ACK sack=370-380,350-360,330-340,310-320", "ACK sack=390-400,370-380,350-360,330-340")
@@ -183,4 +184,22 @@ func TestAckSplitting(t *testing.T) {
 	if whole, pieces := grow(1000), grow(10); pieces > whole {
 		t.Errorf("cwnd %d for whole acknowledgements, %d for pieces", whole, pieces)
 	}
+}
+
+// Behind a gap, later acknowledgements wait for one another, and go at once when the gap is filled.
+func TestCompressedSACK(t *testing.T) {
+	x := established(t)
+	for i := range 6 {
+		x.recv("ACK ack=100 len=10 seq=" + itoa(seq.Number(310+10*i)))
+	}
+	x.want("ACK sack=310-320", "ACK sack=310-330", "ACK sack=310-340")
+	x.sleep(time.Millisecond)
+	x.want("ACK sack=310-370")
+	x.recv("ACK ack=100 len=10 seq=370")
+	x.want()
+	x.recv("ACK ack=100 len=10 seq=300")
+	x.want("ACK ack=380 no-sack")
+	x.sleep(time.Second)
+	x.want()
+	x.read(80)
 }

@@ -90,6 +90,9 @@ type receiveVars struct {
 	ended    bool // the FIN has been received, and counts in nxt
 	urgent   urgent
 
+	gap   seq.Number // nxt when segments behind it began to arrive,
+	early uint8      // and how many did, up to dupThresh
+
 	tsRecent   uint32 // TS.Recent
 	tsRecentAt tcpip.Time
 	echo       echo // of the segment under way

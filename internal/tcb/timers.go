@@ -17,6 +17,7 @@ const (
 	timerCork                   // a corked segment waits no longer
 	timerWait                   // the end of TIME-WAIT, or of an orphan's FIN-WAIT-2
 	timerPace                   // paced data may leave
+	timerSACK                   // what lies behind a gap is acknowledged
 	timerTrim                   // gives back arrays that have been empty for a while
 
 	numTimers
@@ -31,6 +32,7 @@ var onTimer = [numTimers]func(*TCB, tcpip.Time){
 	timerCork:      func(t *TCB, _ tcpip.Time) { t.due.uncork, t.snd.unpushed = true, false },
 	timerWait:      (*TCB).waitTimeout,
 	timerPace:      func(*TCB, tcpip.Time) {}, // Poll looks again
+	timerSACK:      func(t *TCB, _ tcpip.Time) { t.ackNow() },
 	timerTrim:      (*TCB).trimTimeout,
 }
 

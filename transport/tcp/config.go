@@ -88,6 +88,11 @@ type Options struct {
 	FastOpenKeys      tcpip.Opt[FastOpenKeys]  // net.ipv4.tcp_fastopen_key: random
 	FastOpenBlackhole tcpip.Opt[time.Duration] // net.ipv4.tcp_fastopen_blackhole_timeout_sec: 0, which is off
 
+	MinSegments  tcpip.Opt[int]           // net.ipv4.tcp_min_tso_segs: 2
+	WinDivisor   tcpip.Opt[int]           // net.ipv4.tcp_tso_win_divisor: 3
+	CompressSACK tcpip.Opt[int]           // net.ipv4.tcp_comp_sack_nr: 44
+	SACKDelay    tcpip.Opt[time.Duration] // net.ipv4.tcp_comp_sack_delay_ns: 1 ms
+
 	Recovery           tcpip.Opt[int]  // net.ipv4.tcp_recovery: 1
 	EarlyRetransmit    tcpip.Opt[int]  // net.ipv4.tcp_early_retrans: 3, tail loss probes
 	Reordering         tcpip.Opt[int]  // net.ipv4.tcp_reordering, segments: 3
@@ -168,6 +173,10 @@ func (o *Options) config() config {
 		BaseMSS:              o.BaseMSS.Or(1024),
 		MinMSS:               o.MinMSS.Or(48),
 
+		MinSegments:        o.MinSegments.Or(2),
+		WinDivisor:         o.WinDivisor.Or(3),
+		CompressSACK:       o.CompressSACK.Or(44),
+		SACKDelay:          o.SACKDelay.Or(time.Millisecond),
 		Recovery:           o.Recovery.Or(1),
 		EarlyRetransmit:    o.EarlyRetransmit.Or(3),
 		Reordering:         o.Reordering.Or(3),
