@@ -159,6 +159,7 @@ func (t *TCB) sendLost(now tcpip.Time, out *Out) bool {
 	}
 	t.header(now, out)
 	t.collapse(i, out.SegSize)
+	r = t.board.at(i) // the records may have moved
 	n, ok := t.resendable(r, room, out.SegSize)
 	if !ok {
 		return false
