@@ -424,7 +424,7 @@ func (t *TCB) wait(now tcpip.Time, n int) bool {
 	}
 	return n < min(t.cc.bytes(), t.snd.wnd)/max(t.conf.WinDivisor, 1) &&
 		now.Sub(t.snd.lastData) < time.Millisecond &&
-		now.Sub(t.board.recs.first().sent) >= t.rtt.srtt/2
+		t.board.recs.first().sent.Add(t.rtt.srtt).Sub(now) <= min(t.rtt.srtt/2, time.Millisecond)
 }
 
 // hold reports whether the last segment, which is not full, must wait for more data: because of cork,
