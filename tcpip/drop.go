@@ -58,6 +58,9 @@ const (
 	DropMinTTL          // below the endpoint's IP_MINTTL
 	DropNoMemory        // the stack's byte budget is spent
 	DropMulticastSource // a group or source that the endpoint did not ask for
+	DropPending         // its flow waits for a program's answer
+	DropHandlerLimit    // more flows than their handler may be asked about at once
+	DropDeclined        // a program's handler did not want it
 
 	// TCP.
 	DropPAWS        // an old timestamp (RFC 7323 §5)
@@ -116,7 +119,7 @@ var dropNames = [NumDrops]string{
 
 	DropNoPort: "no-port", DropBacklog: "backlog", DropReceiveQueue: "receive-queue",
 	DropEndpointClosed: "endpoint-closed", DropMinTTL: "min-ttl", DropNoMemory: "no-memory",
-	DropMulticastSource: "multicast-source",
+	DropMulticastSource: "multicast-source", DropPending: "pending", DropHandlerLimit: "handler-limit", DropDeclined: "declined",
 
 	DropPAWS: "paws", DropWindow: "window", DropOldData: "old-data", DropBadAck: "bad-ack", DropBadReset: "bad-reset",
 	DropSynInWindow: "syn-in-window", DropNoAck: "no-ack", DropNoTimestamp: "no-timestamp", DropBadFlags: "bad-flags",

@@ -30,4 +30,9 @@ const (
 	maxGroups4 = 20
 	// maxGroups6 is the same for IPv6, where Linux bounds the memory instead (net.core.optmem_max).
 	maxGroups6 = 256
+
+	// defaultHandlers is how many calls of a handler may run at once: enough that a few that block do not stop the others.
+	defaultHandlers = 16
+	// maxRefusals bounds the refusals that wait to be told to a program, entries.
+	maxRefusals = 64
 )

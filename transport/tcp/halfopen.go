@@ -21,7 +21,8 @@ type halfOpen struct {
 	saved    []byte // TCP_SAVE_SYN: the headers of the SYN
 	secret   []byte // TCP_MD5SIG: what is shared with the peer
 	headers  *sentHeaders
-	echo     []byte // IPv4 options that answer the SYN's
+	echo     []byte   // IPv4 options that answer the SYN's
+	asked    *Request // whose answer this is; nil: a listener's
 
 	mu      sync.Mutex // taken before the listener's and the table's
 	request tcb.Request
@@ -40,7 +41,7 @@ type halfOpen struct {
 func (r *halfOpen) enter() bool {
 	l := r.listener
 	t := l.proto
-	if t.stack.Demux.Insert(r.id, r) != tcpip.OK {
+	if !r.place() {
 		return false
 	}
 	l.mu.Lock()
@@ -60,6 +61,14 @@ func (r *halfOpen) enter() bool {
 	l.mu.Unlock()
 	t.halfOpen.add(r)
 	return true
+}
+
+// place puts r into the demux.
+func (r *halfOpen) place() bool {
+	if r.asked != nil {
+		return r.listener.proto.stack.Demux.Replace(r.id, r.asked, r)
+	}
+	return r.listener.proto.stack.Demux.Insert(r.id, r) == tcpip.OK
 }
 
 // leave takes r out of the listener's list and the table, not of the demux. r.mu is held.
@@ -87,14 +96,18 @@ func (r *halfOpen) leave() {
 func (r *halfOpen) cancel() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.forget()
+	r.forget(tcpip.ErrConnAborted)
 }
 
-// forget is cancel with r.mu held.
-func (r *halfOpen) forget() {
-	if !r.over {
-		r.leave()
-		r.listener.proto.stack.Demux.Remove(r.id, r)
+// forget is cancel with r.mu held. why is for who has asked for the connection.
+func (r *halfOpen) forget(why tcpip.Error) {
+	if r.over {
+		return
+	}
+	r.leave()
+	r.listener.proto.stack.Demux.Remove(r.id, r)
+	if r.asked != nil {
+		r.asked.lost(why)
 	}
 }
 
@@ -136,7 +149,7 @@ func (r *halfOpen) Deliver(w *stack.Work, p *stack.Packet) {
 	case tcb.VerdictRemove:
 		t.counters.TcpExt.EmbryonicRsts.Inc()
 		t.counters.Tcp.AttemptFails.Inc()
-		r.forget()
+		r.forget(tcpip.ErrConnReset)
 	}
 	var child *Endpoint
 	alive := false
@@ -167,11 +180,11 @@ func (r *halfOpen) establish(w *stack.Work, s *tcb.Segment, sc *scratch) (e *End
 			if tcb.BuildReset(s, &sc.out) {
 				r.reply(w, sc)
 			}
-			r.forget()
+			r.forget(tcpip.ErrConnAborted)
 		}
 		return nil, false, tcpip.DropAcceptQueue
 	}
-	return l.establish(w, &r.request, s, &birth{opts: r.opts, id: r.id, route: r.route, nic: r.nic, savedSyn: r.saved, echo: r.echo, replaces: r})
+	return l.establish(w, &r.request, s, &birth{opts: r.opts, id: r.id, route: r.route, nic: r.nic, savedSyn: r.saved, echo: r.echo, replaces: r, asked: r.asked})
 }
 
 // reply sends sc.out along the route, found afresh if it has changed. r.mu is held.
@@ -211,7 +224,7 @@ func (r *halfOpen) DeliverError(_ *stack.Work, e *stack.ICMPError) {
 	case endsRequest(e):
 		t.counters.TcpExt.ListenDrops.Inc()
 		t.counters.Tcp.AttemptFails.Inc()
-		r.forget()
+		r.forget(e.Err)
 	}
 }
 
@@ -246,7 +259,7 @@ func (r *halfOpen) expire(w *stack.Work, now tcpip.Time, sc *scratch) {
 		t.halfOpen.add(r)
 	case tcb.VerdictRemove:
 		t.counters.Tcp.AttemptFails.Inc()
-		r.forget()
+		r.forget(tcpip.ErrTimedOut)
 	default:
 		t.halfOpen.add(r)
 	}

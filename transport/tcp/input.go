@@ -66,6 +66,9 @@ func (t *Protocol) dispatch(w *stack.Work, p *stack.Packet) {
 		r.Deliver(w, p)
 		return
 	}
+	if h := t.handler.Load(); h != nil && h.take(w, p, id) {
+		return
+	}
 	t.answerReset(w, p, id, tcpip.DropNoPort)
 }
 

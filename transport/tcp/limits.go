@@ -90,6 +90,11 @@ const (
 	blackholeTimeouts     = 3
 	maxBlackholeDoublings = 6
 
+	// requestsMax bounds the requests of a Handler that are unanswered or in their handshake, entries of about 700 bytes: as
+	// many as synBacklog. requestTimeout is how long one waits for its answer.
+	requestsMax    = synBacklog
+	requestTimeout = 30 * time.Second
+
 	// redeliveries is how often a packet may find its endpoint gone and ask the demux again.
 	redeliveries = 2
 )

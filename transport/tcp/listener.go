@@ -155,6 +155,14 @@ func (l *listener) push(c *Endpoint) bool {
 	return true
 }
 
+// hand gives a connection to who has asked for it, or else to the accept queue. It reports false if nobody wants it.
+func (l *listener) hand(c *Endpoint, to *Request) bool {
+	if to != nil {
+		return to.arrived(c)
+	}
+	return l.push(c)
+}
+
 // full reports whether the accept queue takes no more: as on Linux, it takes one more than its backlog.
 func (l *listener) full() bool {
 	l.mu.Lock()
@@ -336,7 +344,7 @@ func (l *listener) establish(w *stack.Work, q *tcb.Request, s *tcb.Segment, b *b
 	} else {
 		e.entered = t.stack.Demux.Insert(b.id, e) == tcpip.OK
 	}
-	if !e.entered || !l.push(e) {
+	if !e.entered || !l.hand(e, b.asked) {
 		return e, false, d
 	}
 	t.counters.Tcp.PassiveOpens.Inc()
@@ -347,7 +355,7 @@ func (l *listener) establish(w *stack.Work, q *tcb.Request, s *tcb.Segment, b *b
 // child makes the endpoint of a new connection, locked, all but its machine.
 func (l *listener) child(b *birth) *Endpoint {
 	t := l.proto
-	e := &Endpoint{proto: t, v6: l.e.v6}
+	e := &Endpoint{proto: t, v6: l.e.v6 || b.asked != nil && b.id.Local.Addr().Is6()}
 	e.lock.enter(t.clock)
 	t.stack.Register(e)
 	e.opts = l.inherited(b)
@@ -374,6 +382,9 @@ func (l *listener) child(b *birth) *Endpoint {
 // over, but for the priority of packets, IPv4 options, what only listeners use of fast open, and the NIC, which is that
 // of its beginning.
 func (l *listener) inherited(b *birth) *endpointOptions {
+	if b.asked != nil {
+		return b.opts
+	}
 	o, nic := l.opts.Load(), b.opts.sock.BoundNIC
 	headers := o.headers.answering(b.echo)
 	if o.sock.Priority == 0 && o.sock.BoundNIC == nic && o.headers == nil && headers == nil && o.conf.fastOpen == 0 && o.conf.fastKeys == nil {
@@ -394,6 +405,7 @@ type birth struct {
 	savedSyn []byte
 	echo     []byte    // IPv4 options that answer the SYN's
 	replaces *halfOpen // nil: made from a cookie
+	asked    *Request  // who has asked for it; nil: it is for the accept queue
 }
 
 // finish unlocks or abandons what establish returned. No other lock is held.

@@ -31,6 +31,7 @@ type Protocol struct {
 	cookieSent atomic.Int64 // when the last one was sent, tcpip.Time; zero: never
 
 	fastOpen fastOpens
+	handler  atomic.Pointer[Handler] // of SYNs that no endpoint wants; nil: there is none
 
 	resets     limiter
 	challenges limiter
@@ -81,6 +82,9 @@ func (t *Protocol) Close(w *stack.Work) {
 			e.lock.enter(t.clock)
 			e.abandon(w)
 		}
+	}
+	if h := t.handler.Load(); h != nil {
+		h.close()
 	}
 	t.halfOpen.close(w)
 	t.timeWaits.close()

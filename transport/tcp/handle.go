@@ -1,0 +1,226 @@
+package tcp
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/stack"
+	"github.com/seed963a8790/netstack/tcpip"
+	"github.com/seed963a8790/netstack/transport"
+)
+
+// Handler asks a program what is to become of each SYN that no endpoint of the stack wants. On a NIC that accepts
+// any destination (NICOptions.Promiscuous) and may send from any source (Spoofing) these are other people's connections.
+type Handler struct {
+	proto  *Protocol
+	nic    tcpip.NICID
+	limit  time.Duration // that a request waits
+	hidden *listener     // of nobody: where the half-open connections of requests are
+	quota  transport.Quota
+	calls  transport.Dispatcher[*Request]
+
+	mu          sync.Mutex // a leaf
+	first, last *Request   // unanswered, in the order of their deadlines
+	timer       tcpip.Timer
+	armed       bool
+	closed      bool
+
+	handled, accepted, rejected, dropped, expired, absorbed atomic.Uint64
+}
+
+// Handle has f called for every SYN that no endpoint wants, until the Handler is closed. Endpoints come first: a
+// listener, be it bound to every address, takes what it would have taken anyway.
+//
+// While f has not answered, the peer gets no answer; it sends its SYN again, which is absorbed. What is kept meanwhile is a
+// small record, and no more of them than o says; SYN cookies have no place here, since what they would save is
+// the very question. When the bounds are reached further SYNs are dropped, counted and told of.
+//
+// Errors: ErrExists if there is a handler, ErrProtocolNotSupported if the stack has no TCP, or another, ErrClosed.
+func Handle(s *stack.Stack, o transport.HandleOptions, f func(*Request)) (*Handler, error) {
+	t, ok := s.Transport(header.ProtocolTCP).(*Protocol)
+	if !ok {
+		return nil, tcpip.ErrProtocolNotSupported
+	}
+	h := &Handler{proto: t, nic: o.NIC, limit: o.Timeout.Or(requestTimeout)}
+	h.hidden = &listener{e: &Endpoint{proto: t}, proto: t}
+	h.hidden.opts.Store(t.config.Load().initial)
+	h.quota.Init(t.clock, &o, requestsMax)
+	h.calls.Init(t.clock, &o, f, (*Request).Drop)
+	if !t.handler.CompareAndSwap(nil, h) {
+		return nil, tcpip.ErrExists
+	}
+	if t.closed.Load() { // Close may have looked for it before
+		h.Close()
+		return nil, tcpip.ErrClosed
+	}
+	return h, nil
+}
+
+// Close ends the handling: requests without an answer are dropped, also those whose handshake is not over, and calls of
+// Accept that wait end with ErrConnAborted. What was accepted stays. Calls of f that run are not waited for.
+func (h *Handler) Close() {
+	w := h.proto.stack.Begin()
+	h.close()
+	w.End()
+}
+
+func (h *Handler) close() {
+	h.proto.handler.CompareAndSwap(h, nil)
+	h.mu.Lock()
+	h.closed = true
+	if h.timer != nil {
+		h.timer.Stop()
+	}
+	var all []*Request
+	for r := h.first; r != nil; r = r.next {
+		all = append(all, r)
+	}
+	h.mu.Unlock()
+	h.calls.Close()
+	h.quota.Close()
+	for _, r := range all {
+		r.drop()
+	}
+	l := h.hidden
+	l.mu.Lock()
+	l.closed = true
+	var half []*halfOpen
+	for r := l.first; r != nil; r = r.next {
+		half = append(half, r)
+	}
+	l.mu.Unlock()
+	for _, r := range half {
+		r.cancel()
+	}
+}
+
+// Stats returns what the handler has seen.
+func (h *Handler) Stats() transport.HandleStats {
+	s := transport.HandleStats{
+		Handled: h.handled.Load(), Accepted: h.accepted.Load(), Rejected: h.rejected.Load(),
+		Dropped: h.dropped.Load(), Expired: h.expired.Load(), Absorbed: h.absorbed.Load(),
+	}
+	h.quota.Fill(&s)
+	s.Waiting, s.Panics = h.calls.Waiting()
+	return s
+}
+
+// take makes a request of p if it is a SYN for the handler. It reports false, and p is the caller's still, if not.
+func (h *Handler) take(w *stack.Work, p *stack.Packet, id stack.FlowID) bool {
+	const all = header.SYN | header.ACK | header.RST | header.FIN
+	switch {
+	case header.TCP(p.Transport()).Flags()&all != header.SYN,
+		h.nic != 0 && p.NIC.ID() != h.nic,
+		p.NIC.Classify(p.Dst) != stack.DestinationLocal:
+		return false
+	}
+	r := &Request{Src: id.Remote, Dst: id.Local, NIC: p.NIC.ID(), handler: h}
+	if !r.read(p) {
+		return false
+	}
+	if !h.quota.Take(id, r.NIC) {
+		p.Drop(tcpip.DropHandlerLimit)
+		return true
+	}
+	// Entered with its lock held: who finds it waits until it is complete.
+	r.mu.Lock()
+	if h.proto.stack.Demux.Insert(id, r) != tcpip.OK {
+		r.state = requestOver
+		r.mu.Unlock()
+		h.quota.Give(id)
+		h.proto.redeliver(w, p)
+		return true
+	}
+	listed := h.list(r, p.At.Add(h.limit))
+	r.mu.Unlock()
+	if !listed {
+		r.drop()
+		p.Drop(tcpip.DropEndpointClosed)
+		return true
+	}
+	h.handled.Add(1)
+	p.Release()
+	h.calls.Add(r)
+	return true
+}
+
+// list enters r among the unanswered. It reports false after Close. r.mu is held.
+func (h *Handler) list(r *Request, due tcpip.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return false
+	}
+	r.due, r.listed = due, true
+	if r.prev = h.last; r.prev == nil {
+		h.first = r
+	} else {
+		r.prev.next = r
+	}
+	h.last = r
+	h.arm()
+	return true
+}
+
+// unlist takes r out. r.mu is held.
+func (h *Handler) unlist(r *Request) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !r.listed {
+		return
+	}
+	r.listed = false
+	if r.prev == nil {
+		h.first = r.next
+	} else {
+		r.prev.next = r.next
+	}
+	if r.next == nil {
+		h.last = r.prev
+	} else {
+		r.next.prev = r.prev
+	}
+	r.prev, r.next = nil, nil
+	if h.first == nil && h.armed && h.timer.Stop() { // an idle handler has no timer
+		h.armed = false
+	}
+}
+
+// arm sets the timer for the first deadline, if it is not set: then it fires no later. mu is held.
+func (h *Handler) arm() {
+	if h.first == nil || h.armed {
+		return
+	}
+	h.armed = true
+	d := h.first.due.Sub(h.proto.stack.Now())
+	if h.timer == nil {
+		h.timer = h.proto.clock.AfterFunc(d, h.expire)
+		return
+	}
+	h.timer.Reset(d)
+}
+
+// expire ends the requests that have waited too long.
+func (h *Handler) expire() {
+	w := h.proto.stack.Begin()
+	now := h.proto.stack.Now()
+	h.mu.Lock()
+	h.armed = false
+	for h.first != nil && h.first.due <= now && !h.closed {
+		r := h.first
+		h.mu.Unlock()
+		if r.expire() {
+			h.expired.Add(1)
+		} else { // it has just been answered
+			h.unlist(r)
+		}
+		h.mu.Lock()
+	}
+	if !h.closed {
+		h.arm()
+	}
+	h.mu.Unlock()
+	w.End()
+}
