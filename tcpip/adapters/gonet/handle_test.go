@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed963a8790/netstack/header"
 	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
 	"github.com/seed963a8790/netstack/tcpip/adapters/gonet"
@@ -400,6 +401,7 @@ func TestHandleTCPMany(t *testing.T) {
 			c.Close()
 		}()
 	})
+	left.Transport(header.ProtocolTCP).(*tcp.Protocol).Configure(tcp.Options{TimeWaitMax: tcpip.Set(16)}) // what waits there is the client's
 	run := func(n int) {
 		var wg sync.WaitGroup
 		for k := range 10 {
@@ -416,7 +418,6 @@ func TestHandleTCPMany(t *testing.T) {
 					c.Write([]byte("hello"))
 					c.(*gonet.TCPConn).CloseWrite()
 					io.ReadAll(c)
-					c.(*gonet.TCPConn).SetLinger(0) // no TIME-WAIT on either side
 					c.Close()
 				}
 			}()
