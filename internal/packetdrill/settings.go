@@ -73,6 +73,8 @@ func tcpSettings() []setting {
 			case "cubic":
 			case "reno":
 				c.tcp.Congestion = tcpip.Set(tcp.Reno)
+			case "bbr":
+				c.tcp.Congestion = tcpip.Set(tcp.BBR)
 			default:
 				c.skip = "net.ipv4.tcp_congestion_control"
 			}
@@ -154,7 +156,7 @@ func tcpSettings() []setting {
 		"autocorking": "1", "retries1": "3", "l3mdev_accept": "0", "fwmark_accept": "0", "migrate_req": "0", "pacing_ss_ratio": "200",
 		"pacing_ca_ratio": "120", "mem": "43902 58538 87804", "no_metrics_save": "0", "no_ssthresh_metrics_save": "1", "fack": "0",
 		"limit_output_bytes": "4194304", "early_demux": "1", "low_latency": "0", "child_ehash_entries": "0", "ehash_entries": "16384",
-		"backlog_ack_defer": "1", "tso_rtt_log": "9", "allowed_congestion_control": "reno cubic", "available_congestion_control": "reno cubic",
+		"backlog_ack_defer": "1", "tso_rtt_log": "9", "allowed_congestion_control": "reno cubic bbr", "available_congestion_control": "reno cubic bbr",
 		"plb_idle_rehash_rounds": "3", "plb_rehash_rounds": "12", "plb_suspend_rto_sec": "60", "plb_cong_thresh": "128",
 		"available_ulp": "", "max_ssthresh": "0",
 	} {

@@ -236,6 +236,7 @@ func (t *TCB) judgeAck(now tcpip.Time, s *Segment, a *acked, prior, high seq.Num
 func (t *TCB) afterAck(now tcpip.Time, a *acked, before, lost uint32, resend rexmit) {
 	delivered := int(t.count.delivered - before)
 	newlyLost := int(t.count.lost - lost)
+	a.rate.rtt = a.rtt
 	t.takeRate(a.now, &a.rate, delivered, newlyLost)
 	t.controlCongestion(now, a, delivered, newlyLost)
 	t.due.newFirst = resend == rexmitNew

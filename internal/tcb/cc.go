@@ -27,6 +27,7 @@ type cc struct {
 	stamp   tcpip.Time // when it was last found in full use, or changed
 
 	cubic cubic
+	bbr   *bbr // nil: not in use
 }
 
 // algorithm is what congestion control algorithms differ in. The functions must not allocate.
@@ -37,13 +38,17 @@ type algorithm struct {
 	// ssthresh returns the threshold that congestion sets.
 	ssthresh func(t *TCB, now tcpip.Time) int
 	// restore returns the window after a reduction that was a mistake.
-	restore func(t *TCB) int
+	restore func(t *TCB, now tcpip.Time) int
 	// sample takes a measurement of the round trip of what an acknowledgement covers; nil if not wanted.
 	sample func(t *TCB, now tcpip.Time, rtt time.Duration)
 	// event tells of what else happens; nil if not wanted.
 	event func(t *TCB, now tcpip.Time, e ccEvent)
 	// control takes window and pacing rate over altogether; nil if not wanted.
 	control func(t *TCB, now tcpip.Time, rs rateSample)
+	// pacing returns the pacing rate, bytes per second, where there is a control.
+	pacing func(t *TCB) int64
+	// lost tells of what is taken for lost; nil if not wanted.
+	lost func(t *TCB, r *record)
 }
 
 // ccEvent is what algorithms may want to know of.
@@ -60,6 +65,7 @@ const (
 var algorithms = [...]algorithm{
 	Cubic: {name: "cubic", avoid: cubicAvoid, ssthresh: cubicSsthresh, restore: restorePrior, sample: cubicSample, event: cubicEvent},
 	Reno:  {name: "reno", avoid: renoAvoid, ssthresh: renoSsthresh, restore: restorePrior},
+	BBR:   {name: "bbr", ssthresh: bbrSsthresh, restore: bbrRestore, event: bbrEvent, control: bbrControl, pacing: bbrPacing, lost: bbrLost},
 }
 
 const infiniteSsthresh = 1<<31 - 1
@@ -77,10 +83,10 @@ func (c *cc) choose(alg Congestion) {
 		alg = Cubic
 	}
 	c.algorithm = &algorithms[alg]
-	c.cubic = cubic{}
+	c.cubic, c.bbr = cubic{}, nil
 }
 
-func (c *cc) controls() bool { return c.algorithm.control != nil }
+func (c *cc) controls() bool { return c.algorithm != nil && c.algorithm.control != nil }
 
 func (c *cc) event(t *TCB, now tcpip.Time, e ccEvent) {
 	if f := c.algorithm.event; f != nil {
@@ -122,6 +128,7 @@ func (c *cc) inUse() bool { return c.limited || c.slowStart() && c.cwnd < 2*c.ma
 // lost.
 func (t *TCB) controlCongestion(now tcpip.Time, a *acked, delivered, lost int) {
 	switch c := &t.cc; {
+	case a.flags&ackSyn != 0 && c.controls(): // the handshake is no sample of the path's
 	case c.controls():
 		c.algorithm.control(t, now, a.rate)
 	case t.inReduction():
@@ -191,4 +198,4 @@ func (t *TCB) restartAfterIdle(now tcpip.Time) {
 }
 
 // restorePrior is the window from before a reduction.
-func restorePrior(t *TCB) int { return max(t.cc.cwnd, t.cc.prior) }
+func restorePrior(t *TCB, _ tcpip.Time) int { return max(t.cc.cwnd, t.cc.prior) }

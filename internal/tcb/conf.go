@@ -77,6 +77,7 @@ type Congestion uint8
 const (
 	Cubic Congestion = iota // RFC 9438
 	Reno                    // RFC 5681, 6582
+	BBR                     // version 3: draft-ietf-ccwg-bbr
 )
 
 // ECNMode says which connections use explicit congestion notification, with the values of net.ipv4.tcp_ecn.

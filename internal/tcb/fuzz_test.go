@@ -120,7 +120,7 @@ func (s *script) step() {
 		bits := s.byte()
 		c.NoDelay, c.Cork, c.NoQuickAck, c.KeepAlive, c.OOBInline = bits&1 != 0, bits&2 != 0, bits&4 != 0, bits&8 != 0, bits&16 != 0
 		c.MaxSegment = s.byte() * 8
-		c.Congestion = Congestion(bits >> 5 & 1)
+		c.Congestion = Congestion(bits >> 5 % len(algorithms))
 		c.UserTimeout = time.Duration(s.byte()>>7) * time.Second
 		t.SetConf(s.now, c)
 	case 17:

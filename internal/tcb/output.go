@@ -159,7 +159,6 @@ func (t *TCB) sendLost(now tcpip.Time, out *Out) bool {
 	}
 	t.header(now, out)
 	t.collapse(i, out.SegSize)
-	r = t.board.at(i) // the records may have moved
 	n, ok := t.resendable(r, room, out.SegSize)
 	if !ok {
 		return false
@@ -267,7 +266,7 @@ func (t *TCB) restamp(i int, now tcpip.Time, flags recordFlags) {
 	r := t.board.at(i)
 	t.search.probing = false // whatever becomes of it proves nothing now
 	tx, limited := t.stampRate(now)
-	r.tx = tx
+	r.tx, r.flight = tx, t.flightWith(int(r.segs))
 	r.flags = r.flags&^recLimited | limited
 	t.board.resendAt(i, now, flags)
 }
@@ -332,7 +331,7 @@ func (t *TCB) sentNew(now tcpip.Time, out *Out, segs int) {
 	if from.Add(out.Len) == t.sendQ.end && out.Flags&header.PSH != 0 {
 		limited |= recPush
 	}
-	t.board.push(record{seq: from, end: t.snd.nxt, sent: now, segs: uint16(segs), mss: uint16(out.SegSize), tx: tx, flags: limited})
+	t.board.push(record{seq: from, end: t.snd.nxt, sent: now, segs: uint16(segs), mss: uint16(out.SegSize), tx: tx, flags: limited, flight: t.flightWith(segs)})
 	if first {
 		t.setTimer(now, pendingRexmit, t.rtt.rto)
 	} else if t.pending == pendingProbe {
@@ -424,7 +423,7 @@ func (t *TCB) wait(now tcpip.Time, n int) bool {
 	}
 	return n < min(t.cc.bytes(), t.snd.wnd)/max(t.conf.WinDivisor, 1) &&
 		now.Sub(t.snd.lastData) < time.Millisecond &&
-		t.board.recs.first().sent.Add(t.rtt.srtt).Sub(now) <= min(t.rtt.srtt/2, time.Millisecond)
+		now.Sub(t.board.recs.first().sent) >= t.rtt.srtt/2
 }
 
 // hold reports whether the last segment, which is not full, must wait for more data: because of cork,

@@ -25,6 +25,7 @@ type txState struct {
 	at        tcpip.Time // rate.deliveredAt then; zero once it has been used
 	first     tcpip.Time // rate.firstSent then
 	delivered uint32
+	lost      uint32 // count.lost then
 }
 
 // rateSample is what one acknowledgement says of the rate.
@@ -37,13 +38,15 @@ type rateSample struct {
 	sendInterval   time.Duration
 	limited        bool
 	retrans        bool
+	priorLost      uint32
+	sentFlight     int // segments in flight when it was sent
 
 	delivered int // segments in the interval
 	interval  time.Duration
 	rtt       time.Duration // negative: not measured
 	acked     int           // segments that this acknowledgement says to have arrived
 	lost      int           // and those it shows to be lost
-	flight    int           // segments in flight before it
+	lostSince int           // segments lost in the interval
 }
 
 // stampRate is called for everything that is sent, before it is counted as in flight.
@@ -55,8 +58,11 @@ func (t *TCB) stampRate(now tcpip.Time) (tx txState, limited recordFlags) {
 	if k.limited != 0 {
 		limited = recLimited
 	}
-	return txState{at: k.deliveredAt, first: k.firstSent, delivered: t.count.delivered}, limited
+	return txState{at: k.deliveredAt, first: k.firstSent, delivered: t.count.delivered, lost: t.count.lost}, limited
 }
+
+// flightWith returns record.flight of what is about to be sent, which has segs segments.
+func (t *TCB) flightWith(segs int) uint16 { return uint16(min(t.pipe()+segs, maxFlight)) }
 
 // take learns from a record that has arrived.
 func (s *rateSample) take(t *TCB, r *record) {
@@ -66,6 +72,7 @@ func (s *rateSample) take(t *TCB, r *record) {
 	*s = rateSample{
 		known: true, priorDelivered: r.tx.delivered, priorAt: r.tx.at, sent: r.sent, end: r.end,
 		sendInterval: r.sent.Sub(r.tx.first), limited: r.flags&recLimited != 0, retrans: r.flags&recRetrans != 0,
+		priorLost: r.tx.lost, sentFlight: int(r.flight),
 	}
 	t.rate.firstSent = r.sent
 }
@@ -83,7 +90,7 @@ func (t *TCB) takeRate(at tcpip.Time, s *rateSample, delivered, lost int) {
 	if !s.known {
 		return
 	}
-	s.delivered = int(t.count.delivered - s.priorDelivered)
+	s.delivered, s.lostSince = int(t.count.delivered-s.priorDelivered), int(t.count.lost-s.priorLost)
 	s.interval = max(s.sendInterval, at.Sub(s.priorAt), time.Microsecond)
 	if s.interval < t.rtt.min { // acknowledgements that came together say nothing about the path
 		s.interval = 0

@@ -9,6 +9,9 @@ import (
 // pacingRate returns the bytes per second of a sender that spreads its window over the round trip, with the
 // factors of net.ipv4.tcp_pacing_ss_ratio and tcp_pacing_ca_ratio; 0 while the round trip is unknown.
 func (t *TCB) pacingRate() int64 {
+	if a := t.cc.algorithm; a != nil && a.pacing != nil {
+		return t.conf.limitPace(a.pacing(t))
+	}
 	if t.rtt.srtt <= 0 {
 		return t.conf.MaxPacingRate
 	}
@@ -19,8 +22,13 @@ func (t *TCB) pacingRate() int64 {
 		n *= 120
 	}
 	rate := int64(float64(n) / 100 * float64(time.Second) / float64(t.rtt.srtt))
-	if m := t.conf.MaxPacingRate; m > 0 {
-		rate = min(rate, m)
+	return t.conf.limitPace(rate)
+}
+
+// limitPace bounds a rate by SO_MAX_PACING_RATE.
+func (c *Conf) limitPace(rate int64) int64 {
+	if m := c.MaxPacingRate; m > 0 {
+		return min(rate, m)
 	}
 	return rate
 }

@@ -72,6 +72,9 @@ func (t *TCB) lose(r *record) {
 		return
 	}
 	t.count.lost += uint32(r.segs)
+	if f := t.cc.algorithm.lost; f != nil {
+		f(t, r)
+	}
 	if t.board.lose(r) {
 		t.tally(TallyLostRetransmit, int(r.segs))
 	}

@@ -14,11 +14,15 @@ type record struct {
 	segs     uint16 // segments on the wire
 	mss      uint16 // bytes of each but the last
 	flags    recordFlags
+	flight   uint16     // segments in flight after it was last sent, this one among them; at most maxFlight
 	sent     tcpip.Time // when it was last sent
 	tx       txState
 }
 
 type recordFlags uint8
+
+// maxFlight bounds record.flight.
+const maxFlight = math.MaxUint16
 
 const (
 	recSacked  recordFlags = 1 << iota // the peer has it, out of order

@@ -40,7 +40,7 @@ func (t *TCB) undoReduction(now tcpip.Time, unlose bool) {
 		t.board.unlose()
 	}
 	if c.priorSsthresh != 0 {
-		c.cwnd = c.algorithm.restore(t)
+		c.cwnd = c.algorithm.restore(t, now)
 		if c.priorSsthresh > c.ssthresh {
 			c.ssthresh = c.priorSsthresh
 			t.due.cwr = false

@@ -251,7 +251,7 @@ func (t *TCB) SetConf(now tcpip.Time, c *Conf) {
 	if c.KeepAlive != (t.deadline[timerKeepAlive] != 0) || c.KeepAlive && t.snd.probes == 0 {
 		t.armKeepAlive(now)
 	}
-	if c.MaxPacingRate == 0 {
+	if !t.paced() {
 		t.snd.paced, t.deadline[timerPace] = 0, 0
 	}
 	if !c.Cork {

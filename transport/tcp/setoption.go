@@ -226,7 +226,20 @@ func (e *Endpoint) Congestion() string {
 	return congestions[c]
 }
 
-var congestions = [...]string{Cubic: "cubic", Reno: "reno"}
+var congestions = [...]string{Cubic: "cubic", Reno: "reno", BBR: "bbr"}
+
+// BBRInfo is what BBR says of itself (TCP_CC_INFO).
+type BBRInfo = tcb.BBRInfo
+
+// BBR returns what BBR knows of the path, and whether the connection uses it.
+func (e *Endpoint) BBR() (i BBRInfo, ok bool) {
+	w := e.begin()
+	if e.opened {
+		i, ok = e.tcb.BBR()
+	}
+	e.end(w)
+	return i, ok
+}
 
 // Info is what TCP_INFO says of a connection.
 type Info = tcb.Info

@@ -12,13 +12,13 @@ import (
 var tcpOthers = map[tcpip.OptionID]other{
 	TCP_CONGESTION: {on: tcpip.KindTCP, set: (*Socket).setCongestion, get: (*Socket).congestion,
 		name: "TCP_CONGESTION", form: "string", byDefault: "cubic",
-		doc: "Name of the congestion control algorithm: cubic or reno."},
+		doc: "Name of the congestion control algorithm: cubic, reno or bbr (version 3)."},
 	TCP_INFO: {on: tcpip.KindTCP, set: refuse, get: (*Socket).tcpInfo,
 		name: "TCP_INFO", form: "struct tcp_info",
 		doc: "What the connection knows of itself and of the path. Read only."},
-	TCP_CC_INFO: {on: tcpip.KindTCP, set: refuse, get: nothing,
+	TCP_CC_INFO: {on: tcpip.KindTCP, set: refuse, get: (*Socket).congestionInfo,
 		name: "TCP_CC_INFO", form: "union tcp_cc_info",
-		doc: "What the algorithm says of itself: cubic and reno have nothing to say. Read only."},
+		doc: "What the algorithm says of itself: bbr a struct tcp_bbr_info, cubic and reno nothing. Read only."},
 	TCP_SAVED_SYN: {on: tcpip.KindTCP, set: refuse, get: (*Socket).savedSyn,
 		name: "TCP_SAVED_SYN", form: "bytes",
 		doc: "The headers of the SYN that the connection came of, once, if the listener had TCP_SAVE_SYN. Read only."},
@@ -147,4 +147,17 @@ func (s *Socket) congestion(size int) ([]byte, Errno) {
 	b := make([]byte, min(size, congestionSize))
 	copy(b, s.ep.(*tcp.Endpoint).Congestion())
 	return b, 0
+}
+
+// congestionInfo encodes struct tcp_bbr_info.
+func (s *Socket) congestionInfo(size int) ([]byte, Errno) {
+	i, ok := s.ep.(*tcp.Endpoint).BBR()
+	if !ok {
+		return nil, 0
+	}
+	var b []byte
+	for _, v := range [...]uint32{uint32(i.Bandwidth), uint32(i.Bandwidth >> 32), uint32(i.MinRTT.Microseconds()), uint32(i.PacingGain), uint32(i.WindowGain)} {
+		b = binary.NativeEndian.AppendUint32(b, v)
+	}
+	return b[:min(size, len(b))], 0
 }
