@@ -179,6 +179,7 @@ func (t *TCB) acknowledge(now tcpip.Time, s *Segment) tcpip.Drop {
 	}
 	if a.flags&ackAdvanced != 0 {
 		t.noteWritable()
+		t.due.news = true
 	}
 	return tcpip.DropNone
 }

@@ -11,6 +11,7 @@ type chunk struct {
 	seq   seq.Number
 	cost  int32 // what it is accounted with, bytes
 	last  bool  // of a record
+	quiet bool  // whose end is not pushed
 }
 
 func (c *chunk) end() seq.Number { return c.seq.Add(c.piece.Len()) }
@@ -25,7 +26,7 @@ type sendQueue struct {
 
 func (q *sendQueue) append(p slab.Piece) {
 	q.cost += p.Cost()
-	q.chunks.pushBack(chunk{p, q.end, int32(p.Cost()), false})
+	q.chunks.pushBack(chunk{piece: p, seq: q.end, cost: int32(p.Cost())})
 	q.end = q.end.Add(p.Len())
 }
 
@@ -70,22 +71,37 @@ func (q *sendQueue) ack(una seq.Number) {
 	}
 }
 
-// endRecord makes what was queued last the end of a record.
-func (q *sendQueue) endRecord() {
+// endRecord makes what was queued last the end of a record, which is not pushed if it is quiet.
+func (q *sendQueue) endRecord(quiet bool) {
 	if q.chunks.len() > 0 && !q.chunks.last().last {
-		q.chunks.last().last = true
+		q.chunks.last().last, q.chunks.last().quiet = true, quiet
 		q.ends++
 	}
 }
 
+// pushesAt reports whether a record ends at end and is pushed.
+func (q *sendQueue) pushesAt(end seq.Number) bool {
+	c := q.recordEnd(end - 1)
+	return c != nil && c.end() == end && !c.quiet && end != q.end
+}
+
+// recordEnd returns the chunk that ends the record of the byte at from, nil if none does yet.
+func (q *sendQueue) recordEnd(from seq.Number) *chunk {
+	if q.ends == 0 {
+		return nil
+	}
+	for i := range q.chunks.len() {
+		if c := q.chunks.at(i); c.last && from.Less(c.end()) {
+			return c
+		}
+	}
+	return nil
+}
+
 // record returns how many bytes from from on are of one record.
 func (q *sendQueue) record(from seq.Number) int {
-	if q.ends > 0 {
-		for i := range q.chunks.len() {
-			if c := q.chunks.at(i); c.last && from.Less(c.end()) {
-				return c.end().Sub(from)
-			}
-		}
+	if c := q.recordEnd(from); c != nil {
+		return c.end().Sub(from)
 	}
 	return q.end.Sub(from)
 }

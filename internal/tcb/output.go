@@ -36,6 +36,10 @@ func (t *TCB) Poll(now tcpip.Time, out *Out) bool {
 			return true
 		}
 	}
+	if t.due.news { // what is unsent has become less
+		t.due.news = false
+		t.tellWritable()
+	}
 	if t.sendProbe(now, out) || t.sendAck(now, out) {
 		return true
 	}
@@ -578,7 +582,7 @@ func (t *TCB) fill(out *Out, from seq.Number, n int) int {
 	if out.Len > out.SegSize { // whoever puts it together again on the way shall not wait for more
 		out.Flags |= header.PSH
 	}
-	if end := from.Add(out.Len); out.Len > 0 && (end == t.sendQ.end && !t.snd.unpushed || t.sendQ.endsAt(end)) {
+	if end := from.Add(out.Len); out.Len > 0 && (end == t.sendQ.end && !t.snd.unpushed || t.sendQ.pushesAt(end)) {
 		out.Flags |= header.PSH
 	}
 	if p, ok := t.urgentPointer(from); ok {

@@ -57,7 +57,7 @@ func (q *reassembly) addPiece(from seq.Number, p slab.Piece) {
 		}
 		cost := chargeEarly(front)
 		q.cost += cost
-		q.parts.insert(i, chunk{front, from, int32(cost), false})
+		q.parts.insert(i, chunk{piece: front, seq: from, cost: int32(cost)})
 		from = gap
 		i++
 	}

@@ -217,6 +217,7 @@ type duty struct {
 	newFirst  bool // new data before what is lost (RFC 5682)
 	probeTail bool // a tail loss probe (RFC 8985 §7)
 	sent      bool // new data was sent since the window's use was looked at
+	news      bool // an acknowledgement has come, and what it lets go has not been sent
 	limited   bool // and the window would not take more
 	uncork    bool
 	cwr       bool // say that the window was reduced (RFC 3168)

@@ -65,6 +65,9 @@ func (t *TCB) WindowClamp() int {
 	return t.fullWindow()
 }
 
+// SendLimit returns the slab bytes that the send buffer holds, which tuning changes.
+func (t *TCB) SendLimit() int { return t.tun.sendLimit }
+
 // Una returns snd.una: that it moves is the proof that what we send arrives.
 func (t *TCB) Una() seq.Number { return t.snd.una }
 

@@ -55,8 +55,16 @@ func (t *TCB) writeError() tcpip.Error {
 // 200 ms and until the peer acknowledges, a segment that is not full waits.
 func (t *TCB) SetMore(now tcpip.Time, more bool) { t.snd.more, t.snd.unpushed = more, more }
 
-// EndRecord says that what was written last is not to share a segment with what follows (MSG_EOR).
-func (t *TCB) EndRecord(tcpip.Time) { t.sendQ.endRecord() }
+// EndRecord says that what was written last is not to share a segment with what follows (MSG_EOR). It is
+// pushed, unless SetMore said before that more follows.
+func (t *TCB) EndRecord(tcpip.Time) { t.sendQ.endRecord(t.snd.unpushed) }
+
+// PushHeld sends what waits for more or for acknowledgements, once, as on Linux whenever TCP_NODELAY is set.
+func (t *TCB) PushHeld(tcpip.Time) {
+	if t.unsent() > 0 {
+		t.due.uncork = true
+	}
+}
 
 // Readable returns what has been received in order and can be read next. It ends at the urgent mark, and passes
 // over the urgent byte where it begins there. The pieces remain the machine's and are valid until the next call

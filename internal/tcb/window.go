@@ -313,9 +313,16 @@ func (t *TCB) halfTooMuchUnsent() bool {
 	return t.conf.NotSentLow > 0 && 2*t.unsent() >= t.conf.NotSentLow
 }
 
-// noteWritable follows the window with the send buffer and tells a writer that found it full.
+// noteWritable follows the window with the send buffer, if a writer has found it full, and tells him.
 func (t *TCB) noteWritable() {
-	t.tun.growSend(t)
+	if t.tun.full {
+		t.tun.growSend(t)
+		t.tellWritable()
+	}
+}
+
+// tellWritable tells a writer who found the send buffer full of room for more.
+func (t *TCB) tellWritable() {
 	if t.tun.full && t.Writable() {
 		t.tun.full = false
 		t.events |= EventWritable

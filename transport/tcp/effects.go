@@ -28,6 +28,9 @@ func (e *Endpoint) settle(w *stack.Work) {
 		}
 		if ev := e.tcb.TakeEvents(); ev != 0 {
 			e.react(w, ev)
+			if !e.running && e.seldom != nil && e.seldom.stamps != nil && !e.closed {
+				e.tellAcked(w) // it ended with an error, perhaps
+			}
 		}
 	}
 	if e.running {

@@ -149,5 +149,10 @@ func TestStampsOfWrites(t *testing.T) {
 	}, told)
 	_, err := c.Write(make([]byte, 100_000), tcpip.WriteOptions{Flags: tcpip.WriteZeroCopy})
 	require.NoError(t, err)
-	c.Abort() // with much of it on its way
+	s.Abort() // with much of it on its way
+	r, err := c.Read(nil, tcpip.ReadOptions{Flags: tcpip.ReadError})
+	require.NoError(t, err)
+	require.Equal(t, zero(2), r.Control.Err) // its memory is free all the same
+	_, err = c.Write([]byte("x"), tcpip.WriteOptions{})
+	require.ErrorIs(t, err, tcpip.ErrConnReset)
 }

@@ -67,6 +67,9 @@ func (e *Endpoint) setOption(id tcpip.OptionID, v int) tcpip.Error {
 		}
 		o.conf.Timestamps = o.conf.mode.Or(e.proto.config.Load().timestamps)
 		e.configure(&o)
+		if id == TCP_NODELAY && v != 0 && e.running {
+			e.tcb.PushHeld(e.lock.now)
+		}
 		return tcpip.OK
 	}
 	row := tcpip.FindOption(tcpip.SocketOptions, id, tcpip.KindTCP)
@@ -168,6 +171,10 @@ func (e *Endpoint) option(id tcpip.OptionID) (int, tcpip.Error) {
 	case TCP_WINDOW_CLAMP:
 		if !e.opts.conf.clamped && e.opened {
 			return e.tcb.WindowClamp(), tcpip.OK
+		}
+	case tcpip.SO_SNDBUF:
+		if !e.opts.conf.SendBuffer.IsSet() && e.opened {
+			return e.tcb.SendLimit(), tcpip.OK
 		}
 	case TCP_QUICKACK:
 		if e.opened {
