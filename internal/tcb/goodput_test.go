@@ -20,13 +20,22 @@ type bottleneck struct {
 	cc   Congestion
 	sack bool
 
-	watch func(tcpip.Time, *TCB) // sees the sender after each step; nil: nobody
+	reorder float64                // share of the data that comes late, by up to a quarter of rtt
+	window  int                    // bytes that the receiver takes, so that the queue does not overflow; 0 is as many as it can
+	watch   func(tcpip.Time, *TCB) // sees the sender after each step; nil: nobody
 }
 
 type goodput struct {
 	share    float64 // of the rate
+	late     float64 // and in the last third of the time
 	info     Info
 	received int
+	dropped  int // data segments, by the queue and by chance
+}
+
+// spurious returns the share of what was sent that the receiver had already.
+func (g goodput) spurious() float64 {
+	return float64(max(int(g.info.TotalRetransmits)-g.dropped, 0)) / float64(g.info.DataSegmentsOut)
 }
 
 func (b bottleneck) run(seed uint64, length time.Duration) goodput {
@@ -35,7 +44,8 @@ func (b bottleneck) run(seed uint64, length time.Duration) goodput {
 	for i := range d.conf {
 		d.conf[i] = DefaultConf()
 		d.conf[i].Congestion, d.conf[i].SACK = b.cc, b.sack
-		d.conf[i].SendBufferMax, d.conf[i].ReceiveBufferMax = 64<<20, 64<<20
+		d.conf[i].SendBufferMax, d.conf[i].ReceiveBufferMax = goodputBuffer, goodputBuffer
+		d.conf[i].WindowClamp = b.window
 		d.tcb[i].Init(d.now, &d.conf[i], pathPlain, Identity{ISS: uint32(1000 * i)})
 	}
 	d.tcb[0].Connect(d.now)
@@ -45,8 +55,11 @@ func (b bottleneck) run(seed uint64, length time.Duration) goodput {
 	queue := int(float64(bytesPerSecond) * b.rtt.Seconds())
 	free := [2]tcpip.Time{d.now, d.now}
 	end := d.now.Add(length)
-	got := 0
+	got, early, dropped := 0, 0, 0
 	for d.now < end {
+		if d.now < end.Add(-length/3) {
+			early = got
+		}
 		for i := range d.tcb {
 			t := &d.tcb[i]
 			if i == 0 {
@@ -57,14 +70,18 @@ func (b bottleneck) run(seed uint64, length time.Duration) goodput {
 			}
 			for t.Poll(d.now, &d.out) {
 				d.take()
-				size := d.seg.Len + 52
+				size := d.seg.Len + goodputOverhead
 				backlog := int(max(free[i].Sub(d.now), 0).Seconds() * float64(bytesPerSecond))
 				if backlog+size > max(queue, 20000) || d.seg.Len > 0 && r.Float64() < b.loss {
 					releaseAll(d.seg.Data)
+					dropped += min(d.seg.Len, 1)
 					continue
 				}
 				free[i] = max(free[i], d.now).Add(time.Duration(size) * time.Second / time.Duration(bytesPerSecond))
 				f := &flying{at: free[i].Add(b.rtt / 2), to: 1 - i, seg: d.seg}
+				if b.reorder > 0 && d.seg.Len > 0 && r.Float64() < b.reorder {
+					f.at = f.at.Add(time.Duration(r.Int64N(int64(b.rtt / 4))))
+				}
 				f.seg.Data = append([]slab.Piece(nil), d.seg.Data...)
 				w.n++
 				f.n = w.n
@@ -87,8 +104,12 @@ func (b bottleneck) run(seed uint64, length time.Duration) goodput {
 			b.watch(d.now, &d.tcb[0])
 		}
 	}
-	return goodput{share: float64(got) * 8 / length.Seconds() / float64(b.rate), info: d.tcb[0].Info(d.now), received: got}
+	whole := length.Seconds() * float64(b.rate) / 8
+	return goodput{share: float64(got) / whole, late: float64(got-early) / whole * 3, info: d.tcb[0].Info(d.now), received: got,
+		dropped: dropped}
 }
+
+const goodputBuffer = 256 << 20 // bytes, more than any of the paths needs
 
 func (g goodput) String() string {
 	i := g.info
@@ -102,14 +123,14 @@ func TestGoodput(t *testing.T) {
 		bottleneck
 		least float64
 	}{
-		{bottleneck{100e6, 50 * time.Millisecond, 0, Cubic, true, nil}, 0.85},
-		{bottleneck{100e6, 50 * time.Millisecond, 0, Reno, true, nil}, 0.80},
-		{bottleneck{10e6, 50 * time.Millisecond, 0, Cubic, true, nil}, 0.90},
-		{bottleneck{100e6, 10 * time.Millisecond, 0.001, Cubic, true, nil}, 0.4},
-		{bottleneck{100e6, 50 * time.Millisecond, 0.001, Cubic, true, nil}, 0.1},
-		{bottleneck{10e6, 50 * time.Millisecond, 0.01, Cubic, true, nil}, 0.2},
-		{bottleneck{10e6, 50 * time.Millisecond, 0.01, Cubic, false, nil}, 0.15},
-		{bottleneck{10e6, 50 * time.Millisecond, 0.05, Cubic, true, nil}, 0.05},
+		{bottleneck{rate: 100e6, rtt: 50 * time.Millisecond, loss: 0, cc: Cubic, sack: true}, 0.85},
+		{bottleneck{rate: 100e6, rtt: 50 * time.Millisecond, loss: 0, cc: Reno, sack: true}, 0.80},
+		{bottleneck{rate: 10e6, rtt: 50 * time.Millisecond, loss: 0, cc: Cubic, sack: true}, 0.90},
+		{bottleneck{rate: 100e6, rtt: 10 * time.Millisecond, loss: 0.001, cc: Cubic, sack: true}, 0.4},
+		{bottleneck{rate: 100e6, rtt: 50 * time.Millisecond, loss: 0.001, cc: Cubic, sack: true}, 0.1},
+		{bottleneck{rate: 10e6, rtt: 50 * time.Millisecond, loss: 0.01, cc: Cubic, sack: true}, 0.2},
+		{bottleneck{rate: 10e6, rtt: 50 * time.Millisecond, loss: 0.01, cc: Cubic, sack: false}, 0.15},
+		{bottleneck{rate: 10e6, rtt: 50 * time.Millisecond, loss: 0.05, cc: Cubic, sack: true}, 0.05},
 	} {
 		g := c.run(1, 20*time.Second)
 		t.Logf("%d Mbit/s %v loss %v sack %v %v: %v", c.rate/1e6, c.rtt, c.loss, c.sack, c.cc, g)

@@ -163,6 +163,7 @@ func (t *TCB) sendLost(now tcpip.Time, out *Out) bool {
 	}
 	t.header(now, out)
 	t.collapse(i, out.SegSize)
+	r = t.board.at(i) // the records may have moved
 	n, ok := t.resendable(r, room, out.SegSize)
 	if !ok {
 		return false
@@ -427,7 +428,7 @@ func (t *TCB) wait(now tcpip.Time, n int) bool {
 	}
 	return n < min(t.cc.bytes(), t.snd.wnd)/max(t.conf.WinDivisor, 1) &&
 		now.Sub(t.snd.lastData) < time.Millisecond &&
-		now.Sub(t.board.recs.first().sent) >= t.rtt.srtt/2
+		t.board.recs.first().sent.Add(t.rtt.srtt).Sub(now) <= min(t.rtt.srtt/2, time.Millisecond)
 }
 
 // hold reports whether the last segment, which is not full, must wait for more data: because of cork,

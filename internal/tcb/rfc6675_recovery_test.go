@@ -203,3 +203,20 @@ func TestCompressedSACK(t *testing.T) {
 	x.want()
 	x.read(80)
 }
+
+// Small segments that are sent again are joined, behind what was sacked, too: the records move, and what is sent is what
+// was lost.
+func TestJoinedBehindSacked(t *testing.T) {
+	x := established(t)
+	x.tcb.cc.cwnd = 20
+	for range 14 {
+		x.write(100)
+	}
+	x.sent = x.sent[:0]
+	x.sleep(10 * time.Millisecond)
+	x.recv("ACK seq=300 ack=100 sack=200-500")
+	x.want("PSH|ACK seq=100 len=100")
+	x.sleep(10 * time.Millisecond)
+	x.recv("ACK seq=300 ack=100 sack=1300-1500,200-500")
+	x.want("PSH|ACK seq=500 len=800")
+}

@@ -87,8 +87,8 @@ func (t *TCB) sendTail(now tcpip.Time, out *Out) bool {
 	b := &t.board
 	i := b.recs.len() - 1
 	r := b.at(i)
-	if r.segs > 1 {
-		b.split(i, r.seq.Add((int(r.segs)-1)*int(r.mss)))
+	if n := (int(r.segs) - 1) * int(r.mss); n > 0 && n < r.len() {
+		b.split(i, r.seq.Add(n))
 		i++
 		r = b.at(i)
 	}
