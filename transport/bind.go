@@ -17,6 +17,7 @@ type claim struct {
 	base   stack.Binding     // as bound, before connecting
 	source netip.Addr        // to send from; zero: the route's, also where binding.Local is no source
 	fixed  bool              // source was given to Bind, and so its family cannot change
+	leave  func()            // Adopt: the demux has somebody else's entry instead, who is told of the end; nil otherwise
 	shown  netip.Addr        // the IPv6 address that Linux goes on showing after moving to an IPv4 peer
 }
 
@@ -179,7 +180,7 @@ func (d *Datagram) speaks(addr netip.Addr) tcpip.Error {
 // the local address if that is open, and binds a port. It takes effect at once. The zero FullAddress undoes
 // it, and gives up what Bind was not asked for.
 //
-// Errors: ErrNetUnreachable and others if there is no route, ErrAccess if the address is a broadcast and
+// Errors: ErrInvalid for the end of a flow (Adopt), ErrNetUnreachable and others if there is no route, ErrAccess if the address is a broadcast and
 // SO_BROADCAST is off, ErrAddressFamily, ErrInvalid if a link-local address lacks its NIC, ErrAddrInUse,
 // ErrClosed.
 func (d *Datagram) Connect(remote tcpip.FullAddress) error {
@@ -187,6 +188,9 @@ func (d *Datagram) Connect(remote tcpip.FullAddress) error {
 	defer d.mu.Unlock()
 	if d.closed {
 		return tcpip.ErrClosed
+	}
+	if d.adopted() {
+		return tcpip.ErrInvalid
 	}
 	if remote == (tcpip.FullAddress{}) {
 		return d.disconnect().Err()
@@ -287,6 +291,10 @@ func (d *Datagram) disconnect() tcpip.Error {
 
 // release gives the claim on the port up.
 func (d *Datagram) release() {
+	if d.adopted() {
+		d.claim.leave()
+		d.claim.bound = false
+	}
 	if d.claim.bound && d.raw == nil {
 		d.proto.stack.Demux.Unbind(&d.claim.binding)
 		d.claim.bound = false

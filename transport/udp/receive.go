@@ -47,6 +47,9 @@ func (u *protocol) Receive(w *stack.Work, p *stack.Packet) {
 		u.refuse(p)
 		return
 	}
+	if h := u.handler.Load(); h != nil && h.take(w, p, id) {
+		return
+	}
 	m.NoPorts.Inc()
 	if ip := u.stack.Internet(p.EtherType); ip != nil {
 		ip.SendError(w, p, stack.ICMPPortUnreachable, 0) // RFC 1122 §4.1.3.1, RFC 4443 §3.1

@@ -3,6 +3,8 @@
 package udp
 
 import (
+	"sync/atomic"
+
 	"github.com/seed963a8790/netstack/header"
 	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
@@ -56,12 +58,23 @@ func encode(p *stack.Packet, flow stack.FlowID, noChecksum bool) {
 // protocol is UDP in one stack.
 type protocol struct {
 	*transport.Protocol
-	stack *stack.Stack
+	stack   *stack.Stack
+	closed  atomic.Bool
+	handler atomic.Pointer[Handler] // of flows that no endpoint wants; nil: there is none
 }
 
 // New makes UDP for a stack.
 func New(s *stack.Stack) stack.TransportProtocol {
-	return &protocol{transport.NewProtocol(s, &shape), s}
+	return &protocol{Protocol: transport.NewProtocol(s, &shape), stack: s}
+}
+
+// Close closes every endpoint and ends the handling of flows.
+func (u *protocol) Close(w *stack.Work) {
+	u.closed.Store(true)
+	if h := u.handler.Load(); h != nil {
+		h.close()
+	}
+	u.Protocol.Close(w)
 }
 
 // Number returns 17.

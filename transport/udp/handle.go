@@ -1,0 +1,196 @@
+package udp
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/stack"
+	"github.com/seed963a8790/netstack/tcpip"
+	"github.com/seed963a8790/netstack/transport"
+)
+
+// Mapping says which datagrams belong to one flow (RFC 4787 §4.1).
+type Mapping uint8
+
+// The mappings.
+const (
+	// Symmetric: those from one address and port to one other.
+	Symmetric Mapping = iota
+	// FullCone: all from one address and port, whomever they are for. It is endpoint-independent both ways: whoever
+	// they were for, anybody may answer (Flow.WriteFrom).
+	FullCone
+)
+
+// HandleOptions are those of any handler, and what is special about flows of datagrams.
+type HandleOptions struct {
+	transport.HandleOptions
+	Mapping Mapping
+}
+
+// Handler asks a program what is to become of each flow of datagrams that no endpoint of the stack wants.
+type Handler struct {
+	proto *protocol
+	nic   tcpip.NICID
+	cone  bool
+	idle  time.Duration
+	quota transport.Quota
+	calls transport.Dispatcher[*Flow]
+
+	mu          sync.Mutex               // taken after a flow's
+	cones       map[netip.AddrPort]*Flow // FullCone: by source; never walked
+	first, last *Flow
+	closed      bool
+
+	handled, accepted, rejected, dropped, expired, absorbed atomic.Uint64
+}
+
+// Handle has f called for the first datagram of every flow that no endpoint wants, until the Handler is closed. Endpoints
+// come first. Datagrams to groups and broadcast addresses are not handled.
+//
+// Errors: ErrExists if there is a handler, ErrProtocolNotSupported if the stack has no UDP, or another, ErrClosed.
+func Handle(s *stack.Stack, o HandleOptions, f func(*Flow)) (*Handler, error) {
+	u, ok := s.Transport(header.ProtocolUDP).(*protocol)
+	if !ok {
+		return nil, tcpip.ErrProtocolNotSupported
+	}
+	h := &Handler{proto: u, nic: o.NIC, cone: o.Mapping == FullCone, idle: o.Timeout.Or(flowTimeout)}
+	if h.cone {
+		h.cones = make(map[netip.AddrPort]*Flow)
+	}
+	h.quota.Init(s.Clock(), &o.HandleOptions, flowsMax)
+	h.calls.Init(s.Clock(), &o.HandleOptions, f, (*Flow).Drop)
+	if !u.handler.CompareAndSwap(nil, h) {
+		return nil, tcpip.ErrExists
+	}
+	if u.closed.Load() { // Close may have looked for it before
+		h.Close()
+		return nil, tcpip.ErrClosed
+	}
+	return h, nil
+}
+
+// Close ends the handling and every flow; reads of their connections fail with net.ErrClosed.
+func (h *Handler) Close() {
+	w := h.proto.stack.Begin()
+	h.close()
+	w.End()
+}
+
+func (h *Handler) close() {
+	h.proto.handler.CompareAndSwap(h, nil)
+	h.mu.Lock()
+	h.closed = true
+	var all []*Flow
+	for f := h.first; f != nil; f = f.next {
+		all = append(all, f)
+	}
+	h.mu.Unlock()
+	h.calls.Close()
+	h.quota.Close()
+	for _, f := range all {
+		if f.end() == flowPending {
+			h.dropped.Add(1)
+		}
+	}
+}
+
+// Stats returns what the handler has seen.
+func (h *Handler) Stats() transport.HandleStats {
+	s := transport.HandleStats{
+		Handled: h.handled.Load(), Accepted: h.accepted.Load(), Rejected: h.rejected.Load(),
+		Dropped: h.dropped.Load(), Expired: h.expired.Load(), Absorbed: h.absorbed.Load(),
+	}
+	h.quota.Fill(&s)
+	s.Waiting, s.Panics = h.calls.Waiting()
+	return s
+}
+
+// take makes p the first datagram of a flow, or another of a cone. It reports false, and p is the caller's still, if p is
+// not for the handler.
+func (h *Handler) take(w *stack.Work, p *stack.Packet, id stack.FlowID) bool {
+	if h.nic != 0 && p.NIC.ID() != h.nic || p.NIC.Classify(p.Dst) != stack.DestinationLocal || id.Remote.Port() == 0 {
+		return false
+	}
+	if h.cone {
+		h.mu.Lock()
+		f := h.cones[id.Remote]
+		h.mu.Unlock()
+		if f != nil {
+			f.Deliver(w, p)
+			return true
+		}
+	}
+	if !h.quota.Take(id, p.NIC.ID()) {
+		p.Drop(tcpip.DropHandlerLimit)
+		return true
+	}
+	f := &Flow{Src: id.Remote, Dst: id.Local, NIC: p.NIC.ID(), handler: h, quote: transport.QuoteOf(p, quotedBytes)}
+	f.active.Store(int64(p.At))
+	f.mu.Lock()
+	if !h.enter(f) {
+		f.state = flowOver
+		f.mu.Unlock()
+		h.quota.Give(id)
+		p.Drop(tcpip.DropEndpointClosed)
+		return true
+	}
+	f.timer = h.proto.stack.Clock().AfterFunc(h.idle, f.expire)
+	drop := f.keep(p)
+	f.mu.Unlock()
+	if drop != tcpip.DropNone {
+		p.Drop(drop)
+	}
+	h.handled.Add(1)
+	h.calls.Add(f)
+	return true
+}
+
+// enter puts f where its datagrams find it. f.mu is held.
+func (h *Handler) enter(f *Flow) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return false
+	}
+	if h.cone {
+		if h.cones[f.Src] != nil {
+			return false
+		}
+		h.cones[f.Src] = f
+	} else if h.proto.stack.Demux.Insert(f.id(), f) != tcpip.OK {
+		return false
+	}
+	if f.prev = h.last; f.prev == nil {
+		h.first = f
+	} else {
+		f.prev.next = f
+	}
+	h.last = f
+	return true
+}
+
+// leave undoes enter. f.mu is held.
+func (h *Handler) leave(f *Flow) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.cone {
+		delete(h.cones, f.Src)
+	} else {
+		h.proto.stack.Demux.Remove(f.id(), f)
+	}
+	if f.prev == nil {
+		h.first = f.next
+	} else {
+		f.prev.next = f.next
+	}
+	if f.next == nil {
+		h.last = f.prev
+	} else {
+		f.next.prev = f.prev
+	}
+	f.prev, f.next = nil, nil
+	h.quota.Give(f.id())
+}
