@@ -1,0 +1,265 @@
+package interop
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// emulator is a path between two network namespaces of the kernel: a TUN device in each, and a thread that carries
+// packets from one to the other as a link of a rate does, with a queue that drops at its tail, a delay, and losses that
+// a seed decides. It is what internal/tcb's bottleneck is, for the kernel's TCP and in real time.
+type emulator struct {
+	rate  int // bits per second
+	rtt   time.Duration
+	loss  float64 // of segments with data
+	queue int     // bytes
+	r     *rand.Rand
+
+	side [2]side
+	stop atomic.Bool
+	done sync.WaitGroup
+
+	late, carried int // packets that came more than a millisecond late, and all
+}
+
+// side is one end: what leaves it waits in packets.
+type side struct {
+	tun     int
+	free    time.Time // when the link has sent all that it has
+	packets []parcel
+}
+
+type parcel struct {
+	due time.Time
+	b   []byte
+}
+
+// emulatorAddress is that of each side.
+var emulatorAddress = [2][4]byte{{10, 79, 0, 1}, {10, 79, 0, 2}}
+
+// inNewNamespace runs f on a thread with a network namespace of its own, which lasts as long as what f opens in it.
+func inNewNamespace(f func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		err := unix.Unshare(unix.CLONE_NEWNET)
+		if err == nil {
+			err = f()
+		}
+		done <- err
+	}()
+	return <-done
+}
+
+// openSide makes the device of a side, in the namespace of the calling thread.
+func (e *emulator) openSide(i int) error {
+	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("/dev/net/tun: %w", err)
+	}
+	e.side[i].tun = fd
+	ifr, err := unix.NewIfreq("tun0")
+	if err != nil {
+		return err
+	}
+	ifr.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
+	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, ifr); err != nil {
+		return fmt.Errorf("TUNSETIFF: %w", err)
+	}
+	a := emulatorAddress[i]
+	ip := exec.Command("ip", "-batch", "-")
+	ip.Stdin = strings.NewReader(fmt.Sprintf("link set tun0 mtu 1500 txqueuelen 20000 up\naddr add %d.%d.%d.%d/24 dev tun0\n", a[0], a[1], a[2], a[3]))
+	if out, err := ip.CombinedOutput(); err != nil {
+		return fmt.Errorf("ip: %w: %s", err, out)
+	}
+	return nil
+}
+
+// start begins to carry packets, on a thread that other work does not hold up.
+func (e *emulator) start() {
+	now := time.Now()
+	e.side[0].free, e.side[1].free = now, now
+	e.done.Go(func() {
+		runtime.LockOSThread()
+		// Best effort: without it more packets are late.
+		_ = unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 10}, 0)
+		fds := []unix.PollFd{{Fd: int32(e.side[0].tun), Events: unix.POLLIN}, {Fd: int32(e.side[1].tun), Events: unix.POLLIN}}
+		b := make([]byte, 2048)
+		for !e.stop.Load() {
+			wait := 20 * time.Millisecond
+			for i := range e.side {
+				e.take(i, b)
+				wait = min(wait, e.deliver(i))
+			}
+			if wait > 0 {
+				timeout := unix.NsecToTimespec(int64(wait))
+				_, _ = unix.Ppoll(fds, &timeout, nil) // whatever it says, the devices are looked at
+			}
+		}
+	})
+}
+
+// take reads what side i has sent, and puts it on the link.
+func (e *emulator) take(i int, b []byte) {
+	s := &e.side[i]
+	for {
+		n, err := unix.Read(s.tun, b)
+		if err != nil || n < 40 {
+			if err == nil {
+				continue
+			}
+			return
+		}
+		if b[0]>>4 != 4 {
+			continue
+		}
+		now := time.Now()
+		headers := int(b[0]&15)*4 + int(b[int(b[0]&15)*4+12]>>4)*4
+		backlog := int(max(s.free.Sub(now), 0).Seconds() * float64(e.rate) / 8)
+		if backlog+n > e.queue || n > headers && e.r.Float64() < e.loss {
+			continue
+		}
+		if s.free.Before(now) {
+			s.free = now
+		}
+		s.free = s.free.Add(time.Duration(n) * 8 * time.Second / time.Duration(e.rate))
+		s.packets = append(s.packets, parcel{s.free.Add(e.rtt / 2), append([]byte(nil), b[:n]...)})
+	}
+}
+
+// deliver hands over what of side i has arrived, and returns when the next will have.
+func (e *emulator) deliver(i int) time.Duration {
+	s := &e.side[i]
+	for len(s.packets) > 0 {
+		left := time.Until(s.packets[0].due)
+		if left > 0 {
+			return left
+		}
+		if e.carried++; left < -time.Millisecond {
+			e.late++
+		}
+		_, _ = unix.Write(e.side[1-i].tun, s.packets[0].b)
+		s.packets = s.packets[1:]
+	}
+	return time.Hour
+}
+
+func (e *emulator) close() {
+	e.stop.Store(true)
+	e.done.Wait()
+	for i := range e.side {
+		unix.Close(e.side[i].tun)
+	}
+}
+
+// transfer has the kernel send with CUBIC over several connections, begun a second apart, for as long as it is told, and
+// returns how many bytes arrived on each after skip.
+func (e *emulator) transfer(flows int, length, skip time.Duration) (received []int, err error) {
+	listener, senders := -1, make([]int, flows)
+	err = inNewNamespace(func() (err error) {
+		if err := e.openSide(1); err != nil {
+			return err
+		}
+		if listener, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
+			return err
+		}
+		return errors.Join(unix.Bind(listener, &unix.SockaddrInet4{Port: 80}), unix.Listen(listener, flows))
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(listener)
+	err = inNewNamespace(func() (err error) {
+		if err := e.openSide(0); err != nil {
+			return err
+		}
+		for i := range senders {
+			if senders[i], err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
+				return err
+			}
+			if err := unix.SetsockoptString(senders[i], unix.IPPROTO_TCP, unix.TCP_CONGESTION, "cubic"); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	e.start()
+	defer e.close()
+	received, failed := make([]int, flows), make([]error, flows)
+	var all sync.WaitGroup
+	begun := time.Now()
+	for i, sender := range senders {
+		time.Sleep(time.Until(begun.Add(time.Duration(i) * time.Second)))
+		if err := unix.Connect(sender, &unix.SockaddrInet4{Port: 80, Addr: emulatorAddress[1]}); err != nil {
+			return nil, err
+		}
+		receiver, _, err := unix.Accept(listener)
+		if err != nil {
+			return nil, err
+		}
+		all.Go(func() { received[i], failed[i] = carry(sender, receiver, begun.Add(skip), begun.Add(length)) })
+	}
+	all.Wait()
+	return received, errors.Join(failed...)
+}
+
+// carry fills sender, and empties receiver until end. It returns the bytes that came from from on.
+func carry(sender, receiver int, from, end time.Time) (received int, err error) {
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		b := make([]byte, 1<<18)
+		for {
+			if _, err := unix.SendmsgN(sender, b, nil, nil, unix.MSG_NOSIGNAL); err != nil {
+				return
+			}
+		}
+	})
+	b := make([]byte, 1<<20)
+	timeout := unix.NsecToTimeval(int64(100 * time.Millisecond))
+	err = unix.SetsockoptTimeval(receiver, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout)
+	for now := time.Now(); err == nil && now.Before(end); now = time.Now() {
+		if n, _, e := unix.Recvfrom(receiver, b, 0); e == nil && !now.Before(from) {
+			received += n
+		}
+	}
+	_ = unix.Shutdown(sender, unix.SHUT_RDWR)
+	linger := unix.Linger{Onoff: 1}
+	_ = unix.SetsockoptLinger(sender, unix.SOL_SOCKET, unix.SO_LINGER, &linger)
+	_ = unix.SetsockoptLinger(receiver, unix.SOL_SOCKET, unix.SO_LINGER, &linger)
+	writer.Wait()
+	unix.Close(sender)
+	unix.Close(receiver)
+	return received, err
+}
+
+// newEmulator is a path with a queue of one bandwidth-delay product.
+func newEmulator(rate int, rtt time.Duration, loss float64, seed uint64) *emulator {
+	bdp := int(float64(rate/8) * rtt.Seconds())
+	return &emulator{rate: rate, rtt: rtt, loss: loss, queue: max(bdp, 20000), r: rand.New(rand.NewPCG(seed, 5))}
+}
+
+// The emulator carries what its rate allows, and no more.
+func TestEmulator(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, for network namespaces")
+	}
+	n, err := newEmulator(10e6, 10*time.Millisecond, 0.001, 1).transfer(1, time.Second, 0)
+	require.NoError(t, err)
+	require.NotZero(t, n[0])
+	require.LessOrEqual(t, n[0], 10_000_000/8)
+}
