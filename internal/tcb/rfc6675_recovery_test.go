@@ -220,3 +220,21 @@ func TestJoinedBehindSacked(t *testing.T) {
 	x.recv("ACK seq=300 ack=100 sack=1300-1500,200-500")
 	x.want("PSH|ACK seq=500 len=800")
 }
+
+// A reduction that was a mistake is undone, and the threshold is then what the window in use was worth, as on Linux: three
+// quarters of it, where an earlier threshold lies below.
+func TestUndoneThreshold(t *testing.T) {
+	for _, c := range []struct{ cwnd, ssthresh, want int }{{40, 10, 30}, {40, 35, 35}} {
+		x := established(t)
+		x.tcb.cc.cwnd, x.tcb.cc.ssthresh = c.cwnd, c.ssthresh
+		x.write(5000)
+		x.recv("ACK seq=300 ack=100 sack=1100-4100")
+		if got := x.tcb.cc.ssthresh; got >= c.cwnd {
+			t.Errorf("threshold %d in recovery", got)
+		}
+		x.recv("ACK seq=300 ack=5100 sack=100-1100")
+		if cc := &x.tcb.cc; cc.cwnd != c.cwnd || cc.ssthresh != c.want {
+			t.Errorf("window %d and threshold %d after the undo, not %d and %d", cc.cwnd, cc.ssthresh, c.cwnd, c.want)
+		}
+	}
+}
