@@ -38,6 +38,8 @@ type adversary struct {
 	dark  [2]tcpip.Time // or is dropped
 	saved []Segment     // headers to be replayed
 
+	hole int // wire segments of more bytes of data never arrive; 0: all may
+
 	fast   bool
 	cookie []byte
 }
@@ -62,6 +64,9 @@ func newFight(seed uint64) *pair {
 	if f.chance(0.2) {
 		f.fast, f.cookie = true, make([]byte, 4+2*r.IntN(7))
 	}
+	if f.chance(0.1) {
+		f.hole = 200 + r.IntN(1400)
+	}
 	for _, u := range p.host {
 		u.toWrite %= 1 << 18
 		u.conf.OOBInline = true
@@ -85,15 +90,15 @@ func newFight(seed uint64) *pair {
 
 func (f *adversary) chance(x float64) bool { return x > 0 && f.r.Float64() < x }
 
-// drops reports whether what from sends vanishes.
-func (f *adversary) drops(p *pair, from int) bool {
+// drops reports whether s, which from sends, vanishes.
+func (f *adversary) drops(p *pair, from int, s *Segment) bool {
 	if f == nil {
 		return false
 	}
 	if f.chance(f.blackout) {
 		f.dark[from] = p.now.Add(time.Duration(f.r.Int64N(int64(4 * time.Second))))
 	}
-	return p.now < f.dark[from]
+	return p.now < f.dark[from] || f.hole > 0 && s.Len > f.hole*max(s.Wire, 1)
 }
 
 // send puts g on the wire, after all that is done to it.
@@ -376,7 +381,7 @@ func TestAdversary(t *testing.T) {
 	}
 	for _, class := range []string{
 		"RTO", "TLP", "RACK timer", "F-RTO undo", "DSACK undo", "timestamps undo", "PRR", "reneging", "zero window", "window probe", "paws", "challenge",
-		"CWR", "fast open", "MTU probe", "MTU probe arrived", "MTU probe lost", "TLP recovery", "lost retransmission", "NewReno", "keep-alive", "given up",
+		"CWR", "fast open", "MTU probe", "MTU probe arrived", "TLP recovery", "lost retransmission", "NewReno", "keep-alive", "given up",
 		"FIN-WAIT-1", "FIN-WAIT-2", "CLOSING", "TIME-WAIT", "CLOSE-WAIT", "LAST-ACK", "reset",
 	} {
 		if hits[class] == 0 {

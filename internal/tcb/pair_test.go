@@ -450,7 +450,7 @@ func (p *pair) fly(from int, s Segment) {
 		at = p.free[from]
 	}
 	for c := range copies {
-		if p.chance(p.loss) || p.foe.drops(p, from) {
+		if p.chance(p.loss) || p.foe.drops(p, from, &s) {
 			continue
 		}
 		g := s
