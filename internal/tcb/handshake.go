@@ -151,7 +151,7 @@ func (t *TCB) opened(now tcpip.Time) {
 	t.armKeepAlive(now)
 	if t.conf.Probing == ProbingAlways {
 		t.startSearch(now)
-		t.cc.init(t.conf.Congestion, t.mss(), window)
+		t.search.held = true
 	}
 	t.events |= EventConnected | EventWritable
 }

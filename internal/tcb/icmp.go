@@ -54,6 +54,7 @@ func (t *TCB) SoftError() tcpip.Error {
 func (t *TCB) SetPath(now tcpip.Time, p Path) {
 	before := t.mss()
 	t.path = p
+	t.search.held = false
 	mss := t.mss()
 	t.cc.setMSS(mss)
 	if mss >= before || t.flight() == 0 || !synchronized.has(t.state) {

@@ -32,6 +32,7 @@ const (
 type mtuSearch struct {
 	on        bool
 	probing   bool // start and end are those of a probe in flight
+	held      bool // low does not bound what is sent: the search began with the connection, and nothing is found, as on Linux
 	low, high int32
 	size      int32
 	start     seq.Number
@@ -41,7 +42,7 @@ type mtuSearch struct {
 
 // mtu returns the bytes of the largest packet to send.
 func (t *TCB) mtu() int {
-	if t.search.on {
+	if t.search.on && !t.search.held {
 		return min(t.path.MTU, int(t.search.low))
 	}
 	return t.path.MTU
@@ -74,7 +75,7 @@ func (t *TCB) suspectBlackHole(now tcpip.Time) {
 		t.startSearch(now)
 	} else {
 		half := (int(m.low) - t.path.NetHeader - tcpHeader) / 2
-		m.low = min(m.low, int32(t.mtuOf(max(min(half, t.conf.BaseMSS), probeFloor))))
+		m.low, m.held = min(m.low, int32(t.mtuOf(max(min(half, t.conf.BaseMSS), probeFloor)))), false
 	}
 	t.cc.setMSS(t.mss())
 }
@@ -98,7 +99,7 @@ func (t *TCB) sendMTUProbe(now tcpip.Time, out *Out) bool {
 	t.header(now, out)
 	n := int(size) - t.path.NetHeader - tcpHeader - out.Options.Size() - t.path.Options
 	need := n + (dupThresh+1)*t.cc.mss
-	if t.unsent() < need || t.windowRoom() < need || t.pipe()+1 > t.cc.cwnd || n <= out.SegSize {
+	if t.unsent() < need || t.windowRoom() < need || t.pipe()+1 > t.cc.cwnd || n <= out.SegSize && !m.held {
 		return false
 	}
 	out.SegSize = n
@@ -108,6 +109,7 @@ func (t *TCB) sendMTUProbe(now tcpip.Time, out *Out) bool {
 	out.Probe = true
 	t.snd.nxt = from.Add(out.Len)
 	m.probing, m.size, m.start, m.end = true, size, from, t.snd.nxt
+	t.cc.cwnd-- // as on Linux: its bytes may have to be sent again besides
 	t.sentNew(now, out, 1)
 	return true
 }
@@ -121,7 +123,7 @@ func (t *TCB) searchEnd() int {
 func (t *TCB) judgeProbe() {
 	m := &t.search
 	if m.probing && m.end.LessEq(t.snd.una) {
-		m.probing = false
+		m.probing, m.held = false, false
 		m.low = max(m.low, m.size)
 		if was := t.cc.mss; was > 0 { // as many bytes as before
 			t.cc.setMSS(t.mss())

@@ -56,6 +56,7 @@ func (t *TCB) Refused(now tcpip.Time, out *Out) {
 		}
 		if t.search.probing && t.search.start == u.snd.nxt {
 			t.search.probing = false
+			t.cc.cwnd++
 		}
 	case undoResent:
 		t.board.unsend(&u.record)
