@@ -151,3 +151,30 @@ func TestIdleRestart(t *testing.T) {
 		t.Errorf("cwnd %d after a pause, was %d", got, grown)
 	}
 }
+
+// A timeout takes for lost what is old, and not what has just been sent: that may still arrive.
+func TestTimeoutSparesTheYoung(t *testing.T) {
+	x := established(t)
+	x.write(2000)
+	x.tcb.rack.rtt = 100 * time.Millisecond
+	x.sleep(150 * time.Millisecond)
+	x.write(1000)
+	x.sleep(51 * time.Millisecond)
+	if b := &x.tcb.board; b.lost != 2 || b.segs != 3 {
+		t.Errorf("%d of %d segments are lost", b.lost, b.segs)
+	}
+}
+
+// RFC 5681 §3.1: where a repair that has made progress times out, the threshold falls again.
+func TestTimeoutInRepair(t *testing.T) {
+	x := established(t)
+	x.write(10000)
+	x.sleep(201 * time.Millisecond)
+	first := x.tcb.cc.ssthresh
+	x.recv("ACK seq=300 ack=1100")
+	x.tcb.cc.cwnd = 4
+	x.sleep(2 * time.Second)
+	if n := x.tcb.count.timeouts; n < 2 || x.tcb.cc.ssthresh >= first {
+		t.Errorf("%d timeouts, the threshold was %d and is %d", n, first, x.tcb.cc.ssthresh)
+	}
+}
