@@ -21,13 +21,14 @@ type cc struct {
 
 	// Whether the window is used (RFC 7661, as Linux does it).
 	limited bool       // it has held the sender back in this round
-	maxOut  int        // the most in flight in this round
 	round   seq.Number // where this round ends
+	maxOut  int        // the most in flight in this round
 	used    int        // the most in flight while the window was not what limits
 	stamp   tcpip.Time // when it was last found in full use, or changed
 
 	cubic cubic
-	bbr   *bbr // nil: not in use
+	bbr   *bbr         // nil: not in use
+	plus  *hystartPlus // nil: slow start is without HyStart++
 }
 
 // algorithm is what congestion control algorithms differ in. The functions must not allocate.
@@ -64,7 +65,7 @@ const (
 // algorithms by Conf.Congestion.
 var algorithms = [...]algorithm{
 	Cubic: {name: "cubic", avoid: cubicAvoid, ssthresh: cubicSsthresh, restore: restorePrior, sample: cubicSample, event: cubicEvent},
-	Reno:  {name: "reno", avoid: renoAvoid, ssthresh: renoSsthresh, restore: restorePrior},
+	Reno:  {name: "reno", avoid: renoAvoid, ssthresh: renoSsthresh, restore: restorePrior, sample: renoSample},
 	BBR:   {name: "bbr", ssthresh: bbrSsthresh, restore: bbrRestore, event: bbrEvent, control: bbrControl, pacing: bbrPacing, lost: bbrLost},
 }
 
@@ -73,6 +74,14 @@ const infiniteSsthresh = 1<<31 - 1
 func (c *cc) init(alg Congestion, mss, initialWindow int) {
 	*c = cc{mss: mss, cwnd: initialWindow, ssthresh: infiniteSsthresh}
 	c.choose(alg)
+}
+
+// initCongestion begins congestion control of a connection that opens.
+func (t *TCB) initCongestion(window int) {
+	t.cc.init(t.conf.Congestion, t.mss(), window)
+	if t.conf.HyStartPlus && !t.cc.controls() {
+		t.cc.plus = &hystartPlus{}
+	}
 }
 
 // setMSS follows a change of the segment size.

@@ -40,7 +40,7 @@ func cubicAvoid(t *TCB, now tcpip.Time, acked int) {
 		return
 	}
 	if c.slowStart() {
-		if acked = c.slowStartGrow(acked); acked == 0 {
+		if acked = t.slowStartGrow(acked); acked == 0 {
 			return
 		}
 	}
@@ -123,6 +123,10 @@ func cubicSample(t *TCB, now tcpip.Time, rtt time.Duration) {
 	}
 	if q.minDelay == 0 || rtt < q.minDelay {
 		q.minDelay = rtt
+	}
+	if t.cc.plus != nil {
+		renoSample(t, now, rtt)
+		return
 	}
 	if !q.hystart.found && t.cc.slowStart() && t.cc.cwnd >= hystartLow {
 		q.hystart.update(t, now, rtt, q.minDelay)

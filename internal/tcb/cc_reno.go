@@ -10,7 +10,7 @@ func renoAvoid(t *TCB, _ tcpip.Time, acked int) {
 		return
 	}
 	if c.slowStart() {
-		if acked = c.slowStartGrow(acked); acked == 0 {
+		if acked = t.slowStartGrow(acked); acked == 0 {
 			return
 		}
 	}

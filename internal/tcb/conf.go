@@ -67,6 +67,7 @@ type Conf struct {
 	FRTO               bool // net.ipv4.tcp_frto: find spurious timeouts (RFC 5682)
 	SlowStartAfterIdle bool // net.ipv4.tcp_slow_start_after_idle
 	Collapse           bool // net.ipv4.tcp_retrans_collapse: small segments are joined when they are sent again
+	HyStartPlus        bool // CUBIC and Reno leave the first slow start by RFC 9406 rather than as on Linux
 	InitialWindow      int  // initial congestion window, segments (RFC 6928)
 }
 

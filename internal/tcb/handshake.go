@@ -134,7 +134,7 @@ func (t *TCB) opened(now tcpip.Time) {
 	if t.count.retrans > 1 {
 		window = 1 // RFC 5681 §3.1, as Linux reads it
 	}
-	t.cc.init(t.conf.Congestion, t.mss(), window)
+	t.initCongestion(window)
 	if t.count.retrans > 0 && t.rtt.srtt == 0 {
 		t.rtt.rto = fallbackRTO
 	}

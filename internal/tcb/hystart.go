@@ -11,11 +11,11 @@ import (
 // half of the shortest round trip, or when round trips grow. It is Linux's.
 type hystart struct {
 	found bool
+	count uint8      // samples of this round, up to hystartSamples
 	end   seq.Number // of this round
 	began tcpip.Time
 	last  tcpip.Time // acknowledgement of the train
 	rtt   time.Duration
-	count int
 }
 
 const (

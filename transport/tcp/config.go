@@ -57,12 +57,13 @@ const (
 // Options are the settings of TCP in one stack, each unset meaning Linux's default. They hold for
 // endpoints made later; what an endpoint can set of its own begins with them.
 type Options struct {
-	Timestamps tcpip.Opt[tcpip.TimestampMode] // net.ipv4.tcp_timestamps: on
-	SACK       tcpip.Opt[bool]                // net.ipv4.tcp_sack: on
-	Scaling    tcpip.Opt[bool]                // net.ipv4.tcp_window_scaling: on
-	ECN        tcpip.Opt[ECNMode]             // net.ipv4.tcp_ecn: accept it
-	ECNInsist  tcpip.Opt[bool]                // the opposite of net.ipv4.tcp_ecn_fallback: off
-	Congestion tcpip.Opt[Congestion]          // CUBIC
+	Timestamps  tcpip.Opt[tcpip.TimestampMode] // net.ipv4.tcp_timestamps: on
+	SACK        tcpip.Opt[bool]                // net.ipv4.tcp_sack: on
+	Scaling     tcpip.Opt[bool]                // net.ipv4.tcp_window_scaling: on
+	ECN         tcpip.Opt[ECNMode]             // net.ipv4.tcp_ecn: accept it
+	ECNInsist   tcpip.Opt[bool]                // the opposite of net.ipv4.tcp_ecn_fallback: off
+	Congestion  tcpip.Opt[Congestion]          // CUBIC
+	HyStartPlus tcpip.Opt[bool]                // CUBIC and Reno leave slow start by HyStart++ (RFC 9406) rather than as on Linux: off
 
 	SendBuffer       tcpip.Opt[int] // slab bytes at which tuning begins (net.ipv4.tcp_wmem): 16 KB
 	ReceiveBuffer    tcpip.Opt[int] // slab bytes at which tuning begins (net.ipv4.tcp_rmem): 128 KB
@@ -160,6 +161,7 @@ func (o *Options) config() config {
 		KeepInterval:         o.KeepInterval.Or(75 * time.Second),
 		KeepCount:            o.KeepCount.Or(9),
 		Congestion:           o.Congestion.Or(Cubic),
+		HyStartPlus:          o.HyStartPlus.Or(false),
 		SendBufferMax:        o.SendBufferMax.Or(4 << 20),
 		ReceiveBufferMax:     o.ReceiveBufferMax.Or(6 << 20),
 		SendBufferInitial:    o.SendBuffer.Or(defaultSendBuffer),
