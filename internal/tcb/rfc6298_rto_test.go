@@ -178,3 +178,34 @@ func TestTimeoutInRepair(t *testing.T) {
 		t.Errorf("%d timeouts, the threshold was %d and is %d", n, first, x.tcb.cc.ssthresh)
 	}
 }
+
+// A round trip that falls raises the variance only a little, as on Linux.
+func TestFallingRoundTrip(t *testing.T) {
+	c := DefaultConf()
+	r := rtt{srtt: 100 * time.Millisecond, mdev: 10 * time.Millisecond}
+	r.sample(20*time.Millisecond, &c, 1, 1)
+	if r.mdev > 13*time.Millisecond || r.srtt != 90*time.Millisecond {
+		t.Errorf("%v, give or take %v", r.srtt, r.mdev)
+	}
+}
+
+// Far below the origin CUBIC grows by half in a round trip at most.
+func TestCubicSlope(t *testing.T) {
+	q := cubic{epoch: traceNow, origin: 1000, lastMax: 1000}
+	q.update(traceNow.Add(time.Second), 10, 1)
+	if q.per != 2 {
+		t.Errorf("a segment for %d acknowledged", q.per)
+	}
+}
+
+// More duplicates than retransmissions are not of our making: nothing has arrived for them.
+func TestForeignDuplicates(t *testing.T) {
+	x := established(t)
+	x.write(2000)
+	x.recv("ACK seq=300 ack=1100")
+	before := x.tcb.count.delivered
+	x.recv("ACK seq=300 ack=1100 sack=100-1100")
+	if n := x.tcb.count.delivered; n != before {
+		t.Errorf("%d delivered, were %d", n, before)
+	}
+}
