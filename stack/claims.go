@@ -85,7 +85,7 @@ func (p *portClaims) find(a *arrival, hash uint32) *claim {
 
 // admits reports whether c may be claimed beside what is there.
 func (p *portClaims) admits(c *claim, manners claimManners) bool {
-	if c.Proto == header.ProtocolTCP && (manners == claimAlone || !c.ReuseAddr) && p.flows.has(c.local) {
+	if c.Proto == header.ProtocolTCP && (manners == claimAlone || !c.ReuseAddr) && p.flows.has(c) {
 		return false // connections, those in TIME-WAIT included
 	}
 	return !p.conflict(c, manners)
@@ -109,6 +109,7 @@ func (p *portClaims) conflict(c *claim, manners claimManners) bool {
 // localCounts counts flows by local address; one address is the common case.
 type localCounts struct {
 	total int
+	four  int // of IPv4
 	addr  addr128
 	n     int             // of addr
 	more  map[addr128]int // of the others
@@ -116,6 +117,7 @@ type localCounts struct {
 
 func (l *localCounts) add(a addr128) {
 	l.total++
+	l.four += one(a.four())
 	switch {
 	case l.n == 0 && l.more[a] == 0:
 		l.addr, l.n = a, 1
@@ -131,6 +133,7 @@ func (l *localCounts) add(a addr128) {
 
 func (l *localCounts) remove(a addr128) {
 	l.total--
+	l.four -= one(a.four())
 	if l.addr == a && l.n > 0 {
 		l.n--
 		return
@@ -140,10 +143,14 @@ func (l *localCounts) remove(a addr128) {
 	}
 }
 
-// has reports whether there is a flow from a, or from any address if a is zero.
-func (l *localCounts) has(a addr128) bool {
-	if a == (addr128{}) {
-		return l.total > 0
+// has reports whether there is a flow from the address of c, or from any of its families if it has none.
+func (l *localCounts) has(c *claim) bool {
+	a := c.local
+	switch {
+	case a != (addr128{}):
+		return l.n > 0 && l.addr == a || l.more[a] > 0
+	case c.V4 && !c.V6:
+		return l.four > 0
 	}
-	return l.n > 0 && l.addr == a || l.more[a] > 0
+	return l.total > 0
 }

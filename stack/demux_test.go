@@ -407,10 +407,10 @@ func TestLocalCounts(t *testing.T) {
 		total := 0
 		for b, n := range want {
 			total += n
-			require.Equal(t, n > 0, l.has(b))
+			require.Equal(t, n > 0, l.has(&claim{local: b}))
 		}
 		require.Equal(t, total, l.total)
-		require.Equal(t, total > 0, l.has(addr128{}))
+		require.Equal(t, total > 0, l.has(&claim{}))
 	}
 }
 

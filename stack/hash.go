@@ -20,6 +20,9 @@ func addr128From(a netip.Addr) addr128 {
 	return addr128{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
 }
 
+// four reports whether a is an address of IPv4.
+func (a addr128) four() bool { return a.hi == 0 && a.lo>>32 == 0xffff }
+
 // flowKey is a FlowID in the same manner.
 type flowKey struct {
 	local, remote addr128

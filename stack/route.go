@@ -254,12 +254,12 @@ func (c *config) setSource(r *Route, preferred netip.Addr) tcpip.Error {
 		r.Local = q.Source
 		l := c.addresses.find(q.Source, nil)
 		switch {
+		case q.Source.Is4() && q.Source.IsLoopback() && l != nil && !r.Loopback && r.NIC.Info().Kind != LinkLoopback:
+			return tcpip.ErrInvalid
 		case q.AnySource || r.NIC.Spoofing():
 			return tcpip.OK
 		case l == nil || !l.state.usable():
 			return tcpip.ErrAddrNotAvailable
-		case q.Source.IsLoopback() && q.Source.Is4() && !r.Loopback && r.NIC.Info().Kind != LinkLoopback:
-			return tcpip.ErrInvalid
 		}
 		return tcpip.OK
 	}

@@ -302,8 +302,6 @@ func (d *Datagram) ofICMP() bool {
 // checkRaw refuses what Linux does: IPv4 on an endpoint for IPv6, and an ICMP message without type and code.
 func (d *Datagram) checkRaw(b []byte, to netip.Addr) tcpip.Error {
 	switch {
-	case to.Is4() && d.v6:
-		return tcpip.ErrNetUnreachable
 	case len(b) < 2 && d.ofICMP() && !d.raw.header.Load():
 		return tcpip.ErrFault
 	}

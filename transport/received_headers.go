@@ -51,6 +51,7 @@ type arrived struct {
 	port     uint16 // of the destination: what stands third and fourth in the transport header
 	fragment uint16 // bytes of the largest fragment that it came in
 	flow     uint32 // IPv6: traffic class and flow label
+	ported   bool   // there is so much of a transport header
 	summed   bool   // its checksum was verified here
 	unasked  bool   // nobody wanted to know where it came in
 }
@@ -63,17 +64,18 @@ func (d *Datagram) keep(e *datagram, p *stack.Packet) {
 	}
 	a := &e.arrived
 	a.fragment = p.FragMax
-	a.unasked = d.flags.Load()&(flagInfo4|flagInfo6|flagOldInfo) == 0
+	a.unasked = d.proto.shape.Kind != tcpip.KindPing && d.flags.Load()&(flagInfo4|flagInfo6|flagOldInfo) == 0
 	t, n := p.Transport(), p.NetworkLen()
-	if len(t) >= 4 {
-		a.port = binary.BigEndian.Uint16(t[2:])
+	var ports [4]byte
+	if a.ported = peek(p, ports[:]); a.ported { // of a raw endpoint whatever stands there
+		a.port = binary.BigEndian.Uint16(ports[2:])
 	}
 	base := header.IPv4Size
 	if p.Dst.Is6() {
 		base = header.IPv6Size
 		a.flow = header.IPv6(p.Network()).FlowInfo()
 	} else {
-		a.summed = p.Checksum == stack.ChecksumUnverified && p.FragMax == 0 &&
+		a.summed = d.raw == nil && p.Checksum == stack.ChecksumUnverified && p.FragMax == 0 &&
 			(p.Proto != header.ProtocolUDP || len(t) >= header.UDPSize && header.UDP(t).Checksum() != 0)
 	}
 	if n > base {
@@ -96,7 +98,7 @@ func (d *Datagram) tellHeaders(c *tcpip.Control, e *datagram, f uint64) {
 		c.Has |= tcpip.HasNetwork
 		rare.Network = append([]byte(nil), e.network.Bytes()...)
 	}
-	if f&original != 0 {
+	if f&original != 0 && e.arrived.ported {
 		c.Has |= tcpip.HasOriginal
 		rare.Original = netip.AddrPortFrom(e.dst, e.arrived.port)
 	}

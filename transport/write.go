@@ -75,6 +75,10 @@ func (d *Datagram) write(w *stack.Work, b []byte, o *tcpip.WriteOptions) tcpip.E
 	if err := d.autobind(); err != tcpip.OK {
 		return err
 	}
+	mapped := d.raw != nil && d.v6 && to.Addr.Is4()
+	if mapped { // an address of IPv6 like others, until a way to it is looked for
+		to.Addr = netip.AddrFrom16(to.Addr.As16())
+	}
 	headers, err := d.headersFor(&o.Control, to.Addr.Is6())
 	if err != tcpip.OK {
 		return err
@@ -87,9 +91,12 @@ func (d *Datagram) write(w *stack.Work, b []byte, o *tcpip.WriteOptions) tcpip.E
 		if err := d.override(&q, zoneOf(to), &o.Control.PacketInfo); err != tcpip.OK {
 			return err
 		}
-		if o.To.Addr == any4 {
-			q.NIC = 0 // whatever was asked for: it does not leave the host
-		}
+	}
+	if o.To.Addr == any4 {
+		q.NIC = 0 // whatever was asked for: it does not leave the host
+	}
+	if mapped || o.To.Addr == any6 && d.proto.shape.Kind == tcpip.KindPing { // to which there is no way, as on Linux
+		return tcpip.ErrNetUnreachable
 	}
 	headers.guide(&q)
 	q.DontRoute = q.DontRoute || o.Flags&tcpip.WriteDontRoute != 0 && q.Destination.Is4()
@@ -103,7 +110,7 @@ func (d *Datagram) write(w *stack.Work, b []byte, o *tcpip.WriteOptions) tcpip.E
 	if err != tcpip.OK {
 		return err
 	}
-	if d.estranged(to.Addr) {
+	if d.estranged(to.Addr) && !q.Source.IsValid() {
 		return tcpip.ErrAddressFamily
 	}
 	if r.Broadcast && !d.conf.Broadcast {
@@ -120,8 +127,10 @@ func (d *Datagram) write(w *stack.Work, b []byte, o *tcpip.WriteOptions) tcpip.E
 	if err := d.fit(w, &fits, to, d.wire(len(b)), segment); err != tcpip.OK {
 		return err
 	}
-	if err := d.takeError(); err != tcpip.OK {
-		return err
+	if d.raw == nil { // whose writes leave a pending error to others, as measured on Linux
+		if err := d.takeError(); err != tcpip.OK {
+			return err
+		}
 	}
 	if d.shut&tcpip.ShutdownWrite != 0 && d.raw == nil {
 		return tcpip.ErrPipe
@@ -234,7 +243,7 @@ func (d *Datagram) query(to tcpip.FullAddress) (stack.RouteQuery, tcpip.Error) {
 		case s.Is6() == v6:
 			q.Source = s
 		case v6: // see estranged
-		case !d.claim.fixed: // chosen by an earlier Connect, for the other family
+		case !d.claim.fixed || d.raw != nil: // chosen by an earlier Connect, for the other family
 		default:
 			return q, tcpip.ErrNetUnreachable
 		}
@@ -282,6 +291,16 @@ func (d *Datagram) override(q *stack.RouteQuery, zone tcpip.NICID, info *tcpip.P
 			return tcpip.ErrInvalid
 		}
 	}
+	source := plain(info.Local)
+	if source.IsValid() && source.Is4() && !v6 {
+		_, _, ours := d.proto.stack.LocalAddress(source)
+		switch {
+		case source.IsMulticast() || source == broadcast:
+			return tcpip.ErrInvalid
+		case !ours && !q.AnySource && !source.IsUnspecified():
+			return tcpip.ErrNetUnreachable
+		}
+	}
 	if info.NIC != 0 {
 		if v6 && zone != 0 && zone != info.NIC {
 			return tcpip.ErrInvalid
@@ -295,7 +314,6 @@ func (d *Datagram) override(q *stack.RouteQuery, zone tcpip.NICID, info *tcpip.P
 		}
 		q.NIC = info.NIC
 	}
-	source := plain(info.Local)
 	switch {
 	case (!source.IsValid() || source.IsUnspecified()) && !v6: // not even the one that was bound to, as measured on Linux
 		q.Source = netip.Addr{}
@@ -306,9 +324,13 @@ func (d *Datagram) override(q *stack.RouteQuery, zone tcpip.NICID, info *tcpip.P
 		return tcpip.ErrInvalid
 	}
 	if v6 && !q.AnySource {
-		if _, _, ours := d.proto.stack.LocalAddress(source); !ours {
+		nic, _, ours := d.proto.stack.LocalAddress(source)
+		if !ours || source.IsLoopback() && q.NIC != 0 && nic != nil && q.NIC != nic.ID() { // which is of one device only
 			return tcpip.ErrInvalid
 		}
+	}
+	if v6 && d.proto.shape.Kind == tcpip.KindPing { // whose source a message does not choose, as measured on Linux
+		return tcpip.OK
 	}
 	q.Source = source
 	return tcpip.OK

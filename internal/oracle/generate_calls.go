@@ -296,7 +296,8 @@ func (g *generator) wildOption(n int) {
 // unasked are options by number that are pointers, or beyond what sockets are here: netfilter's, and so on.
 var unasked = []tcpip.OptionID{tcpip.Option(linux.SOL_SOCKET, 26), tcpip.Option(linux.SOL_SOCKET, 50), tcpip.Option(linux.SOL_SOCKET, 51),
 	tcpip.Option(linux.SOL_SOCKET, 52), tcpip.Option(linux.SOL_SOCKET, 68), tcpip.Option(linux.IPPROTO_IP, 16), tcpip.Option(linux.IPPROTO_IP, 17),
-	tcpip.Option(linux.IPPROTO_IP, 65)}
+	tcpip.Option(linux.IPPROTO_IP, 64), tcpip.Option(linux.IPPROTO_IP, 65), tcpip.Option(linux.IPPROTO_IP, 96), tcpip.Option(linux.IPPROTO_IP, 97),
+	tcpip.Option(linux.IPPROTO_IPV6, 64), tcpip.Option(linux.IPPROTO_IPV6, 65)}
 
 // many sends or receives several messages in one call.
 func (g *generator) many(n int) {

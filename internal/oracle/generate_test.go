@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -43,38 +44,44 @@ type outcome struct {
 	wavers       string
 }
 
-// sequenceGaps are differences that are known, by their classes and by what is in the sequence: they are counted, and
-// do not fail.
+// sequenceGaps are differences that are known, by their classes and by what is in the sequence, each with the scenarios
+// that show it, by the name of their row in differences: they are counted, and do not fail.
 var sequenceGaps = []struct {
 	class, steps *regexp.Regexp
-	what         string
+	scenario     string
 }{
-	{regexp.MustCompile(`^send(m|mm)sg.*with control gives`), regexp.MustCompile(`Cmsg`), "which of several mistakes in one message is complained of first"},
-	{regexp.MustCompile(`^names\(s\) gives (0\.0\.0\.0|\[::\]):p, peer ENOTCONN, ours`), regexp.MustCompile(`Bind`),
-		"a bind that fails on a socket without connection takes its address away on Linux"},
-	{regexp.MustCompile(`TIME false false|with control`), regexp.MustCompile(`SO_TIMESTAMPING`),
-		"what was received before SO_TIMESTAMPING was set has a time on Linux if any socket of the machine wants some"},
-	{regexp.MustCompile(`^connect\(s, .* gives EINPROGRESS, ours EADDRNOTAVAIL`), regexp.MustCompile(`r\.Bind\(s[0-9]+, In4\("(224|255|10\.77\.0\.255)`),
-		"a stream bound to a group or a broadcast address sends from it on Linux: see found/connect-from-many"},
-	{regexp.MustCompile(`raw|recvmsg|recvmmsg|sendmsg|connect`), regexp.MustCompile(`sortOf\("raw.*(\n.*)*(IP_PKTINFO|IPV6_HDRINCL|::ffff)`),
-		"raw sockets: the device of what they send themselves, EPIPE with headers of their own, and mapped peers"},
-	{regexp.MustCompile(`^listen\(.* gives EADDRINUSE, ours 0`), regexp.MustCompile(`Accept`),
-		"a former listener whose connections live on cannot listen again on Linux"},
-	{regexp.MustCompile(`ours ENOPROTOOPT|EPIPE|EDESTADDRREQ`), regexp.MustCompile(`sortOf\("raw`),
-		"raw sockets: which errors about what they sent come back, and MSG_MORE without a peer"},
-	{regexp.MustCompile(`^getsockopt\(s, (0, 14|41, 24), .* gives ENOTCONN`), regexp.MustCompile(`SO_DONTROUTE|SO_BINDTOIFINDEX|IP_TOS|SO_MARK`),
-		"Linux forgets the way to the peer until the next packet: see mtu-after-tos"},
-	{regexp.MustCompile(`^setsockopt\(.*gives EINVAL, ours (ENOPROTOOPT|EPERM|ENOENT)`), regexp.MustCompile(`SetOpt`),
-		"which of a wrong length and a missing option or privilege is complained of first"},
-	{regexp.MustCompile(`^setsockopt\(s, 17, 100,`), regexp.MustCompile(`SetOpt`), "UDP_ENCAP: see socket/option/UDP_ENCAP"},
-	{regexp.MustCompile(`gives EPROTO|EHOSTUNREACH|ECONNREFUSED|EACCES`), regexp.MustCompile(`sortOf\("(udp|raw|ping)6(.*\n)*.*complain`), "an error about what went to a group: see found/error-about-group"},
+	{regexp.MustCompile(`TIME false false|with control`), regexp.MustCompile(`SO_TIMESTAMPING`), ""},
+	{regexp.MustCompile(`^connect\(s, .* gives (EINPROGRESS|EINVAL), ours (EADDRNOTAVAIL|ENETUNREACH)`), regexp.MustCompile(`r\.Bind\(s[0-9]+, In[46]\("(::ffff:)?(224|255|10\.77\.0\.255)`), "found/connect-from-many/*"},
+	{regexp.MustCompile(`^listen\(.* gives EADDRINUSE, ours 0`), regexp.MustCompile(`Accept`), "found/listen-again/*"},
+	{regexp.MustCompile(`^getsockopt\(s, (0, 14|41, 24), .* gives ENOTCONN`), regexp.MustCompile(`SO_DONTROUTE|SO_BINDTOIFINDEX|IP_TOS|SO_MARK|IPV6_2292PKTOPTIONS`), "mtu-after-tos/*"},
+	{regexp.MustCompile(`^getsockopt\(s, (0, 14|41, 24), .* gives ENOTCONN`), regexp.MustCompile(`(Connect(.*\n)*){2}`), "found/mtu-after-connect/udp4"},
+	{regexp.MustCompile(`^setsockopt\(s, 17, 100,`), regexp.MustCompile(`SetOpt`), "socket/option/UDP_ENCAP/udp?"},
+	{regexp.MustCompile(`^setsockopt\(s, 1, 62, .* gives 0, ours ENODEV`), regexp.MustCompile(`SetOpt`), "option/SO_BINDTOIFINDEX/tcp?/values"},
+	{regexp.MustCompile(`^setsockopt\(s, 41, 1, .* gives 0, ours EADDRNOTAVAIL`), regexp.MustCompile(`SetOpt|Set`), "ip6/addrform/mapped"},
+	{regexp.MustCompile(`gives EPROTO|EHOSTUNREACH|ECONNREFUSED|EACCES`), regexp.MustCompile(`sortOf\("(udp|raw|ping)6(.*\n)*.*complain`), "found/error-about-group/udp6"},
+	{regexp.MustCompile(`recvm|sendm|poll|getsockopt`), regexp.MustCompile(`sortOf\("udp4(.*\n)*(.*Connect(.*\n)*){2}.*Send`), "found/connect-in-vain/*"},
+	{regexp.MustCompile(`recvm|sendm|poll|ioctl|connect`), regexp.MustCompile(`sortOf\("tcp(.*\n)*.*Send\(.*0x8000\)(.*\n)*.*Send`), "found/held-by-more/1400-*/*"},
+	{regexp.MustCompile(`recvm|sendm|poll|ioctl`), regexp.MustCompile(`sortOf\("tcp(.*\n)*(.*Send(.*\n)*){4}`), "found/reply-and-more/*"},
+	{regexp.MustCompile(`recvm|sendm|poll`), regexp.MustCompile(`sortOf\("tcp(.*\n)*.*Shutdown(.*\n)*.*Connect`), "found/shut-and-self/*"},
+	{regexp.MustCompile(`^bind\(.* gives EADDRINUSE, ours 0`), regexp.MustCompile(`sortOf\("udp6(.*\n)*.*Connect(.*\n)*.*Bind`), "found/bind-beside-six/connected/*"},
+	{regexp.MustCompile(`^sent IPv4 .* ttl 0`), regexp.MustCompile(`IP_MULTICAST_TTL`), "found/group-without-hops/*"},
+	{regexp.MustCompile(`with control`), regexp.MustCompile(`0x8000\)(.*\n)*.*Recv|IP_CHECKSUM`), "found/checksum-of-corked/*"},
+	{regexp.MustCompile(`gives EAGAIN.*, ours ECONNREFUSED|EINPROGRESS|poll`), regexp.MustCompile(`sortOf\("tcp6(.*\n)*.*Bind\(s[0-9]+, In6\("::1"`), "found/from-one-to-host/*"},
+	{regexp.MustCompile(`recvm`), regexp.MustCompile(`SO_RCVBUF`), "found/least-buffer/*"},
+}
+
+// What is known is shown by a scenario that is listed as different.
+func TestSequenceGapsHaveScenarios(t *testing.T) {
+	for _, g := range sequenceGaps {
+		require.True(t, g.scenario == "" || slices.ContainsFunc(differences, func(d difference) bool { return d.Name == g.scenario }), "no difference is listed as %s", g.scenario)
+	}
 }
 
 // gapOf says which known gap a difference is, "" if it is none.
 func gapOf(o outcome, class string) string {
 	for _, g := range sequenceGaps {
 		if g.class.MatchString(class) && g.steps.MatchString(o.q.String()) {
-			return g.what
+			return cmp.Or(g.scenario, "what other sockets of the machine want")
 		}
 	}
 	return ""

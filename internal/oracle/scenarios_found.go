@@ -14,6 +14,8 @@ func foundScenarios() (list []Scenario) {
 	list = append(list, foundSends()...)
 	list = append(list, foundStreams()...)
 	list = append(list, foundLately()...)
+	list = append(list, foundInfo()...)
+	list = append(list, foundRare()...)
 	return append(list, foundOptions()...)
 }
 
@@ -391,5 +393,17 @@ var foundDifferences = []difference{
 	{"found/six-to-four/udp6", "a socket that turns from an IPv6 peer to an IPv4 one hears its errors", "deliberate: on Linux it keeps its IPv6 address and is deaf to them"},
 	{"found/device-of-connection/*", "a connection that is bound to another device goes on receiving", "deliberate: what was sent to it would be answered by resets of nobody's"},
 	{"found/connect-from-many/*", "a stream that is bound to a group cannot connect", "deliberate: a group is no source (RFC 1122 §3.2.1.3)"},
+	{"found/connect-from-many/any/*", "a stream that is bound to a group cannot connect", "deliberate: a group is no source (RFC 1122 §3.2.1.3)"},
+	{"found/connect-in-vain/*", "after a connect that failed all datagrams go to the peer as before", "deliberate: on Linux all but the first go to the address that was refused, by the way to the old one"},
+	{"found/mtu-after-connect/udp4", "IP_MTU stays known after a connect that failed", "deliberate: Linux forgets the route until the next packet"},
+	{"found/mtu-after-connect/ping4", "IP_MTU stays known after a connect that failed", "deliberate: Linux forgets the route until the next packet"},
+	{"found/held-by-more/1400-*/*", "what MSG_MORE holds waits for news of what was sent", "deliberate: on Linux also any data ends the wait that needs new memory of its accounts"},
+	{"found/shut-and-self/*", "a shutdown that was refused shuts nothing", "deliberate: Linux remembers it, and ends connections with it that are opened from both sides"},
+	{"found/reply-and-more/*", "a small segment waits for an acknowledgement that Linux sends at once", "deliberate: when to delay one is free (RFC 9293 §3.8.6.3)"},
+	{"found/bind-beside-six/connected/*", "a socket that is connected over IPv6 is in nobody's way over IPv4", "deliberate: it receives nothing there; Linux refuses the port"},
+	{"found/group-without-hops/*", "what has a TTL of 0 does not leave the host", "deliberate: RFC 1112 §6.1; Linux sends it where no socket of the host has joined the group"},
+	{"found/checksum-of-corked/*", "IP_CHECKSUM is not told of a datagram that stayed on the host", "deliberate: it was not computed; Linux computes it for datagrams made of several writes"},
+	{"found/from-one-to-host/*", "who is refused a connection from ::1 to another address of the host hears of it", "deliberate: on Linux the reset finds no way back, since it looks on the address's device"},
+	{"found/least-buffer/*", "the least receive buffer holds a datagram more", "deliberate: buffers count the memory that they take here"},
 	{"found/accepted-multicast/*", "of multicast an accepted stream shows the defaults", "deliberate: Linux shows what the packet had that began the connection, to no use"},
 }

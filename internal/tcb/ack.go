@@ -144,7 +144,7 @@ func (t *TCB) acknowledge(now tcpip.Time, s *Segment) tcpip.Drop {
 		return tcpip.DropNone
 	}
 	t.snd.probes = 0
-	if s.Len == 0 || s.Ack != t.snd.una || t.rcv.first { // what holds back holds no longer than until there is news of what was sent
+	if s.Len == 0 || s.Ack != t.snd.una || t.rcv.first || s.Flags&header.URG != 0 { // what holds back holds no longer than until there is news of what was sent
 		t.snd.more = false
 	}
 	t.rcv.first = false

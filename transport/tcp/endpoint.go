@@ -119,7 +119,10 @@ func (e *Endpoint) bind(local tcpip.FullAddress) tcpip.Error {
 		e.id = stack.FlowID{Proto: header.ProtocolTCP, Local: netip.AddrPortFrom(b.Local, 0)}
 		return tcpip.OK
 	}
-	return e.place(b)
+	if err = e.place(b); err == tcpip.ErrAddrInUse { // then one that was connected has no address any more, as on Linux
+		e.id.Local = netip.AddrPortFrom(netip.Addr{}, e.id.Local.Port())
+	}
+	return err
 }
 
 // place claims the port of b, or one that is free.

@@ -18,7 +18,7 @@ func (e *Endpoint) Read(b []byte, o tcpip.ReadOptions) (tcpip.Received, error) {
 	if e.opts.arrivals && err == tcpip.OK {
 		e.tellArrival(&r, start, o.Flags)
 	}
-	if e.opts.conf.inq && err == tcpip.OK && o.Flags&(tcpip.ReadError|tcpip.ReadUrgent) == 0 {
+	if e.opts.conf.inq && err == tcpip.OK && o.Flags&tcpip.ReadError == 0 {
 		r.Control.Has |= tcpip.HasUnread
 		r.Control.Rare().Unread = e.inq()
 	}
@@ -38,7 +38,7 @@ func (e *Endpoint) read(b []byte, flags tcpip.ReadFlags) (r tcpip.Received, err 
 		return e.readUrgent(b, flags)
 	}
 	if e.opened {
-		if e.readData(b, flags, &r); r.Count > 0 || len(b) == 0 && e.tcb.ReadableLen() > 0 {
+		if e.readData(b, flags, &r); r.Count > 0 || len(b) == 0 && e.tcb.ReadableLen() > e.peeksFrom(flags) {
 			return r, tcpip.OK
 		}
 	}
@@ -72,10 +72,7 @@ func (e *Endpoint) readData(b []byte, flags tcpip.ReadFlags, r *tcpip.Received) 
 	if len(b) == 0 {
 		return
 	}
-	skip := 0
-	if flags&tcpip.ReadPeek != 0 {
-		skip = max(e.opts.sock.PeekOffset, 0)
-	}
+	skip := e.peeksFrom(flags)
 	for _, p := range e.tcb.Readable() {
 		if r.Count == len(b) {
 			break
@@ -99,6 +96,14 @@ func (e *Endpoint) readData(b []byte, flags tcpip.ReadFlags, r *tcpip.Received) 
 		own.sock.PeekOffset = max(at+moved, 0)
 		e.configure(&own)
 	}
+}
+
+// peeksFrom returns how much a read passes over: what only looks begins at SO_PEEK_OFF.
+func (e *Endpoint) peeksFrom(flags tcpip.ReadFlags) int {
+	if flags&tcpip.ReadPeek == 0 {
+		return 0
+	}
+	return max(e.opts.sock.PeekOffset, 0)
 }
 
 // readUrgent is MSG_OOB.

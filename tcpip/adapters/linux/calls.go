@@ -45,7 +45,7 @@ func (s *Socket) Bind(name []byte) Errno {
 			return EADDRNOTAVAIL
 		}
 		mapped0 = a.Addr.Is4() && a.Addr.IsUnspecified()
-		if s.stream() && a.Addr.Is6() && a.Addr.IsMulticast() {
+		if s.stream() && a.Addr.Is6() && a.Addr.IsMulticast() || a.Addr.Is4() && s.onlySix() {
 			return EINVAL
 		}
 	}
@@ -60,6 +60,13 @@ func (s *Socket) Bind(name []byte) Errno {
 	s.mapped0, s.only6 = mapped0, a.Addr.Is6() && !a.Addr.IsUnspecified()
 	s.mu.Unlock()
 	return 0
+}
+
+// onlySix reports whether the socket was bound to an address of IPv6, which keeps it from IPv4 for good.
+func (s *Socket) onlySix() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.only6
 }
 
 // broadcast is the limited broadcast address.
@@ -243,4 +250,10 @@ func (s *Socket) connected() bool {
 		return false
 	}
 	return true
+}
+
+// established reports whether a TCP socket is in that very state.
+func (s *Socket) established() bool {
+	e, ok := s.ep.(*tcp.Endpoint)
+	return ok && e.State() == tcp.StateEstablished
 }

@@ -117,7 +117,7 @@ func (w *controlWriter) packetInfo6(p tcpip.PacketInfo) {
 // over, and what is unknown at these is EINVAL.
 func (s *Socket) parseControl(b []byte, to netip.Addr, c *tcpip.Control) Errno {
 	own := IPPROTO_IP
-	if to.Is6() {
+	if to.Is6() || s.raw() && s.kind.family == AF_INET6 {
 		own = IPPROTO_IPV6
 	}
 	udp := s.kind.endpoint == tcpip.KindUDP
@@ -135,7 +135,7 @@ func (s *Socket) parseControl(b []byte, to netip.Addr, c *tcpip.Control) Errno {
 		switch {
 		case level == SOL_SOCKET:
 			return parseSocket(s, typ, data, c)
-		case s.kind.family == AF_INET6 && to.Is4() && level == IPPROTO_IPV6 && tcpip.Option(level, typ) == IPV6_PKTINFO:
+		case s.kind.family == AF_INET6 && own == IPPROTO_IP && level == IPPROTO_IPV6 && tcpip.Option(level, typ) == IPV6_PKTINFO:
 			if len(data) != 20 || !netip.AddrFrom16([16]byte(data)).Is4In6() || !parseMessage(IPV6_PKTINFO, data, c) {
 				return EINVAL
 			}

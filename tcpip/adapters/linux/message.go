@@ -112,12 +112,6 @@ func (s *Socket) SendMsg(data, name, control []byte, flags int) (int, Errno) {
 		return 0, err
 	}
 	if to.Is6() {
-		if s.kind.endpoint == tcpip.KindPing { // whose source a message does not choose, as measured
-			if a := o.Control.PacketInfo.Local; a.Is4() || a.IsValid() && s.nicOf(a) == nil && !s.flag(tcpip.IP_FREEBIND) && !s.flag(tcpip.IP_TRANSPARENT) {
-				return 0, EINVAL
-			}
-			o.Control.PacketInfo.Local = netip.Addr{}
-		}
 		if err := s.labelled(&o.Control, s.flowOf(name)); err != 0 {
 			return 0, err
 		}
@@ -149,6 +143,8 @@ func (s *Socket) sendMore(data, name []byte, o tcpip.WriteOptions, v6 bool) (int
 		switch {
 		case err != 0:
 			return 0, err
+		case a.Addr.Is4() && s.onlySix():
+			return 0, ENETUNREACH
 		case a.Addr.Is4() && v6:
 			return 0, EINVAL
 		}
@@ -184,9 +180,7 @@ func (s *Socket) addressed(o *tcpip.WriteOptions, name []byte) Errno {
 		case familyOf(name) != AF_INET6:
 			return EAFNOSUPPORT
 		}
-		if o.To = decode6(name); o.To.Addr == netip.IPv6Unspecified() {
-			return ENETUNREACH
-		}
+		o.To = decode6(name)
 	case familyOf(name) != AF_UNSPEC:
 		o.To, err = s.peer(name)
 		if err == EAFNOSUPPORT && s.kind.family == AF_INET6 && familyOf(name) == AF_INET {

@@ -193,10 +193,7 @@ func (s *Socket) getInt(id tcpip.OptionID) (int, Errno) {
 		return h.byDefault, 0
 	}
 	if id == tcpip.IPV6_V6ONLY {
-		s.mu.Lock()
-		only6 := s.only6
-		s.mu.Unlock()
-		if only6 {
+		if s.onlySix() {
 			return 1, 0
 		}
 	}

@@ -138,7 +138,7 @@ func (s *Socket) addressForm(int) ([]byte, Errno) {
 	if !s.stream() && s.kind.endpoint != tcpip.KindUDP {
 		return nil, ENOPROTOOPT
 	}
-	if !s.ep.RemoteAddress().Addr.IsValid() || s.stream() && !s.connected() {
+	if !s.ep.RemoteAddress().Addr.IsValid() || s.stream() && !s.established() {
 		return nil, ENOTCONN
 	}
 	return binary.NativeEndian.AppendUint32(nil, uint32(s.kind.family)), 0
@@ -151,7 +151,7 @@ func (s *Socket) setAddressForm(v []byte) Errno {
 		return EINVAL
 	case !s.stream() && s.kind.endpoint != tcpip.KindUDP:
 		return ENOPROTOOPT
-	case !s.ep.RemoteAddress().Addr.IsValid() || s.stream() && !s.connected():
+	case !s.ep.RemoteAddress().Addr.IsValid() || s.stream() && !s.established():
 		return ENOTCONN
 	}
 	return EADDRNOTAVAIL
