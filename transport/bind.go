@@ -220,7 +220,7 @@ func (d *Datagram) connect(remote tcpip.FullAddress) tcpip.Error {
 	if err != tcpip.OK {
 		return err
 	}
-	if d.estranged(remote.Addr) {
+	if d.raw == nil && d.estranged(remote.Addr) {
 		return tcpip.ErrAddressFamily
 	}
 	if r.Broadcast && !d.conf.Broadcast {

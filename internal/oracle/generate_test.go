@@ -52,6 +52,7 @@ var sequenceGaps = []struct {
 }{
 	{regexp.MustCompile(`TIME false false|with control`), regexp.MustCompile(`SO_TIMESTAMPING`), ""},
 	{regexp.MustCompile(`^connect\(s, .* gives (EINPROGRESS|EINVAL), ours (EADDRNOTAVAIL|ENETUNREACH)`), regexp.MustCompile(`r\.Bind\(s[0-9]+, In[46]\("(::ffff:)?(224|255|10\.77\.0\.255)`), "found/connect-from-many/*"},
+	{regexp.MustCompile(`^connect\(s, .* gives EAFNOSUPPORT, ours 0`), regexp.MustCompile(`sortOf\("raw6`), "found/connect-mapped/raw6"},
 	{regexp.MustCompile(`^listen\(.* gives EADDRINUSE, ours 0`), regexp.MustCompile(`Accept`), "found/listen-again/*"},
 	{regexp.MustCompile(`^getsockopt\(s, (0, 14|41, 24), .* gives ENOTCONN`), regexp.MustCompile(`SO_DONTROUTE|SO_BINDTOIFINDEX|IP_TOS|SO_MARK|IPV6_2292PKTOPTIONS`), "mtu-after-tos/*"},
 	{regexp.MustCompile(`^getsockopt\(s, (0, 14|41, 24), .* gives ENOTCONN`), regexp.MustCompile(`(Connect(.*\n)*){2}`), "found/mtu-after-connect/udp4"},

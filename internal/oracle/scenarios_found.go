@@ -393,6 +393,7 @@ var foundDifferences = []difference{
 	{"found/six-to-four/udp6", "a socket that turns from an IPv6 peer to an IPv4 one hears its errors", "deliberate: on Linux it keeps its IPv6 address and is deaf to them"},
 	{"found/device-of-connection/*", "a connection that is bound to another device goes on receiving", "deliberate: what was sent to it would be answered by resets of nobody's"},
 	{"found/connect-from-many/*", "a stream that is bound to a group cannot connect", "deliberate: a group is no source (RFC 1122 §3.2.1.3)"},
+	{"found/connect-mapped/raw6", "a raw socket that was connected to a mapped address can be connected to one of IPv6", "deliberate: the source was the host's choice, and it can choose anew"},
 	{"found/connect-from-many/any/*", "a stream that is bound to a group cannot connect", "deliberate: a group is no source (RFC 1122 §3.2.1.3)"},
 	{"found/connect-in-vain/*", "after a connect that failed all datagrams go to the peer as before", "deliberate: on Linux all but the first go to the address that was refused, by the way to the old one"},
 	{"found/mtu-after-connect/udp4", "IP_MTU stays known after a connect that failed", "deliberate: Linux forgets the route until the next packet"},
