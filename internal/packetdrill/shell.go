@@ -70,14 +70,6 @@ type shPart struct {
 	quoted bool
 }
 
-// literal is the text of a word in which nothing is quoted or expanded, else "".
-func (w shWord) literal() string {
-	if len(w) == 1 && w[0].kind == 't' && !w[0].quoted {
-		return w[0].text
-	}
-	return ""
-}
-
 // shParser reads a program.
 type shParser struct {
 	src   string

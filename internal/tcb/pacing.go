@@ -9,9 +9,6 @@ import (
 // Pacing spreads data over time, at SO_MAX_PACING_RATE or the rate of the window where that is less. It is on only
 // for connections that have the option: others pay one branch.
 
-// pacedBurst is how much may leave at once: that of this time at the rate, but two segments always.
-const pacedBurst = time.Millisecond
-
 func (t *TCB) paced() bool { return t.conf.MaxPacingRate > 0 || t.cc.controls() }
 
 // holdForPace reports whether data has to wait for its time, and sets the deadline that ends the wait.

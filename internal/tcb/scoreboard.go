@@ -165,14 +165,12 @@ func (b *scoreboard) ack(una seq.Number, high seq.Number, a *acked) {
 		if una.LessEq(r.seq) {
 			break
 		}
-		n, whole := int(r.segs), !una.Less(r.end)
-		if !whole { // a part of a super-segment
+		if una.Less(r.end) { // a part of a super-segment
 			was := *r
-			if n = b.trim(una); n == 0 {
-				break
+			if n := b.trim(una); n > 0 {
+				was.segs = uint16(n)
+				a.take(&was, high)
 			}
-			was.segs = uint16(n)
-			a.take(&was, high)
 			break
 		}
 		a.take(r, high)
