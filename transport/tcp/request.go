@@ -249,6 +249,9 @@ func (r *Request) establish(w *stack.Work, syn *tcb.Request, s *tcb.Segment, b *
 		e.fast.resolve(e.lock.now, false)
 	}
 	e.finish(w, e.entered)
+	if t.closed.Load() { // Close may have looked at the register before
+		e.Abort()
+	}
 	r.mu.Lock()
 	r.ep = e
 	r.tell()
