@@ -412,6 +412,10 @@ func (r *Request) arrived(e *Endpoint) bool {
 	if r.state != requestAnswering {
 		return false
 	}
+	if r.handler.proto.closed.Load() { // Close may have looked at the register before
+		r.over(tcpip.ErrConnAborted)
+		return false
+	}
 	r.state, r.ep = requestEstablished, e
 	r.leave()
 	r.tell()
