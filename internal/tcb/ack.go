@@ -10,9 +10,8 @@ import (
 
 // acked is what one acknowledgement says about the scoreboard.
 type acked struct {
-	flags  ackFlags
-	segs   int // segments acknowledged cumulatively
-	sacked int // segments sacked for the first time
+	flags ackFlags
+	segs  int // segments acknowledged cumulatively
 
 	first, last         tcpip.Time // sends of what is acknowledged cumulatively and was sent once: earliest, latest
 	sackFirst, sackLast tcpip.Time // and of what is sacked

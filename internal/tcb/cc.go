@@ -34,7 +34,7 @@ type cc struct {
 // algorithm is what congestion control algorithms differ in. The functions must not allocate.
 type algorithm struct {
 	name string
-	// avoid grows the window for acked segments that were delivered in order.
+	// avoid grows the window in congestion avoidance, for acked segments.
 	avoid func(t *TCB, now tcpip.Time, acked int)
 	// ssthresh returns the threshold that congestion sets.
 	ssthresh func(t *TCB, now tcpip.Time) int
@@ -143,9 +143,24 @@ func (t *TCB) controlCongestion(now tcpip.Time, a *acked, delivered, lost int) {
 	case t.inReduction():
 		t.reduceWindow(delivered, lost, a.flags)
 	case t.mayRaise(a):
-		c.algorithm.avoid(t, now, delivered)
+		t.raise(now, delivered)
 		c.stamp = now
 	}
+}
+
+// raise grows the window for acked segments, if it is in use: up to the threshold by slow start (RFC 5681 §3.1), and
+// beyond it as the algorithm has it.
+func (t *TCB) raise(now tcpip.Time, acked int) {
+	c := &t.cc
+	if !c.inUse() {
+		return
+	}
+	if c.slowStart() {
+		if acked = t.slowStartGrow(acked); acked == 0 {
+			return
+		}
+	}
+	c.algorithm.avoid(t, now, acked)
 }
 
 // mayRaise reports whether an acknowledgement counts for growth: where much reordering was seen, not in order alone.

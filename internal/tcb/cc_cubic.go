@@ -36,14 +36,6 @@ const (
 
 func cubicAvoid(t *TCB, now tcpip.Time, acked int) {
 	c := &t.cc
-	if !c.inUse() {
-		return
-	}
-	if c.slowStart() {
-		if acked = t.slowStartGrow(acked); acked == 0 {
-			return
-		}
-	}
 	c.cubic.update(now, c.cwnd, acked)
 	c.additive(c.cubic.per, acked)
 }

@@ -17,23 +17,21 @@ func newCC(alg Congestion, segments int) *TCB {
 	return t
 }
 
-func (t *TCB) grow(now tcpip.Time, acked int) { t.cc.algorithm.avoid(t, now, acked) }
-
 // RFC 5681 §3.1: doubling per round trip in slow start, one segment in congestion avoidance. Shows MUST-19.
 func TestRenoGrowth(t *testing.T) {
 	x := newCC(Reno, 10)
 	c := &x.cc
-	x.grow(traceNow, 10)
+	x.raise(traceNow, 10)
 	if c.cwnd != 20 {
 		t.Error(c.cwnd)
 	}
 	c.ssthresh = 25
-	x.grow(traceNow, 10) // half of it in slow start
+	x.raise(traceNow, 10) // half of it in slow start
 	if c.cwnd != 25 {
 		t.Error(c.cwnd)
 	}
 	for range 4 {
-		x.grow(traceNow, 5)
+		x.raise(traceNow, 5)
 	}
 	if c.cwnd != 26 {
 		t.Error(c.cwnd)
@@ -47,12 +45,12 @@ func TestRenoGrowth(t *testing.T) {
 func TestUnusedWindow(t *testing.T) {
 	x := newCC(Reno, 10)
 	x.cc.limited, x.cc.maxOut = false, 4
-	x.grow(traceNow, 4)
+	x.raise(traceNow, 4)
 	if x.cc.cwnd != 10 {
 		t.Error(x.cc.cwnd)
 	}
 	x.cc.maxOut = 6 // more than half: slow start goes on
-	x.grow(traceNow, 4)
+	x.raise(traceNow, 4)
 	if x.cc.cwnd != 14 {
 		t.Error(x.cc.cwnd)
 	}
@@ -80,7 +78,7 @@ func TestCubicFunction(t *testing.T) {
 	start := now
 	for now.Sub(start) < 14*time.Second {
 		now = now.Add(rtt / 10)
-		x.grow(now, x.cc.cwnd/10)
+		x.raise(now, x.cc.cwnd/10)
 		s := now.Sub(start).Seconds()
 		if s > 1 {
 			if got, want := float64(x.cc.cwnd), at(s+rtt.Seconds()); math.Abs(got-want) > 0.03*want {
@@ -100,7 +98,7 @@ func TestCubicRenoFriendly(t *testing.T) {
 	for range rounds { // round trips, each of them adds alpha segments
 		now = now.Add(rtt)
 		for range x.cc.cwnd {
-			x.grow(now, 1)
+			x.raise(now, 1)
 		}
 	}
 	if got, want := float64(x.cc.cwnd), 14+rounds*3*0.3/1.7; math.Abs(got-want) > 2 {

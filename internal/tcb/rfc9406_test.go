@@ -13,7 +13,7 @@ func plusRound(x *TCB, n int, rtt time.Duration) {
 	x.snd.nxt += seq.Number(n * 1000)
 	for range n {
 		x.cc.algorithm.sample(x, traceNow, rtt)
-		x.grow(traceNow, 1)
+		x.raise(traceNow, 1)
 	}
 }
 
@@ -75,7 +75,7 @@ func TestHystartPlusLimits(t *testing.T) {
 		t.Fatal("CSS after seven samples")
 	}
 	cwnd := x.cc.cwnd
-	x.grow(traceNow, 20)
+	x.raise(traceNow, 20)
 	if x.cc.cwnd != cwnd+plusBurst {
 		t.Fatal(x.cc.cwnd)
 	}

@@ -249,7 +249,6 @@ func (b *scoreboard) sackOne(r *record, high seq.Number, a *acked) {
 		clear = recLost
 	}
 	a.flags |= ackSacked
-	a.sacked += int(r.segs)
 	if b.sacked == 0 || b.highSacked.Less(r.end) {
 		b.highSacked = r.end
 	}
