@@ -20,90 +20,144 @@ func (c *Counter) Inc() { c.v.Add(1) }
 // Value returns the number.
 func (c *Counter) Value() uint64 { return c.v.Load() }
 
-// Counters are the counters of a stack, declared once, here. A field named as in a MIB (RFC 4293, RFC
+// Counters are the counters of a stack.
+type Counters = CounterSet[Counter]
+
+// CounterValues are the values of Counters, as they were when a Snapshot was taken.
+type CounterValues = CounterSet[uint64]
+
+// CounterSet declares the counters of a stack, once. A field named as in a MIB (RFC 4293, RFC
 // 4022, RFC 4113, RFC 4292 or Linux's /proc/net/netstat) counts what that says; its group is the prefix of the
 // MIB's name.
-type Counters struct {
+type CounterSet[C any] struct {
 	Ip struct {
-		InReceives, InHdrErrors, InAddrErrors, InUnknownProtos, InDiscards, InDelivers  Counter
-		OutRequests, OutDiscards, OutNoRoutes, ForwDatagrams                            Counter
-		ReasmReqds, ReasmOKs, ReasmFails, ReasmTimeout, FragOKs, FragFails, FragCreates Counter
+		InReceives, InHdrErrors, InAddrErrors, InUnknownProtos, InDiscards, InDelivers  C
+		OutRequests, OutDiscards, OutNoRoutes, ForwDatagrams                            C
+		ReasmReqds, ReasmOKs, ReasmFails, ReasmTimeout, FragOKs, FragFails, FragCreates C
 	}
 	Ip6 struct {
-		InReceives, InHdrErrors, InAddrErrors, InUnknownProtos, InDiscards, InDelivers  Counter
-		OutRequests, OutDiscards, OutNoRoutes, OutForwDatagrams                         Counter
-		ReasmReqds, ReasmOKs, ReasmFails, ReasmTimeout, FragOKs, FragFails, FragCreates Counter
+		InReceives, InHdrErrors, InAddrErrors, InUnknownProtos, InDiscards, InDelivers  C
+		OutRequests, OutDiscards, OutNoRoutes, OutForwDatagrams                         C
+		ReasmReqds, ReasmOKs, ReasmFails, ReasmTimeout, FragOKs, FragFails, FragCreates C
 	}
 	Icmp struct {
-		InMsgs, InErrors, InCsumErrors, OutMsgs, OutRateLimitGlobal, OutRateLimitHost Counter
-		InDestUnreachs, InTimeExcds, InParmProbs, InRedirects, InEchos, InEchoReps    Counter
-		OutDestUnreachs, OutTimeExcds, OutParmProbs, OutEchos, OutEchoReps            Counter
+		InMsgs, InErrors, InCsumErrors, OutMsgs, OutRateLimitGlobal, OutRateLimitHost C
+		InDestUnreachs, InTimeExcds, InParmProbs, InRedirects, InEchos, InEchoReps    C
+		OutDestUnreachs, OutTimeExcds, OutParmProbs, OutEchos, OutEchoReps            C
 	}
 	// Igmp counts messages of IGMP, for which Linux has no counters.
 	Igmp struct {
-		InMsgs, InErrors, InCsumErrors, InQueries, InReports, OutReports, OutLeaves Counter
+		InMsgs, InErrors, InCsumErrors, InQueries, InReports, OutReports, OutLeaves C
 	}
 	Icmp6 struct {
-		InMsgs, InErrors, InCsumErrors, OutMsgs, OutRateLimitHost                               Counter
-		InDestUnreachs, InPktTooBigs, InTimeExcds, InParmProblems, InEchos, InEchoReplies       Counter
-		OutDestUnreachs, OutPktTooBigs, OutTimeExcds, OutParmProblems, OutEchos, OutEchoReplies Counter
-		InRouterSolicits, InRouterAdvertisements, InNeighborSolicits, InNeighborAdvertisements  Counter
-		OutNeighborSolicits, OutNeighborAdvertisements, InRedirects, OutRouterSolicits          Counter
-		InGroupMembQueries, InGroupMembResponses, InGroupMembReductions, InMLDv2Reports         Counter
-		OutGroupMembResponses, OutGroupMembReductions, OutMLDv2Reports                          Counter
+		InMsgs, InErrors, InCsumErrors, OutMsgs, OutRateLimitHost                               C
+		InDestUnreachs, InPktTooBigs, InTimeExcds, InParmProblems, InEchos, InEchoReplies       C
+		OutDestUnreachs, OutPktTooBigs, OutTimeExcds, OutParmProblems, OutEchos, OutEchoReplies C
+		InRouterSolicits, InRouterAdvertisements, InNeighborSolicits, InNeighborAdvertisements  C
+		OutNeighborSolicits, OutNeighborAdvertisements, InRedirects, OutRouterSolicits          C
+		InGroupMembQueries, InGroupMembResponses, InGroupMembReductions, InMLDv2Reports         C
+		OutGroupMembResponses, OutGroupMembReductions, OutMLDv2Reports                          C
 	}
 	Tcp struct {
-		ActiveOpens, PassiveOpens, AttemptFails, EstabResets        Counter
-		InSegs, OutSegs, RetransSegs, InErrs, OutRsts, InCsumErrors Counter
+		ActiveOpens, PassiveOpens, AttemptFails, EstabResets        C
+		InSegs, OutSegs, RetransSegs, InErrs, OutRsts, InCsumErrors C
 	}
 	TcpExt struct {
-		SyncookiesSent, SyncookiesRecv, SyncookiesFailed, ListenOverflows, ListenDrops, EmbryonicRsts    Counter
-		TW, PAWSEstab, DelayedACKs, TCPTimeouts, TCPChallengeACK, TCPSYNChallenge                        Counter
-		TCPFastRetrans, TCPSlowStartRetrans, TCPSACKReneging, TCPSackRecovery, TCPRenoRecovery           Counter
-		TCPKeepAlive, TCPBacklogDrop, TCPRcvQDrop, TCPOFODrop, TCPOFOQueue                               Counter
-		TCPDSACKRecv, TCPDSACKOfoRecv, TCPDSACKOldSent, TCPDSACKOfoSent, TCPLostRetransmit               Counter
-		TCPLossProbes, TCPLossProbeRecovery, TCPFullUndo, TCPPartialUndo, TCPDSACKUndo, TCPLossUndo      Counter
-		TCPSpuriousRTOs, TCPTSReorder, TCPSACKReorder, TCPRenoReorder                                    Counter
-		TCPHystartTrainDetect, TCPHystartDelayDetect                                                     Counter
-		TCPMTUPFail, TCPMTUPSuccess, TCPMD5NotFound, TCPMD5Unexpected, TCPMD5Failure                     Counter
-		TCPFastOpenActive, TCPFastOpenActiveFail, TCPFastOpenPassive, TCPFastOpenPassiveFail             Counter
-		TCPFastOpenListenOverflow, TCPFastOpenCookieReqd, TCPFastOpenBlackhole, TCPFastOpenPassiveAltKey Counter
-		TCPAbortOnTimeout, TCPAbortOnClose, TCPAbortOnData                                               Counter
-		TCPAbortOnLinger, TCPAbortOnMemory, TCPZeroWindowDrop, TCPReqQFullDoCookies, TCPReqQFullDrop     Counter
-		TCPFromZeroWindowAdv, TCPToZeroWindowAdv, TCPWinProbe                                            Counter
-		TCPNoTimestamp                                                                                   Counter // segments that lacked a negotiated timestamp (not in Linux)
+		SyncookiesSent, SyncookiesRecv, SyncookiesFailed, ListenOverflows, ListenDrops, EmbryonicRsts    C
+		TW, PAWSEstab, DelayedACKs, TCPTimeouts, TCPChallengeACK, TCPSYNChallenge                        C
+		TCPFastRetrans, TCPSlowStartRetrans, TCPSACKReneging, TCPSackRecovery, TCPRenoRecovery           C
+		TCPKeepAlive, TCPBacklogDrop, TCPRcvQDrop, TCPOFODrop, TCPOFOQueue                               C
+		TCPDSACKRecv, TCPDSACKOfoRecv, TCPDSACKOldSent, TCPDSACKOfoSent, TCPLostRetransmit               C
+		TCPLossProbes, TCPLossProbeRecovery, TCPFullUndo, TCPPartialUndo, TCPDSACKUndo, TCPLossUndo      C
+		TCPSpuriousRTOs, TCPTSReorder, TCPSACKReorder, TCPRenoReorder                                    C
+		TCPHystartTrainDetect, TCPHystartDelayDetect                                                     C
+		TCPMTUPFail, TCPMTUPSuccess, TCPMD5NotFound, TCPMD5Unexpected, TCPMD5Failure                     C
+		TCPFastOpenActive, TCPFastOpenActiveFail, TCPFastOpenPassive, TCPFastOpenPassiveFail             C
+		TCPFastOpenListenOverflow, TCPFastOpenCookieReqd, TCPFastOpenBlackhole, TCPFastOpenPassiveAltKey C
+		TCPAbortOnTimeout, TCPAbortOnClose, TCPAbortOnData                                               C
+		TCPAbortOnLinger, TCPAbortOnMemory, TCPZeroWindowDrop, TCPReqQFullDoCookies, TCPReqQFullDrop     C
+		TCPFromZeroWindowAdv, TCPToZeroWindowAdv, TCPWinProbe                                            C
+		TCPNoTimestamp                                                                                   C // segments that lacked a negotiated timestamp (not in Linux)
 	}
 	Udp struct {
-		InDatagrams, NoPorts, InErrors, OutDatagrams, RcvbufErrors, SndbufErrors, InCsumErrors Counter
+		InDatagrams, NoPorts, InErrors, OutDatagrams, RcvbufErrors, SndbufErrors, InCsumErrors C
 	}
 	Udp6 struct {
-		InDatagrams, NoPorts, InErrors, OutDatagrams, RcvbufErrors, SndbufErrors, InCsumErrors Counter
+		InDatagrams, NoPorts, InErrors, OutDatagrams, RcvbufErrors, SndbufErrors, InCsumErrors C
 	}
 	Arp struct {
-		InRequests, InReplies, OutRequests, OutReplies Counter
+		InRequests, InReplies, OutRequests, OutReplies C
 	}
 	// Drops counts discarded packets by reason.
-	Drops [tcpip.NumDrops]Counter
+	Drops [tcpip.NumDrops]C
 }
 
-// All walks all counters in the order of their declaration: names like "TcpRetransSegs", and "Drop."
-// followed by the reason.
-func (c *Counters) All() iter.Seq2[string, uint64] {
+// NICCounters count what passes a NIC.
+type NICCounters = NICCounterSet[Counter]
+
+// NICCounterValues are the values of NICCounters, as they were when a Snapshot was taken.
+type NICCounterValues = NICCounterSet[uint64]
+
+// NICCounterSet declares the counters of a NIC, in packets as the stack sees them and bytes without link headers.
+type NICCounterSet[C any] struct {
+	RxPackets, RxBytes, TxPackets, TxBytes, RxDropped, TxDropped, RxMulticast C
+}
+
+// All walks all counters in the order of their declaration: names like "TcpRetransSegs", and "Drop." followed by the
+// reason.
+func (c *CounterSet[C]) All() iter.Seq2[string, uint64] {
 	return func(yield func(string, uint64) bool) {
 		v := reflect.ValueOf(c).Elem()
 		for i := range v.NumField() - 1 {
 			group := v.Field(i)
 			for j := range group.NumField() {
-				n := group.Field(j).Addr().Interface().(*Counter)
-				if !yield(v.Type().Field(i).Name+group.Type().Field(j).Name, n.Value()) {
+				if !yield(v.Type().Field(i).Name+group.Type().Field(j).Name, number(group.Field(j))) {
 					return
 				}
 			}
 		}
-		for d := range c.Drops {
-			if d != int(tcpip.DropNone) && !yield("Drop."+tcpip.Drop(d).String(), c.Drops[d].Value()) {
+		drops := v.FieldByName("Drops")
+		for d := tcpip.DropNone + 1; d < tcpip.NumDrops; d++ {
+			if !yield("Drop."+d.String(), number(drops.Index(int(d)))) {
 				return
 			}
+		}
+	}
+}
+
+// All walks the counters in the order of their declaration.
+func (c *NICCounterSet[C]) All() iter.Seq2[string, uint64] {
+	return func(yield func(string, uint64) bool) {
+		v := reflect.ValueOf(c).Elem()
+		for i := range v.NumField() {
+			if !yield(v.Type().Field(i).Name, number(v.Field(i))) {
+				return
+			}
+		}
+	}
+}
+
+// number returns the value of a counter, or of what was one.
+func number(v reflect.Value) uint64 {
+	if c, ok := v.Addr().Interface().(*Counter); ok {
+		return c.Value()
+	}
+	return v.Uint()
+}
+
+// copyValues sets the numbers of to, a CounterValues or NICCounterValues, to those of the counters of from, whose
+// fields are the same.
+func copyValues(to, from reflect.Value) {
+	switch to.Kind() {
+	case reflect.Uint64:
+		to.SetUint(number(from))
+	case reflect.Array:
+		for i := range to.Len() {
+			copyValues(to.Index(i), from.Index(i))
+		}
+	default:
+		for i := range to.NumField() {
+			copyValues(to.Field(i), from.Field(i))
 		}
 	}
 }

@@ -56,6 +56,12 @@ func (s *Stack) Endpoints() []Endpoint {
 	return all
 }
 
+func (e *endpoints) count() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.place)
+}
+
 // wait returns when the register is empty, or with ctx's error.
 func (e *endpoints) wait(ctx context.Context) error {
 	for {

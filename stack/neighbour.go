@@ -62,6 +62,8 @@ func (t *neighbours) flush(w *Work) {
 	}
 }
 
+func (t *neighbours) count() int { return t.tables[0].count() + t.tables[1].count() }
+
 // neighbour is one entry. Routes keep it; it says itself when it has left the table.
 type neighbour struct {
 	addr netip.Addr

@@ -356,6 +356,12 @@ func (t *neighbourTable) flush(w *Work) {
 	}
 }
 
+func (t *neighbourTable) count() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.index)
+}
+
 func (t *neighbourTable) list(list []Neighbour) []Neighbour {
 	t.mu.Lock()
 	defer t.mu.Unlock()

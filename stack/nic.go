@@ -66,11 +66,6 @@ type NIC struct {
 	counters  NICCounters
 }
 
-// NICCounters count what passes a NIC, in packets as the stack sees them and bytes without link headers.
-type NICCounters struct {
-	RxPackets, RxBytes, TxPackets, TxBytes, RxDropped, TxDropped, RxMulticast Counter
-}
-
 // AddNIC attaches link to the stack.
 //
 // Errors: ErrExists if the ID or the name is taken, ErrTooMany, ErrClosed, and what the link's Attach

@@ -54,6 +54,13 @@ func (q *txQueue) enqueue(w *Work, p *Packet) bool {
 	return true
 }
 
+// len returns the packets that wait.
+func (q *txQueue) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.packets.n
+}
+
 // run transmits one batch and reports whether the frame should run the queue again.
 func (q *txQueue) run(w *Work) (again bool) {
 	q.mu.Lock()
