@@ -118,10 +118,12 @@ func (k *Cookies) Request(now tcpip.Time, s *Segment, c *Conf, p Path, tuple Tup
 }
 
 // encode lays a cookie out as Linux does: 8 bits of time, then the MSS hidden in 24 bits of hash; all
-// shifted by a second hash and the peer's number.
+// shifted by a second hash and the peer's number. Other than Linux's, the first hash covers the peer's number, too: or else
+// every segment of a connection which both sides have sent as many bytes on would pass for the ACK of a cookie, and once
+// this side has forgotten the connection begin another in the middle of the stream.
 func (k *Cookies) encode(now tcpip.Time, tuple Tuple, irs seq.Number, index uint32) uint32 {
 	step := cookieTime(now)
-	return k.hash(tuple, 0) + uint32(irs) + step<<24 + (k.hash(tuple, 1+uint64(step))+index)&0xffffff
+	return k.hash(tuple, 0) + uint32(irs) + step<<24 + (k.mask(tuple, irs, step)+index)&0xffffff
 }
 
 func (k *Cookies) decode(now tcpip.Time, tuple Tuple, irs seq.Number, cookie uint32) (index uint32, ok bool) {
@@ -131,8 +133,13 @@ func (k *Cookies) decode(now tcpip.Time, tuple Tuple, irs seq.Number, cookie uin
 	if age >= cookieAge {
 		return 0, false
 	}
-	index = (cookie - k.hash(tuple, 1+uint64(step-age))) & 0xffffff
+	index = (cookie - k.mask(tuple, irs, step-age)) & 0xffffff
 	return index, index < uint32(len(cookieMSS4))
+}
+
+// mask hides the MSS in a cookie of one SYN and step.
+func (k *Cookies) mask(tuple Tuple, irs seq.Number, step uint32) uint32 {
+	return k.hash(tuple, 1+uint64(step)|uint64(irs)<<32)
 }
 
 func cookieTime(now tcpip.Time) uint32 { return uint32(int64(now) / int64(cookieStep)) }

@@ -204,6 +204,20 @@ func TestBadCookie(t *testing.T) {
 	}
 }
 
+// A cookie is good for the SYN that it answered alone: of a later segment of the connection that it made it says
+// nothing, however many bytes went either way.
+func TestCookieOfLaterSegments(t *testing.T) {
+	for _, moved := range []int{1, 5, 14480, 1 << 20, 1 << 24, 1 << 31} {
+		x := newTrace(t)
+		k := NewCookies(cookieKey)
+		k.SynAck(x.now, x.parse("SYN seq=299 mss=1460"), &x.conf, x.path, cookieTuple, 0, &x.out)
+		s := &Segment{Seq: seq.Number(300).Add(moved), Ack: (x.out.Seq + 1).Add(moved), Flags: header.ACK}
+		if _, d := k.Request(x.now, s, &x.conf, x.path, cookieTuple, 0); d != tcpip.DropBadCookie {
+			t.Errorf("after %d bytes each way: %v", moved, d)
+		}
+	}
+}
+
 // RFC 9293 §3.10.7.1: the answer to a segment that belongs to nobody.
 func TestBuildReset(t *testing.T) {
 	x := newTrace(t)

@@ -114,6 +114,25 @@ func TestBadCookie(t *testing.T) {
 	require.ErrorIs(t, err, tcpip.ErrWouldBlock)
 }
 
+// A connection that was born of a cookie and is gone does not come back where the peer, which does not know yet, sends on
+// after as many bytes as it was sent: its stream would begin in the middle.
+func TestCookieOfTheDead(t *testing.T) {
+	x := newWire(t, Options{Cookies: tcpip.Set(CookiesAlways)})
+	l := listenOn(t, x.s, 0, 80, 4)
+	x.syn(1000)
+	x.send(1000, header.ACK, x.seq, x.ack, noOpt, "hello")
+	s := accept(t, l)
+	write(t, s, "world")
+	x.drain()
+	s.Abort()
+	require.Equal(t, header.RST, x.only().h.Flags&header.RST)
+	x.send(1000, header.ACK, x.seq+5, x.ack+5, noOpt, "more")
+	require.Equal(t, header.RST, x.only().h.Flags)
+	require.EqualValues(t, 1, x.s.Counters().Drops[tcpip.DropBadCookie].Value())
+	_, err := l.Accept()
+	require.ErrorIs(t, err, tcpip.ErrWouldBlock)
+}
+
 // What a listener does with segments that are no SYN (RFC 9293 §3.10.7.2).
 func TestListenerIgnores(t *testing.T) {
 	x := newWire(t, Options{})

@@ -242,9 +242,23 @@ type stressReader struct{ at int }
 func (r *stressReader) Write(b []byte) (int, error) {
 	for i, c := range b {
 		if c != stressByte(r.at+i) {
-			panic(fmt.Sprintf("byte %d is %#x", r.at+i, c))
+			panic(fmt.Sprintf("byte %d of a connection is %#x: %s", r.at+i, c, whence(b)))
 		}
 	}
 	r.at += len(b)
 	return len(b), nil
+}
+
+// whence says where in the stream b would be right, for the report.
+func whence(b []byte) string {
+search:
+	for from := range 1 << 20 {
+		for i, c := range b {
+			if c != stressByte(from+i) {
+				continue search
+			}
+		}
+		return fmt.Sprintf("%d bytes, those from %d on", len(b), from)
+	}
+	return fmt.Sprintf("%d bytes, of no stream; they begin with % x", len(b), b[:min(len(b), 64)])
 }
