@@ -176,6 +176,12 @@ func (s *Stack) DeliverTransport(w *Work, p *Packet) bool {
 	return true
 }
 
+// OfferEcho offers p, an echo request, to the transport of its protocol and reports whether that took it.
+func (s *Stack) OfferEcho(w *Work, p *Packet) bool {
+	t, ok := s.transports[p.Proto].(EchoTaker)
+	return ok && t.TakeEcho(w, p)
+}
+
 // DeliverError hands an ICMP error to the transport protocol of the packet it quotes. It borrows e.
 func (s *Stack) DeliverError(w *Work, e *ICMPError) {
 	taken := s.deliverRawError(w, e)

@@ -95,7 +95,8 @@ func (t *testIP) LinkUp(*Work, *NIC, bool)                              {}
 func (t *testIP) SendError(_ *Work, p *Packet, k ICMPErrorKind, mtu int) {
 	t.note("error %d %s", k, p.Front())
 }
-func (t *testIP) take() []string { l := t.log; t.log = nil; return l }
+func (t *testIP) AnswerEcho(_ *Work, p *Packet) { p.Release() }
+func (t *testIP) take() []string                { l := t.log; t.log = nil; return l }
 func (t *testIP) Receive(w *Work, n *NIC, p *Packet) {
 	if t.receive != nil {
 		t.receive(w, n, p)

@@ -44,6 +44,9 @@ type InternetProtocol interface {
 	// SendError answers p, which arrived here, with an ICMP error where the rules allow one. It borrows p.
 	SendError(w *Work, p *Packet, e ICMPErrorKind, mtu int)
 
+	// AnswerEcho answers p, an echo request that arrived here. It takes p.
+	AnswerEcho(w *Work, p *Packet)
+
 	// HeaderLen is the length of the header that Send adds when nothing special is asked for, bytes.
 	HeaderLen() int
 
@@ -110,6 +113,13 @@ type TransportProtocol interface {
 
 	// Close resets every endpoint and stops timers.
 	Close(w *Work)
+}
+
+// EchoTaker is a transport protocol that may want to answer echo requests itself.
+type EchoTaker interface {
+	// TakeEcho takes p, an echo request, validated, to a unicast address that is taken for ours, or reports that it does not
+	// want it; p is then the caller's still. No lock is held.
+	TakeEcho(w *Work, p *Packet) bool
 }
 
 // Endpoint is a tcpip.Endpoint with its waiters.

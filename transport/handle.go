@@ -111,8 +111,7 @@ func QuoteOf(p *stack.Packet, n int) Quote {
 
 // Reject answers the packet with an ICMP error, where the rules and the limits allow one.
 func (q *Quote) Reject(w *stack.Work, s *stack.Stack, r Rejection) {
-	ip := s.Internet(q.netProto)
-	if ip == nil || len(q.bytes) == 0 || r >= numRejections {
+	if len(q.bytes) == 0 {
 		return
 	}
 	p := s.NewPacketCopy(q.bytes)
@@ -122,6 +121,13 @@ func (q *Quote) Reject(w *stack.Work, s *stack.Stack, r Rejection) {
 	p.SetNetwork(q.network)
 	p.Src, p.Dst, p.Local, p.Proto, p.TOS, p.NIC, p.EtherType = q.src, q.dst, q.local, q.proto, q.tos, q.nic, q.netProto
 	p.Homed, p.Link.Type, p.At = q.homed, q.linkedType, s.Now()
-	ip.SendError(w, p, rejections[r], 0)
+	r.answer(w, s, p)
 	p.Release()
+}
+
+// answer answers p with an ICMP error, where the rules and the limits allow one. It borrows p.
+func (r Rejection) answer(w *stack.Work, s *stack.Stack, p *stack.Packet) {
+	if ip := s.Internet(p.EtherType); ip != nil && r < numRejections {
+		ip.SendError(w, p, rejections[r], 0)
+	}
 }

@@ -1,5 +1,7 @@
 package transport
 
+import "time"
+
 // The bounds of everything in this package that can grow. Unit, reason and source stand beside each. The
 // receive queue, with the error queue in it, is bounded by SO_RCVBUF, what is sent and not yet taken by
 // a link by SO_SNDBUF; both count slab bytes and the constants below.
@@ -33,6 +35,12 @@ const (
 
 	// defaultHandlers is how many calls of a handler may run at once: enough that a few that block do not stop the others.
 	defaultHandlers = 16
+	// heldTimeout is how long a packet waits for a program's answer: as long as a SYN or an idle UDP flow does.
+	heldTimeout = 30 * time.Second
+	// heldBytes bounds the packets that wait for a program's answers, bytes of memory: 256 that fill an Ethernet frame take
+	// a little less.
+	heldBytes = 1 << 20
+
 	// maxRefusals bounds the refusals that wait to be told to a program, entries.
 	maxRefusals = 64
 )

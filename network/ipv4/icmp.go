@@ -30,7 +30,9 @@ func (ip *Protocol) receiveICMP(w *stack.Work, p *stack.Packet) {
 	switch header.ICMPv4(p.Transport()).Type() {
 	case header.ICMPv4Echo:
 		c.InEchos.Inc()
-		ip.echo(w, p)
+		if p.Local != p.Dst || !ip.stack.OfferEcho(w, p) {
+			ip.AnswerEcho(w, p)
+		}
 		return
 	case header.ICMPv4Timestamp:
 		ip.timestamp(w, p)
@@ -62,9 +64,9 @@ func (ip *Protocol) receiveICMP(w *stack.Work, p *stack.Packet) {
 	}
 }
 
-// echo turns an echo request into its reply, in place (RFC 1122 §3.2.2.6). Requests to a group or a
+// AnswerEcho turns an echo request into its reply, in place (RFC 1122 §3.2.2.6). Requests to a group or a
 // broadcast address are not answered, as by Linux's default.
-func (ip *Protocol) echo(w *stack.Work, p *stack.Packet) {
+func (ip *Protocol) AnswerEcho(w *stack.Work, p *stack.Packet) {
 	if p.Local != p.Dst {
 		p.Drop(tcpip.DropUnknownType)
 		return

@@ -44,7 +44,9 @@ func (ip *Protocol) receiveICMP(w *stack.Work, p *stack.Packet, c *header.IPv6Ch
 	switch t {
 	case header.ICMPv6Echo:
 		n.InEchos.Inc()
-		ip.echo(w, p)
+		if p.Local != p.Dst || !ip.stack.OfferEcho(w, p) {
+			ip.AnswerEcho(w, p)
+		}
 		return
 	case header.ICMPv6EchoReply:
 		n.InEchoReplies.Inc()
@@ -74,9 +76,9 @@ func (ip *Protocol) receiveICMP(w *stack.Work, p *stack.Packet, c *header.IPv6Ch
 	}
 }
 
-// echo turns an echo request into its reply, in place (RFC 4443 §4.2). A request to a group is answered
+// AnswerEcho turns an echo request into its reply, in place (RFC 4443 §4.2). A request to a group is answered
 // from a unicast address.
-func (ip *Protocol) echo(w *stack.Work, p *stack.Packet) {
+func (ip *Protocol) AnswerEcho(w *stack.Work, p *stack.Packet) {
 	q := stack.RouteQuery{Destination: p.Src, Source: p.Local, AnySource: true}
 	if p.Dst.IsMulticast() {
 		q.Source, q.AnySource = netip.Addr{}, false

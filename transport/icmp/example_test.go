@@ -7,9 +7,11 @@ import (
 
 	"github.com/seed963a8790/netstack/header"
 	"github.com/seed963a8790/netstack/link/loopback"
+	"github.com/seed963a8790/netstack/link/pipe"
 	"github.com/seed963a8790/netstack/network/ipv4"
 	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
+	"github.com/seed963a8790/netstack/transport"
 	"github.com/seed963a8790/netstack/transport/icmp"
 	"github.com/seed963a8790/netstack/waiter"
 )
@@ -49,4 +51,53 @@ func Example() {
 	reply := header.ICMPv4(b[:r.Count])
 	fmt.Printf("%v %d from %v: %q\n", reply.Type(), reply.Sequence(), r.From.Addr, reply.Payload())
 	// Output: echo reply 1 from 127.0.0.1: "are you there?"
+}
+
+// A program answers for hosts behind it: those of 203.0.113.0/24 are there, others are unreachable.
+func ExampleHandleEcho() {
+	clock := tcpip.NewManualClock()
+	host := func(l stack.Link, address string) *stack.Stack {
+		s := stack.New(stack.Options{Clock: clock, Networks: []stack.NewNetwork{ipv4.New}, Transports: []stack.NewTransport{icmp.New4}})
+		if _, err := s.AddNIC(l, stack.NICOptions{
+			Promiscuous: true, Addresses: []netip.Prefix{netip.MustParsePrefix(address)},
+		}); err != nil {
+			fmt.Println(err)
+		}
+		return s
+	}
+	l, r := pipe.New(pipe.Options{})
+	client, gateway := host(l, "192.0.2.1/24"), host(r, "192.0.2.2/24")
+	defer client.Close()
+	defer gateway.Close()
+	_ = client.AddRoute(stack.RouteEntry{Destination: netip.MustParsePrefix("0.0.0.0/0"), Gateway: netip.MustParseAddr("192.0.2.2")})
+
+	there := netip.MustParsePrefix("203.0.113.0/24")
+	h, err := icmp.HandleEcho(gateway, transport.HandleOptions{}, func(r *icmp.EchoRequest) {
+		fmt.Printf("%v asks for %v: %q\n", r.Src, r.Dst, r.Data())
+		if there.Contains(r.Dst) {
+			r.Reply()
+		} else {
+			r.Reject(transport.RejectHost)
+		}
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer h.Close()
+
+	for _, to := range []string{"203.0.113.7", "198.51.100.7"} {
+		ping, _ := client.NewEndpoint(header.ProtocolICMPv4, header.EtherTypeIPv4)
+		_ = ping.SetOption(tcpip.IP_RECVERR, 1)
+		_, _ = ping.Write([]byte{uint8(header.ICMPv4Echo), 0, 0, 0, 0, 0, 0, 1, 'h', 'i'}, tcpip.WriteOptions{To: tcpip.FullAddress{Addr: netip.MustParseAddr(to)}})
+		clock.Settle()
+		_, err := ping.Read(make([]byte, 100), tcpip.ReadOptions{})
+		fmt.Println(to, err)
+		ping.Close()
+	}
+	// Output:
+	// 192.0.2.1 asks for 203.0.113.7: "hi"
+	// 203.0.113.7 <nil>
+	// 192.0.2.1 asks for 198.51.100.7: "hi"
+	// 198.51.100.7 no route to host
 }

@@ -7,6 +7,7 @@ package icmp
 
 import (
 	"net/netip"
+	"sync/atomic"
 
 	"github.com/seed963a8790/netstack/header"
 	"github.com/seed963a8790/netstack/internal/checksum"
@@ -98,6 +99,9 @@ type protocol struct {
 	*transport.Protocol
 	stack  *stack.Stack
 	family *family
+
+	closed  atomic.Bool
+	handler atomic.Pointer[EchoHandler] // of echo requests to others; nil: there is none
 }
 
 // New4 makes the ping endpoints of IPv4 for a stack.
@@ -107,11 +111,20 @@ func New4(s *stack.Stack) stack.TransportProtocol { return newProtocol(s, &v4) }
 func New6(s *stack.Stack) stack.TransportProtocol { return newProtocol(s, &v6) }
 
 func newProtocol(s *stack.Stack, f *family) *protocol {
-	return &protocol{transport.NewProtocol(s, &f.shape), s, f}
+	return &protocol{Protocol: transport.NewProtocol(s, &f.shape), stack: s, family: f}
 }
 
 // Number returns 1 or 58.
 func (c *protocol) Number() header.Protocol { return c.family.proto }
+
+// Close closes every endpoint and ends the handling of requests.
+func (c *protocol) Close(w *stack.Work) {
+	c.closed.Store(true)
+	if h := c.handler.Load(); h != nil {
+		h.Close()
+	}
+	c.Protocol.Close(w)
+}
 
 // NewEndpoint makes an Endpoint. The network protocol must be the one that the ICMP belongs to.
 func (c *protocol) NewEndpoint(netProto header.EtherType) (stack.Endpoint, error) {

@@ -1,0 +1,230 @@
+package transport
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed963a8790/netstack/stack"
+	"github.com/seed963a8790/netstack/tcpip"
+)
+
+// Holder keeps packets that a program is asked about, each until its answer or its deadline, and no more of them, in number,
+// per source and in bytes, than it may. It is the part that handlers of single packets share.
+type Holder struct {
+	stack *stack.Stack
+	nic   tcpip.NICID
+	limit time.Duration
+	quota Quota
+
+	mu          sync.Mutex // before quota's
+	first, last *Held      // in the order of their deadlines
+	bytes       int        // their cost
+	timer       tcpip.Timer
+	armed       bool
+	closed      bool
+
+	handled, accepted, rejected, dropped, expired, absorbed atomic.Uint64
+}
+
+// Held is one packet of a Holder. The zero value holds none.
+type Held struct {
+	holder     *Holder
+	id         stack.FlowID
+	packet     *stack.Packet // nil once it is answered
+	cost       int
+	due        tcpip.Time
+	next, prev *Held
+}
+
+// Init makes h ready; most is the number of packets where o does not say.
+func (h *Holder) Init(s *stack.Stack, o *HandleOptions, most int) {
+	h.stack, h.nic, h.limit = s, o.NIC, o.Timeout.Or(heldTimeout)
+	h.quota.Init(s.Clock(), o, most)
+}
+
+// Wants reports whether p arrived where the handler looks.
+func (h *Holder) Wants(p *stack.Packet) bool { return h.nic == 0 || h.nic == p.NIC.ID() }
+
+// Keep takes p into d, which id identifies, and reports whether there was room; else it has dropped p.
+func (h *Holder) Keep(d *Held, p *stack.Packet, id stack.FlowID) bool {
+	if !h.quota.Take(id, p.NIC.ID()) {
+		p.Drop(tcpip.DropHandlerLimit)
+		return false
+	}
+	p.Compact()
+	cost := p.Cost()
+	h.mu.Lock()
+	drop := tcpip.DropNone
+	switch {
+	case h.closed:
+		drop = tcpip.DropEndpointClosed
+	case h.bytes+cost > heldBytes:
+		drop = tcpip.DropHandlerLimit
+	}
+	if drop != tcpip.DropNone {
+		h.quota.Give(id)
+		h.mu.Unlock()
+		h.absorbed.Add(1)
+		p.Drop(drop)
+		return false
+	}
+	*d = Held{holder: h, id: id, packet: p, cost: cost, due: p.At.Add(h.limit), prev: h.last}
+	if h.last == nil {
+		h.first = d
+	} else {
+		h.last.next = d
+	}
+	h.last = d
+	h.bytes += cost
+	h.arm()
+	h.mu.Unlock()
+	h.handled.Add(1)
+	return true
+}
+
+// take takes d's packet out. mu is held.
+func (h *Holder) take(d *Held) *stack.Packet {
+	p := d.packet
+	if p == nil {
+		return nil
+	}
+	d.packet = nil
+	if d.prev == nil {
+		h.first = d.next
+	} else {
+		d.prev.next = d.next
+	}
+	if d.next == nil {
+		h.last = d.prev
+	} else {
+		d.next.prev = d.prev
+	}
+	d.prev, d.next = nil, nil
+	h.bytes -= d.cost
+	h.quota.Give(d.id)
+	if h.first == nil && h.armed && h.timer.Stop() { // an idle handler has no timer
+		h.armed = false
+	}
+	return p
+}
+
+// arm sets the timer for the first deadline, if it is not set: then it fires no later. mu is held.
+func (h *Holder) arm() {
+	if h.first == nil || h.armed {
+		return
+	}
+	h.armed = true
+	d := h.first.due.Sub(h.stack.Now())
+	if h.timer == nil {
+		h.timer = h.stack.Clock().AfterFunc(d, h.expire)
+		return
+	}
+	h.timer.Reset(d)
+}
+
+// expire drops what has waited too long.
+func (h *Holder) expire() {
+	now := h.stack.Now()
+	var late stack.PacketList
+	h.mu.Lock()
+	h.armed = false
+	for h.first != nil && h.first.due <= now {
+		late.Push(h.take(h.first))
+	}
+	if !h.closed {
+		h.arm()
+	}
+	h.mu.Unlock()
+	h.expired.Add(uint64(late.Len()))
+	decline(&late)
+}
+
+// Close drops everything, and what comes later.
+func (h *Holder) Close() {
+	var all stack.PacketList
+	h.mu.Lock()
+	h.closed = true
+	if h.timer != nil {
+		h.timer.Stop()
+	}
+	for h.first != nil {
+		all.Push(h.take(h.first))
+	}
+	h.mu.Unlock()
+	h.quota.Close()
+	h.dropped.Add(uint64(all.Len()))
+	decline(&all)
+}
+
+// Stats returns what the handler has seen, but for what its Dispatcher knows.
+func (h *Holder) Stats() HandleStats {
+	s := HandleStats{
+		Handled: h.handled.Load(), Accepted: h.accepted.Load(), Rejected: h.rejected.Load(),
+		Dropped: h.dropped.Load(), Expired: h.expired.Load(), Absorbed: h.absorbed.Load(),
+	}
+	h.quota.Fill(&s)
+	return s
+}
+
+// Accept takes the packet out for the caller to make something of; nil if it was answered before.
+func (d *Held) Accept() *stack.Packet { return d.end(&d.holder.accepted) }
+
+// Reject answers the packet with an ICMP error, if it was not answered before.
+func (d *Held) Reject(r Rejection) {
+	p := d.end(&d.holder.rejected)
+	if p == nil {
+		return
+	}
+	s := d.holder.stack
+	w := s.Begin()
+	r.answer(w, s, p)
+	p.Drop(tcpip.DropDeclined)
+	w.End()
+}
+
+// Drop drops the packet, if it was not answered before.
+func (d *Held) Drop() {
+	if p := d.end(&d.holder.dropped); p != nil {
+		p.Drop(tcpip.DropDeclined)
+	}
+}
+
+// end takes the packet out and counts that.
+func (d *Held) end(counter *atomic.Uint64) *stack.Packet {
+	d.holder.mu.Lock()
+	p := d.holder.take(d)
+	d.holder.mu.Unlock()
+	if p != nil {
+		counter.Add(1)
+	}
+	return p
+}
+
+// Copy returns a copy of the packet from skip bytes behind its transport header's beginning on (or, if skip is negative,
+// from its network header on), nil once it is answered.
+func (d *Held) Copy(skip int) []byte {
+	d.holder.mu.Lock()
+	defer d.holder.mu.Unlock()
+	p := d.packet
+	if p == nil {
+		return nil
+	}
+	front := p.Network()
+	if skip >= 0 {
+		front = p.Transport()[skip:]
+	}
+	b := make([]byte, 0, len(front)+p.DataLen())
+	b = append(b, front...)
+	for _, piece := range p.Data() {
+		b = append(b, piece.Bytes()...)
+	}
+	return b
+}
+
+// decline drops what nobody wanted.
+func decline(l *stack.PacketList) {
+	for p := l.Pop(); p != nil; p = l.Pop() {
+		p.Drop(tcpip.DropDeclined)
+	}
+}
