@@ -295,6 +295,15 @@ func (t *TCB) free() int {
 	return max(t.tun.sendLimit+min(t.snd.maxWnd/2, t.tun.sendLimit*3/4, 1<<15)-t.sendQ.used(t.snd.una), 0)
 }
 
+// SlabFor returns the size of the slab that is to take the next bytes, where there is room for so many: a large one only
+// if they fill most of it, or if the send buffer holds so many that one which is not full makes no difference.
+func (t *TCB) SlabFor(room int) int {
+	if room < slab.Large*3/4 && t.tun.sendLimit < 4*slab.Large {
+		return slab.Medium
+	}
+	return slab.Large
+}
+
 // Writable reports whether so much of the send buffer is free that a writer should be woken: a third,
 // as on Linux.
 func (t *TCB) Writable() bool {

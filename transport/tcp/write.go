@@ -1,7 +1,6 @@
 package tcp
 
 import (
-	"github.com/seed963a8790/netstack/internal/slab"
 	"github.com/seed963a8790/netstack/internal/tcb"
 	"github.com/seed963a8790/netstack/tcpip"
 )
@@ -43,10 +42,7 @@ func (e *Endpoint) write(b []byte, flags tcpip.WriteFlags) (n int, err tcpip.Err
 		if room == 0 {
 			break
 		}
-		size := slab.Large
-		if room < slab.Large*3/4 { // a large slab would exceed the limit by too much
-			size = slab.Medium
-		}
+		size := e.tcb.SlabFor(room)
 		room = min(len(b)-n, room)
 		p, ok := e.proto.stack.Slabs.Get(min(room, size))
 		if !ok {

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed963a8790/netstack/tcpip/adapters/gonet"
 )
 
 // In steady state neither reading nor writing allocates, here or below.
@@ -80,6 +82,51 @@ func BenchmarkRoundTrip(b *testing.B) {
 		if _, err := io.ReadFull(client, buf); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkConnect is a connection's life: it opens, carries a message each way and closes.
+func BenchmarkConnect(b *testing.B) {
+	left, right := newPair(b, nil)
+	l, err := (&gonet.ListenConfig{Stack: right.Stack}).ListenTCP(b.Context(), "tcp", ":80")
+	require.NoError(b, err)
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.AcceptTCP()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				buf := make([]byte, 64)
+				for {
+					if _, err := io.ReadFull(c, buf); err != nil {
+						return
+					}
+					if _, err := c.Write(buf); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	d := gonet.Dialer{Stack: left.Stack}
+	to := netip.AddrPortFrom(netip.MustParseAddr(right4), 80)
+	buf := make([]byte, 64)
+	b.ReportAllocs()
+	for b.Loop() {
+		c, err := d.DialTCP(b.Context(), "tcp", netip.AddrPort{}, to)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := c.Write(buf); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := io.ReadFull(c, buf); err != nil {
+			b.Fatal(err)
+		}
+		c.Close()
 	}
 }
 
