@@ -7,6 +7,7 @@ import (
 
 	"github.com/seed963a8790/netstack/header"
 	"github.com/seed963a8790/netstack/internal/slab"
+	"github.com/seed963a8790/netstack/link/internal/vnet"
 	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
 )
@@ -141,7 +142,7 @@ func (d *reader) packet(n int) *stack.Packet {
 		p.EtherType = stack.EtherTypeOf(p.Front())
 	}
 	if d.vnet > 0 {
-		if drop := apply(&v, p, d.network); drop != tcpip.DropNone {
+		if drop := vnet.Apply(&v, p, d.network); drop != tcpip.DropNone {
 			stack.DropReceived(d.up, p, drop)
 			return nil
 		}

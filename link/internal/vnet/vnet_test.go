@@ -1,4 +1,4 @@
-package tun
+package vnet
 
 import (
 	"testing"
@@ -18,7 +18,7 @@ func host(t testing.TB) (h *linktest.Host) {
 	return h
 }
 
-// What describe says of a packet, apply believes.
+// What describe says of a packet, Apply believes.
 func TestDescribeApply(t *testing.T) {
 	h := host(t)
 	for _, network := range []int{0, header.EthernetSize} {
@@ -45,7 +45,7 @@ func TestDescribeApply(t *testing.T) {
 				b := make([]byte, p.Len())
 				p.CopyTo(b)
 				q := h.Stack.NewPacketCopy(b)
-				require.Equal(t, tcpip.DropNone, apply(&v, q, network))
+				require.Equal(t, tcpip.DropNone, Apply(&v, q, network))
 				require.Equal(t, p.Checksum, q.Checksum)
 				require.Equal(t, p.SegSize, q.SegSize)
 				if c.SegSize > 0 {
@@ -68,7 +68,7 @@ func TestDataValid(t *testing.T) {
 	v, _ := p.VirtioNet(0)
 	require.Equal(t, header.VirtioNet{Flags: header.VirtioDataValid}, v)
 	p.Checksum = stack.ChecksumUnverified
-	require.Equal(t, tcpip.DropNone, apply(&v, p, 0))
+	require.Equal(t, tcpip.DropNone, Apply(&v, p, 0))
 	require.Equal(t, stack.ChecksumVerified, p.Checksum)
 }
 
@@ -104,7 +104,7 @@ func TestHostile(t *testing.T) {
 			row.c.Payload = linktest.Pattern(1000, 1)
 			p := row.c.Packet(h.Stack)
 			defer p.Release()
-			require.Equal(t, row.drop, apply(&row.v, p, 0))
+			require.Equal(t, row.drop, Apply(&row.v, p, 0))
 			if row.drop == ok {
 				require.Equal(t, row.sum, p.Checksum)
 			}
@@ -152,7 +152,7 @@ func FuzzApply(f *testing.F) {
 		}
 		n := p.Len()
 		p.SplitFront(min(int(front), n))
-		if apply(&v, p, 0) != tcpip.DropNone {
+		if Apply(&v, p, 0) != tcpip.DropNone {
 			p.Release()
 			return
 		}

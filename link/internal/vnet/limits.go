@@ -1,4 +1,4 @@
-package tun
+package vnet
 
 const (
 	// minSegment is the least payload in bytes of a TCP segment of a super-segment, Linux's

@@ -1,4 +1,5 @@
-package tun
+// Package vnet reads virtio-net headers for the links that receive packets with them.
+package vnet
 
 import (
 	"github.com/seed963a8790/netstack/header"
@@ -6,9 +7,9 @@ import (
 	"github.com/seed963a8790/netstack/tcpip"
 )
 
-// apply gives p, which was received with the virtio-net header v, the state that v describes. Nothing in
+// Apply gives p, which was received with the virtio-net header v, the state that v describes. Nothing in
 // v is believed that the packet does not bear out.
-func apply(v *header.VirtioNet, p *stack.Packet, network int) tcpip.Drop {
+func Apply(v *header.VirtioNet, p *stack.Packet, network int) tcpip.Drop {
 	super := v.GSO.Kind() != header.VirtioGSONone
 	if v.Flags&header.VirtioNeedsChecksum == 0 {
 		if super {
