@@ -75,6 +75,8 @@ func tcpSettings() []setting {
 				c.tcp.Congestion = tcpip.Set(tcp.Reno)
 			case "bbr":
 				c.tcp.Congestion = tcpip.Set(tcp.BBR)
+			case "dctcp":
+				c.tcp.Congestion = tcpip.Set(tcp.DCTCP)
 			default:
 				c.skip = "net.ipv4.tcp_congestion_control"
 			}
@@ -156,7 +158,7 @@ func tcpSettings() []setting {
 		"autocorking": "1", "retries1": "3", "l3mdev_accept": "0", "fwmark_accept": "0", "migrate_req": "0", "pacing_ss_ratio": "200",
 		"pacing_ca_ratio": "120", "mem": "43902 58538 87804", "no_metrics_save": "0", "no_ssthresh_metrics_save": "1", "fack": "0",
 		"limit_output_bytes": "4194304", "early_demux": "1", "low_latency": "0", "child_ehash_entries": "0", "ehash_entries": "16384",
-		"backlog_ack_defer": "1", "tso_rtt_log": "9", "allowed_congestion_control": "reno cubic bbr", "available_congestion_control": "reno cubic bbr",
+		"backlog_ack_defer": "1", "tso_rtt_log": "9", "allowed_congestion_control": "reno cubic bbr dctcp", "available_congestion_control": "reno cubic bbr dctcp",
 		"plb_idle_rehash_rounds": "3", "plb_rehash_rounds": "12", "plb_suspend_rto_sec": "60", "plb_cong_thresh": "128",
 		"available_ulp": "", "max_ssthresh": "0",
 	} {

@@ -215,6 +215,9 @@ func (t *TCB) judgeAck(now tcpip.Time, s *Segment, a *acked, prior, high seq.Num
 	if a.rtt >= 0 && t.cc.algorithm.sample != nil && (measured || a.flags&(ackNew|ackSacked) != 0) {
 		t.cc.algorithm.sample(t, s.At, max(a.rtt, time.Microsecond))
 	}
+	if f := t.cc.algorithm.acked; f != nil {
+		f(t, a.flags, t.snd.una.Sub(prior))
+	}
 	t.updateReorderWindow(&a.rate)
 	t.judgeTail(now, s.Ack, a)
 	resend := rexmitNone

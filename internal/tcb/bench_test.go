@@ -52,7 +52,7 @@ func newDirect(tb testing.TB, p Path, edit ...func(*Conf)) *direct {
 func (d *direct) take() {
 	o, s := &d.out, &d.seg
 	data := append(s.Data[:0], o.Data...)
-	*s = Segment{Seq: o.Seq, Ack: o.Ack, Flags: o.Flags, Window: o.Window, Options: o.Options, Data: data, Len: o.Len, Wire: segments(o.Len, max(o.SegSize, 1))}
+	*s = Segment{Seq: o.Seq, Ack: o.Ack, Flags: o.Flags, Window: o.Window, Options: o.Options, Data: data, Len: o.Len, Wire: segments(o.Len, max(o.SegSize, 1)), ECT: o.ECT}
 }
 
 // pump carries segments both ways until nobody has anything to say, a reader emptying its queue after

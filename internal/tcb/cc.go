@@ -28,6 +28,7 @@ type cc struct {
 
 	cubic cubic
 	bbr   *bbr         // nil: not in use
+	dctcp *dctcp       // nil: not in use
 	plus  *hystartPlus // nil: slow start is without HyStart++
 }
 
@@ -50,16 +51,22 @@ type algorithm struct {
 	pacing func(t *TCB) int64
 	// lost tells of what is taken for lost; nil if not wanted.
 	lost func(t *TCB, r *record)
+	// acked takes an acknowledgement of n new bytes, before recovery looks at it; nil if not wanted.
+	acked func(t *TCB, flags ackFlags, n int)
+	// marks says that the algorithm lives on marks: it asks for ECN whatever Conf.ECN says, and every segment, the
+	// SYN included, is ECN-capable.
+	marks bool
 }
 
 // ccEvent is what algorithms may want to know of.
 type ccEvent uint8
 
 const (
-	eventStart     ccEvent = iota // sending begins again with nothing in flight
-	eventRestart                  // and the window was reduced because of the pause
-	eventLoss                     // a timeout has reduced the threshold
-	eventEnterLoss                // a timeout
+	eventStart         ccEvent = iota // sending begins again with nothing in flight
+	eventRestart                      // and the window was reduced because of the pause
+	eventLoss                         // a timeout has reduced the threshold
+	eventEnterLoss                    // a timeout
+	eventEnterRecovery                // fast recovery begins, and the threshold is reduced
 )
 
 // algorithms by Conf.Congestion.
@@ -67,6 +74,8 @@ var algorithms = [...]algorithm{
 	Cubic: {name: "cubic", avoid: cubicAvoid, ssthresh: cubicSsthresh, restore: restorePrior, sample: cubicSample, event: cubicEvent},
 	Reno:  {name: "reno", avoid: renoAvoid, ssthresh: renoSsthresh, restore: restorePrior, sample: renoSample},
 	BBR:   {name: "bbr", ssthresh: bbrSsthresh, restore: bbrRestore, event: bbrEvent, control: bbrControl, pacing: bbrPacing, lost: bbrLost},
+	DCTCP: {name: "dctcp", avoid: renoAvoid, ssthresh: dctcpSsthresh, restore: restorePrior, sample: renoSample, event: dctcpEvent,
+		acked: dctcpAcked, marks: true},
 }
 
 const infiniteSsthresh = 1<<31 - 1
@@ -79,6 +88,7 @@ func (c *cc) init(alg Congestion, mss, initialWindow int) {
 // initCongestion begins congestion control of a connection that opens.
 func (t *TCB) initCongestion(window int) {
 	t.cc.init(t.conf.Congestion, t.mss(), window)
+	t.beginDCTCP()
 	if t.conf.HyStartPlus && !t.cc.controls() {
 		t.cc.plus = &hystartPlus{}
 	}
@@ -92,7 +102,10 @@ func (c *cc) choose(alg Congestion) {
 		alg = Cubic
 	}
 	c.algorithm = &algorithms[alg]
-	c.cubic, c.bbr = cubic{}, nil
+	c.cubic, c.bbr, c.dctcp = cubic{}, nil, nil
+	if alg == DCTCP {
+		c.dctcp = &dctcp{alpha: alphaOne}
+	}
 }
 
 func (c *cc) controls() bool { return c.algorithm != nil && c.algorithm.control != nil }

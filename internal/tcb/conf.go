@@ -79,6 +79,7 @@ const (
 	Cubic Congestion = iota // RFC 9438
 	Reno                    // RFC 5681, 6582
 	BBR                     // version 3: draft-ietf-ccwg-bbr
+	DCTCP                   // RFC 8257, for networks of one owner: it asks for ECN, and without is Reno
 )
 
 // ECNMode says which connections use explicit congestion notification, with the values of net.ipv4.tcp_ecn.
@@ -102,6 +103,20 @@ func (m ECNMode) asks() bool            { return m == ECNOn || m == ECNAccurate 
 func (m ECNMode) accepts() bool         { return m != ECNOff }
 func (m ECNMode) accurate() bool        { return m == ECNAccurate }
 func (m ECNMode) acceptsAccurate() bool { return m >= ECNAccurate }
+
+// marks reports whether the congestion control algorithm lives on marks. It then asks for ECN and takes it, whatever
+// the mode.
+func (c *Conf) marks() bool {
+	return int(c.Congestion) < len(algorithms) && algorithms[c.Congestion].marks
+}
+
+func (c *Conf) asksECN() bool { return c.ECN.asks() || c.marks() }
+
+// acceptsECN reports whether the SYN s agrees upon ECN. One that is marked as ECN-capable itself does not: no sender of
+// RFC 3168's does that (§6.1.1), and Linux takes it for a mistake on the way, unless the algorithm's own SYNs are.
+func (c *Conf) acceptsECN(s *Segment) bool {
+	return s.Flags&ecnSetup == ecnSetup && (c.ECN.accepts() && !s.ECT || c.marks())
+}
 
 // Path is what the shell knows of the way to the peer.
 type Path struct {

@@ -111,7 +111,7 @@ func (k *Cookies) Request(now tcpip.Time, s *Segment, c *Conf, p Path, tuple Tup
 		r.scaling, r.sendScale, r.receiveScale = true, scale, chooseScale(c)
 	}
 	r.sack = bits&cookieSACK != 0
-	r.ecn = bits&cookieECN != 0 && c.ECN.accepts()
+	r.ecn = bits&cookieECN != 0 && (c.ECN.accepts() || c.marks())
 	r.timestamps, r.tsRecent = true, s.Options.TSVal
 	r.window = uint16(synWindow(c, p, timestampSize))
 	return r, tcpip.DropNone

@@ -30,10 +30,6 @@ func (t *TCB) askECN() header.TCPFlags {
 	return 0
 }
 
-// asksECN reports whether the SYN s asks for ECN. One that is marked as ECN-capable itself does not: no sender of
-// RFC 3168's does that (§6.1.1), and Linux takes it for a mistake on the way.
-func (s *Segment) asksECN() bool { return s.Flags&ecnSetup == ecnSetup && !s.ECT }
-
 // takeECN reads what s says about congestion on the way to us. What it says of the way to the peer is recovery's matter.
 func (t *TCB) takeECN(now tcpip.Time, s *Segment, advanced bool) {
 	if !t.opt.ecn {
@@ -44,8 +40,9 @@ func (t *TCB) takeECN(now tcpip.Time, s *Segment, advanced bool) {
 		return
 	}
 	e := &t.ecn
+	marks := t.cc.dctcp != nil
 	if s.Flags&header.CWR != 0 {
-		e.echo = false
+		e.echo = e.echo && marks
 		if s.Len > 0 { // a sender that has slowed down may have no more to send until it hears of us
 			t.ackNow()
 		}
@@ -54,11 +51,14 @@ func (t *TCB) takeECN(now tcpip.Time, s *Segment, advanced bool) {
 		e.seen = e.seen || s.ECT
 	}
 	if s.CE > 0 && s.Len > 0 {
-		if !e.echo {
+		if !e.echo && !marks {
 			t.enterQuickAck(2)
 		}
-		e.echo = true
+		e.echo = e.echo || !marks
 		t.count.marked += uint32(s.CE)
+	}
+	if marks {
+		t.takeMark(s)
 	}
 }
 
@@ -68,6 +68,13 @@ func (t *TCB) reported(s *Segment) bool {
 		return t.snd.una.Less(s.Ack) && !a.third && !a.bare && uint32(getACE(s.Flags)) != a.out&aceMask
 	}
 	return t.opt.ecn && s.Flags&(header.ECE|header.SYN) == header.ECE
+}
+
+// markAll makes a segment ECN-capable whatever it carries, if the algorithm wants that (RFC 8257 §3.6, as Linux does it).
+func (t *TCB) markAll(out *Out) {
+	if a := t.cc.algorithm; a != nil && a.marks && t.opt.ecn && (t.acc == nil || !t.acc.bare) {
+		out.ECT = true
+	}
 }
 
 // markNew makes a segment of new data ECN-capable, and says in the first after a reduction that there

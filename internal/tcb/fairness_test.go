@@ -1,6 +1,7 @@
 package tcb
 
 import (
+	"cmp"
 	"container/heap"
 	"math"
 	"os"
@@ -23,6 +24,9 @@ func (b bottleneck) together(flows int, length, skip time.Duration) []int {
 		for i := range d.conf {
 			d.conf[i] = DefaultConf()
 			d.conf[i].Congestion, d.conf[i].SACK = b.cc, b.sack
+			if b.beside != nil {
+				d.conf[i].Congestion = b.beside[f]
+			}
 			d.tcb[i].Init(d.now, &d.conf[i], pathPlain, Identity{ISS: uint32(1000*i + 77*f)})
 		}
 		all[f] = d
@@ -30,7 +34,7 @@ func (b bottleneck) together(flows int, length, skip time.Duration) []int {
 	var w wire
 	var free [ends]tcpip.Time
 	perSecond := b.rate / 8
-	queue := int(float64(perSecond) * b.rtt.Seconds())
+	queue := cmp.Or(b.queue, int(float64(perSecond)*b.rtt.Seconds()))
 	got := make([]int, flows)
 	now, end := traceNow, traceNow.Add(length)
 	for begun := 0; now < end; {
@@ -55,9 +59,13 @@ func (b bottleneck) together(flows int, length, skip time.Duration) []int {
 				for t.Poll(now, &d.out) {
 					d.take()
 					size := d.seg.Len + goodputOverhead
-					if backlog := int(max(free[i].Sub(now), 0).Seconds() * float64(perSecond)); backlog+size > queue {
+					backlog := int(max(free[i].Sub(now), 0).Seconds() * float64(perSecond))
+					if backlog+size > queue {
 						releaseAll(d.seg.Data)
 						continue
+					}
+					if b.admit != nil {
+						b.admit(now, &d.seg, backlog)
 					}
 					free[i] = max(free[i], now).Add(time.Duration(size) * time.Second / time.Duration(perSecond))
 					g := &flying{at: free[i].Add(b.rtt / 2), to: ends*f + 1 - i, seg: d.seg}
@@ -83,6 +91,9 @@ func (b bottleneck) together(flows int, length, skip time.Duration) []int {
 		for _, d := range all[:begun] {
 			for i := range d.tcb {
 				d.tcb[i].Advance(now)
+				if b.admit != nil { // an open from both sides does not agree upon it
+					d.tcb[i].opt.ecn = d.tcb[i].state == StateEstablished
+				}
 			}
 		}
 	}

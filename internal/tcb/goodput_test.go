@@ -23,6 +23,11 @@ type bottleneck struct {
 	reorder float64                // share of the data that comes late, by up to a quarter of rtt
 	window  int                    // bytes that the receiver takes, so that the queue does not overflow; 0 is as many as it can
 	watch   func(tcpip.Time, *TCB) // sees the sender after each step; nil: nobody
+
+	// Of flows that share the link.
+	beside []Congestion                    // the algorithm of each; nil: cc
+	queue  int                             // bytes; 0 is a bandwidth-delay product
+	admit  func(tcpip.Time, *Segment, int) // sees and marks what joins so many bytes that wait; nil: nobody
 }
 
 type goodput struct {

@@ -26,7 +26,7 @@ func (t *TCB) Connect(now tcpip.Time) tcpip.Error {
 // offer sets in o what our SYN offers.
 func (t *TCB) offer(o *negotiated) {
 	o.timestamps = t.conf.Timestamps != tcpip.TimestampsOff && t.path.Options == 0 // a signature leaves no room, as Linux sees it
-	o.sack, o.scaling, o.ecn = t.conf.SACK, t.conf.Scaling, t.conf.ECN.asks()
+	o.sack, o.scaling, o.ecn = t.conf.SACK, t.conf.Scaling, t.conf.asksECN()
 }
 
 // hurriedSyn is after how long the SYN goes out again when it has met a peer that is still in an old connection, as

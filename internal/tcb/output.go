@@ -27,6 +27,10 @@ func (t *TCB) Poll(now tcpip.Time, out *Out) bool {
 	if t.fast != nil && t.fast.again && t.sendSynAgain(now, out) {
 		return true
 	}
+	if t.due.earlier && t.cc.dctcp != nil {
+		t.sendEarlier(now, out)
+		return true
+	}
 	if t.due.probeTail && t.sendTail(now, out) || t.sendLost(now, out) || t.search.on && t.sendMTUProbe(now, out) || t.sendNew(now, out) {
 		return true
 	}
@@ -120,8 +124,10 @@ func (t *TCB) buildSyn(now tcpip.Time, out *Out) {
 		case t.opt.ecn:
 			out.Flags |= header.ECE
 		}
-	} else {
-		out.Flags |= t.askECN()
+		t.markAll(out)
+	} else if f := t.askECN(); f != 0 {
+		out.Flags |= f
+		t.markAll(out)
 	}
 	out.Window = uint16(t.tun.synWindow) // never scaled in a SYN
 	out.SegSize = t.mss()
@@ -388,6 +394,7 @@ func (t *TCB) header(now tcpip.Time, out *Out) {
 	case t.ecn.echo:
 		out.Flags |= header.ECE
 	}
+	t.markAll(out)
 	out.Ack = t.rcv.nxt
 	t.timestamp(now, &out.Options)
 	t.sackBlocks(&out.Options, header.TCPOptionSpace-t.optionSize())

@@ -222,6 +222,7 @@ type duty struct {
 	uncork    bool
 	cwr       bool // say that the window was reduced (RFC 3168)
 	third     bool // say how the SYN-ACK was marked (RFC 9768)
+	earlier   bool // acknowledge what came before the marks changed (RFC 8257)
 	probe     probe
 	reset     resetKind
 	resetSeq  seq.Number

@@ -298,6 +298,7 @@ func (t *TCB) enterRecovery(now tcpip.Time, ece bool) {
 		}
 		t.startReduction(now)
 	}
+	t.cc.event(t, now, eventEnterRecovery)
 	r.phase = phaseRecovery
 }
 

@@ -54,7 +54,7 @@ func (r *Request) Init(now tcpip.Time, s *Segment, c *Conf, p Path, id Identity)
 		timestamps: c.Timestamps != tcpip.TimestampsOff && o.HasTimestamp,
 		sack:       c.SACK && o.SACKPermitted,
 		scaling:    c.Scaling && o.HasWindowScale,
-		ecn:        c.ECN.accepts() && s.asksECN(),
+		ecn:        c.acceptsECN(s),
 	}
 	if c.ECN.acceptsAccurate() && s.Flags&aceFlags == aceFlags {
 		r.ecn, r.accurate, r.mark = true, true, s.Mark&3
@@ -109,6 +109,7 @@ func (r *Request) fillSynAck(now tcpip.Time, out *Out) {
 func (r *Request) fill(now tcpip.Time, out *Out) {
 	out.clear()
 	out.Flags = header.ACK
+	out.ECT = r.ecn && r.conf.marks()
 	out.Seq, out.Ack = r.iss()+1, r.irs+1
 	out.Window = r.window >> r.receiveScale
 	if r.timestamps {

@@ -252,6 +252,7 @@ func (t *TCB) SetConf(now tcpip.Time, c *Conf) {
 	}
 	if t.cc.algorithm != &algorithms[c.Congestion] {
 		t.cc.choose(c.Congestion)
+		t.beginDCTCP()
 	}
 	t.tun.receiveLimit = c.ReceiveBuffer.Or(t.tun.receiveLimit)
 	t.tun.sendLimit = c.SendBuffer.Or(t.tun.sendLimit)

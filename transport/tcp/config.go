@@ -16,6 +16,7 @@ const (
 	Cubic = tcb.Cubic // RFC 9438
 	Reno  = tcb.Reno  // RFC 5681, RFC 6582
 	BBR   = tcb.BBR   // version 3: draft-ietf-ccwg-bbr
+	DCTCP = tcb.DCTCP // RFC 8257, for networks of one owner
 )
 
 // ECNMode says which connections use explicit congestion notification (RFC 3168, RFC 9768), with the values of

@@ -52,7 +52,7 @@ func (e *Endpoint) send(w *stack.Work, sc *scratch, routed bool) bool {
 		o.DF, o.MTU = true, e.route.MTU()
 	}
 	if out.ECT {
-		o.TOS = o.TOS&^ecnMask | 2 // ECT(0), RFC 3168 §5
+		o.TOS |= ect0
 	}
 	switch err := e.route.Net.Send(w, e.route, p, o); err {
 	case tcpip.ErrNoBuffers, tcpip.ErrNoMemory:
@@ -257,6 +257,9 @@ func (t *Protocol) replyWith(w *stack.Work, r *stack.Route, id stack.FlowID, sc 
 	o := &sc.send
 	o.Proto = header.ProtocolTCP
 	o.TOS, o.TTL = trafficOf(c, r, t.stack)
+	if sc.out.ECT {
+		o.TOS |= ect0
+	}
 	o.DF, o.MTU = policy(r, c)
 	if sc.out.Flags&(header.SYN|header.ACK) == header.SYN|header.ACK {
 		o.DF = true // as measured: a packet that fits every link is never fragmented

@@ -140,8 +140,11 @@ func (e *Endpoint) rebind(id tcpip.OptionID) tcpip.Error {
 	return tcpip.OK
 }
 
-// ecnMask is the bits of a traffic class that are ECN's, and no user's of a stream (RFC 3168 §5).
-const ecnMask = 3
+// ecnMask is the bits of a traffic class that are ECN's, and no user's of a stream, and ect0 what says ECN-capable (RFC 3168 §5).
+const (
+	ecnMask = 3
+	ect0    = 2
+)
 
 // Option returns the value of the option with the given Linux level and number. A TTL that follows the
 // stack's default is returned as that.
@@ -233,7 +236,7 @@ func (e *Endpoint) Congestion() string {
 	return congestions[c]
 }
 
-var congestions = [...]string{Cubic: "cubic", Reno: "reno", BBR: "bbr"}
+var congestions = [...]string{Cubic: "cubic", Reno: "reno", BBR: "bbr", DCTCP: "dctcp"}
 
 // BBRInfo is what BBR says of itself (TCP_CC_INFO).
 type BBRInfo = tcb.BBRInfo
@@ -243,6 +246,19 @@ func (e *Endpoint) BBR() (i BBRInfo, ok bool) {
 	w := e.begin()
 	if e.opened {
 		i, ok = e.tcb.BBR()
+	}
+	e.end(w)
+	return i, ok
+}
+
+// DCTCPInfo is what DCTCP says of itself (TCP_CC_INFO).
+type DCTCPInfo = tcb.DCTCPInfo
+
+// DCTCP returns what DCTCP knows of the path, and whether the connection uses it.
+func (e *Endpoint) DCTCP() (i DCTCPInfo, ok bool) {
+	w := e.begin()
+	if e.opened {
+		i, ok = e.tcb.DCTCP()
 	}
 	e.end(w)
 	return i, ok

@@ -93,3 +93,12 @@ func FuzzControl(f *testing.F) {
 		}
 	})
 }
+
+// struct tcp_dctcp_info of <linux/inet_diag.h>.
+func TestDCTCPInfo(t *testing.T) {
+	require.Equal(t, make([]byte, 16), encodeDCTCP(tcp.DCTCPInfo{}))
+	b := encodeDCTCP(tcp.DCTCPInfo{Enabled: true, CE: true, Alpha: 1024, Marked: 1000, Acked: 3000})
+	n := binary.NativeEndian
+	require.Equal(t, []uint32{1, 1, 1024, 1000, 3000},
+		[]uint32{uint32(n.Uint16(b)), uint32(n.Uint16(b[2:])), n.Uint32(b[4:]), n.Uint32(b[8:]), n.Uint32(b[12:])})
+}

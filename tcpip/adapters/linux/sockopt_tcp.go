@@ -12,13 +12,13 @@ import (
 var tcpOthers = map[tcpip.OptionID]other{
 	TCP_CONGESTION: {on: tcpip.KindTCP, set: (*Socket).setCongestion, get: (*Socket).congestion,
 		name: "TCP_CONGESTION", form: "string", byDefault: "cubic",
-		doc: "Name of the congestion control algorithm: cubic, reno or bbr (version 3)."},
+		doc: "Name of the congestion control algorithm: cubic, reno, bbr (version 3) or dctcp, which asks for ECN."},
 	TCP_INFO: {on: tcpip.KindTCP, set: refuse, get: (*Socket).tcpInfo,
 		name: "TCP_INFO", form: "struct tcp_info",
 		doc: "What the connection knows of itself and of the path. Read only."},
 	TCP_CC_INFO: {on: tcpip.KindTCP, set: refuse, get: (*Socket).congestionInfo,
 		name: "TCP_CC_INFO", form: "union tcp_cc_info",
-		doc: "What the algorithm says of itself: bbr a struct tcp_bbr_info, cubic and reno nothing. Read only."},
+		doc: "What the algorithm says of itself: bbr a struct tcp_bbr_info, dctcp a struct tcp_dctcp_info, cubic and reno nothing. Read only."},
 	TCP_SAVED_SYN: {on: tcpip.KindTCP, set: refuse, get: (*Socket).savedSyn,
 		name: "TCP_SAVED_SYN", form: "bytes",
 		doc: "The headers of the SYN that the connection came of, once, if the listener had TCP_SAVE_SYN. Read only."},
@@ -149,9 +149,14 @@ func (s *Socket) congestion(size int) ([]byte, Errno) {
 	return b, 0
 }
 
-// congestionInfo encodes struct tcp_bbr_info.
+// congestionInfo encodes struct tcp_bbr_info or struct tcp_dctcp_info.
 func (s *Socket) congestionInfo(size int) ([]byte, Errno) {
-	i, ok := s.ep.(*tcp.Endpoint).BBR()
+	e := s.ep.(*tcp.Endpoint)
+	if i, ok := e.DCTCP(); ok {
+		b := encodeDCTCP(i)
+		return b[:min(size, len(b))], 0
+	}
+	i, ok := e.BBR()
 	if !ok {
 		return nil, 0
 	}
@@ -160,4 +165,15 @@ func (s *Socket) congestionInfo(size int) ([]byte, Errno) {
 		b = binary.NativeEndian.AppendUint32(b, v)
 	}
 	return b[:min(size, len(b))], 0
+}
+
+// encodeDCTCP makes a struct tcp_dctcp_info, which is all zeroes where the connection has no ECN.
+func encodeDCTCP(i tcp.DCTCPInfo) []byte {
+	bit := map[bool]uint16{true: 1}
+	b := binary.NativeEndian.AppendUint16(nil, bit[i.Enabled])
+	b = binary.NativeEndian.AppendUint16(b, bit[i.CE])
+	for _, v := range [...]int{i.Alpha, i.Marked, i.Acked} {
+		b = binary.NativeEndian.AppendUint32(b, uint32(v))
+	}
+	return b
 }
