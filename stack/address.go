@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"iter"
 	"net/netip"
 	"slices"
 
@@ -27,6 +28,18 @@ const (
 	AddressDuplicated // detection found another owner: not usable
 )
 
+var addressStates = [...]string{
+	AddressPreferred: "preferred", AddressDeprecated: "deprecated", AddressTentative: "tentative", AddressDuplicated: "duplicated",
+}
+
+// String returns the state's name in RFC 4862, in lower case.
+func (st AddressState) String() string {
+	if int(st) < len(addressStates) {
+		return addressStates[st]
+	}
+	return "unknown"
+}
+
 // usable reports whether packets may be sent from and received by an address in this state.
 func (st AddressState) usable() bool { return st <= AddressDeprecated }
 
@@ -48,6 +61,10 @@ type localAddress struct {
 	temporary bool   // RFC 8981
 	route     bool   // brings the route to its prefix
 	order     uint64 // of its addition, among routes and addresses
+}
+
+func (a *localAddress) address() Address {
+	return Address{netip.PrefixFrom(a.addr, a.prefix.Bits()), a.state, a.temporary}
 }
 
 func (a *localAddress) loopback() bool { return a.nic.Info().Kind == LinkLoopback }
@@ -255,9 +272,20 @@ func (n *NIC) AddressState(a netip.Addr) (AddressState, bool) {
 func (n *NIC) Addresses() []Address {
 	var list []Address
 	for _, l := range n.stack.conf.Load().addresses.byNIC[n] {
-		list = append(list, Address{netip.PrefixFrom(l.addr, l.prefix.Bits()), l.state, l.temporary})
+		list = append(list, l.address())
 	}
 	return list
+}
+
+// AllAddresses walks the addresses of all NICs, in the order in which they were added, as they are at one time.
+func (s *Stack) AllAddresses() iter.Seq2[*NIC, Address] {
+	return func(yield func(*NIC, Address) bool) {
+		for _, l := range s.conf.Load().addresses.all {
+			if !yield(l.nic, l.address()) {
+				return
+			}
+		}
+	}
 }
 
 // LocalAddress reports whether a is an address of the stack, on which NIC, and in which state. Every

@@ -22,7 +22,8 @@ func newConfig() *config { return &config{generation: 1, cache: new(atomic.Point
 
 // change publishes a changed copy of the configuration, unless f fails. s.mu is held.
 func (s *Stack) change(f func(*config) error) error {
-	c := *s.conf.Load()
+	old := s.conf.Load()
+	c := *old
 	c.nics, c.removed = slices.Clone(c.nics), slices.Clone(c.removed)
 	if err := f(&c); err != nil {
 		return err
@@ -30,6 +31,7 @@ func (s *Stack) change(f func(*config) error) error {
 	c.generation++
 	c.cache = new(atomic.Pointer[routeSlots])
 	s.conf.Store(&c)
+	s.tellChanges(old, &c)
 	return nil
 }
 

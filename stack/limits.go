@@ -73,6 +73,10 @@ const (
 	copiedFront = 128
 	// maxWatches bounds the packet sockets of one stack: every packet is compared with each.
 	maxWatches = 1024
+	// maxSubscriptions bounds the subscriptions of events of one stack: a change goes to each. eventQueue is how many
+	// events wait for one that has not said: a burst of as many addresses as a NIC may have.
+	maxSubscriptions = 64
+	eventQueue       = 1024
 	// routeCacheSize is how many routes a stack keeps at hand for who has nowhere to keep them.
 	routeCacheSize = 256
 )

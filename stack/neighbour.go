@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"iter"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -79,7 +80,8 @@ type neighbour struct {
 	touched  tcpip.Time // when the state began
 	deadline tcpip.Time // of the state
 	pending  packetList
-	bytes    int // of memory that pending holds
+	bytes    int       // of memory that pending holds
+	told     Neighbour // as subscribers know it
 }
 
 // The bits of neighbour.published beside the link address.
@@ -87,6 +89,11 @@ const (
 	neighbourKnown = 1 << 48
 	neighbourIdle  = 1 << 49 // STALE: the next use is to be told
 )
+
+// shown is what a program sees of the entry.
+func (b *neighbour) shown() Neighbour {
+	return Neighbour{b.addr, b.entry.Link(), b.entry.State(), b.entry.Router()}
+}
 
 // publish makes the entry's link address known to the packet path.
 func (b *neighbour) publish() {
@@ -167,6 +174,19 @@ func (n *NIC) Neighbours() []Neighbour {
 	}
 	slices.SortFunc(list, func(a, b Neighbour) int { return a.Addr.Compare(b.Addr) })
 	return list
+}
+
+// AllNeighbours walks what is known of the stations on the links of all NICs, each NIC's as NIC.Neighbours has them.
+func (s *Stack) AllNeighbours() iter.Seq2[*NIC, Neighbour] {
+	return func(yield func(*NIC, Neighbour) bool) {
+		for _, n := range s.NICs() {
+			for _, b := range n.Neighbours() {
+				if !yield(n, b) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // AddNeighbour sets the link address of a, which then neither is asked for nor changes.

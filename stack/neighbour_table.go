@@ -156,6 +156,19 @@ func (t *neighbourTable) remove(b *neighbour, e *errand, reason tcpip.Drop) {
 	b.published.Store(0)
 	e.packets, e.reason = b.pending, reason
 	b.pending, b.bytes = packetList{}, 0
+	if b.told.Addr.IsValid() {
+		t.nic.stack.tell(Event{Kind: EventNeighbourRemoved, NIC: t.nic.state(), Neighbour: b.shown()})
+	}
+}
+
+// tell tells what has become of b, if anybody wants to know. mu is held.
+func (t *neighbourTable) tell(now tcpip.Time, b *neighbour) {
+	if s := t.nic.stack; s.events.wants(EventNeighbourChanged | EventNeighbourRemoved) {
+		if seen := b.shown(); seen != b.told {
+			b.told = seen
+			s.tell(Event{Kind: EventNeighbourChanged, At: now, NIC: t.nic.state(), Neighbour: seen})
+		}
+	}
 }
 
 // after brings everything in line with b's entry, which has just taken an event, and returns what is to be done
@@ -188,6 +201,7 @@ func (t *neighbourTable) after(w *Work, now tcpip.Time, b *neighbour, a nud.Acti
 		}
 	}
 	b.publish()
+	t.tell(now, b)
 	t.arm(now, b.entry.Deadline())
 	return e
 }
@@ -368,7 +382,7 @@ func (t *neighbourTable) list(list []Neighbour) []Neighbour {
 	for class := range t.classes {
 		for e := t.classes[class].Front(); e != nil; e = e.Next() {
 			b := e.Value.(*neighbour)
-			list = append(list, Neighbour{b.addr, b.entry.Link(), b.entry.State(), b.entry.Router()})
+			list = append(list, b.shown())
 		}
 	}
 	return list

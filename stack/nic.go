@@ -193,8 +193,10 @@ func (n *NIC) SetMTU(mtu int) error {
 	if mtu != 0 && mtu < 68 {
 		return tcpip.ErrInvalid
 	}
-	n.mtu.Store(int32(mtu))
-	n.stack.invalidate()
+	if n.mtu.Swap(int32(mtu)) != int32(mtu) {
+		n.stack.invalidate()
+		n.tellChanged()
+	}
 	return nil
 }
 
@@ -290,6 +292,7 @@ func (n *NIC) DADProbes() int {
 func (n *NIC) changed(w *Work) {
 	n.stack.invalidate()
 	up := n.Up()
+	n.tellChanged()
 	n.watchChanged(w, up)
 	if !up {
 		n.neighbours.flush(w)
@@ -301,6 +304,13 @@ func (n *NIC) changed(w *Work) {
 		if ip, ok := p.(InternetProtocol); ok {
 			ip.LinkUp(w, n, up)
 		}
+	}
+}
+
+// tellChanged tells that the NIC is not what it was.
+func (n *NIC) tellChanged() {
+	if !n.removed.Load() {
+		n.stack.tell(Event{Kind: EventNICChanged, NIC: n.state()})
 	}
 }
 

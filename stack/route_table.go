@@ -2,6 +2,7 @@ package stack
 
 import (
 	"cmp"
+	"iter"
 	"net/netip"
 	"slices"
 
@@ -260,13 +261,16 @@ func (r *routeRow) agrees(e *RouteEntry) bool {
 }
 
 // Routes returns the rows, IPv4 first, in the order in which they are tried: the longest prefixes first.
-func (s *Stack) Routes() []RouteEntry {
-	t := &s.conf.Load().routes
-	var list []RouteEntry
-	for _, x := range []*routeIndex{&t.v4, &t.v6} {
-		for _, r := range x.rows {
-			list = append(list, r.RouteEntry)
+// They are those of one time, whatever changes meanwhile.
+func (s *Stack) Routes() iter.Seq[RouteEntry] {
+	return func(yield func(RouteEntry) bool) {
+		t := &s.conf.Load().routes
+		for _, x := range []*routeIndex{&t.v4, &t.v6} {
+			for _, r := range x.rows {
+				if !yield(r.RouteEntry) {
+					return
+				}
+			}
 		}
 	}
-	return list
 }

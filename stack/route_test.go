@@ -212,7 +212,7 @@ func TestConnectedRoutes(t *testing.T) {
 	n, _ := f.nic(LinkEthernet)
 	add := func(p string, o AddressOptions) { require.NoError(t, n.AddAddressWith(netip.MustParsePrefix(p), o)) }
 	lines := func() (list []string) {
-		for _, r := range f.Routes() {
+		for r := range f.Routes() {
 			list = append(list, fmt.Sprintf("%s src %s", r.Destination, r.Source))
 		}
 		return list

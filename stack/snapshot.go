@@ -22,7 +22,8 @@ type Snapshot struct {
 	Memory      int64 // bytes of slabs in packets and buffers
 	MemoryLimit int64 // bytes; 0: none
 	Endpoints   int
-	Routes      int // those of addresses included
+	Routes      int    // those of addresses included
+	LostEvents  uint64 // of all subscriptions
 }
 
 // NICSnapshot is the part of a Snapshot about one NIC.
@@ -45,6 +46,7 @@ func (s *Stack) Snapshot() Snapshot {
 		At: now, Wall: s.clock.Wall(now),
 		Packets: s.LivePackets(), Memory: s.Slabs.Live(), MemoryLimit: s.options.MaxMemory.Or(0),
 		Endpoints: s.endpoints.count(), Routes: len(c.routes.v4.rows) + len(c.routes.v6.rows),
+		LostEvents: s.events.lost.Load(),
 	}
 	copyValues(reflect.ValueOf(&snap.Counters).Elem(), reflect.ValueOf(&s.counters).Elem())
 	for _, n := range c.nics {
@@ -56,7 +58,7 @@ func (s *Stack) Snapshot() Snapshot {
 func (n *NIC) snapshot(c *config) NICSnapshot {
 	snap := NICSnapshot{ID: n.id, Name: n.name, Up: n.Up(), MTU: n.MTU(), Neighbours: n.neighbours.count()}
 	for _, a := range c.addresses.byNIC[n] {
-		snap.Addresses = append(snap.Addresses, netip.PrefixFrom(a.addr, a.prefix.Bits()))
+		snap.Addresses = append(snap.Addresses, a.address().Prefix)
 	}
 	snap.Addresses = slices.Clip(snap.Addresses)
 	for _, q := range n.queues {

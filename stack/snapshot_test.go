@@ -2,6 +2,7 @@ package stack
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -66,7 +67,7 @@ func TestSnapshotHolds(t *testing.T) {
 	require.Equal(t, x.LivePackets(), snap.Packets)
 	require.Equal(t, x.Slabs.Live(), snap.Memory)
 	require.Positive(t, snap.Memory)
-	require.Equal(t, len(x.Routes()), snap.Routes)
+	require.Equal(t, len(slices.Collect(x.Routes())), snap.Routes)
 	require.Len(t, snap.NICs[0].Addresses, len(x.n.Addresses()))
 	x.n.Remove()
 	require.Empty(t, x.Snapshot().NICs)
@@ -77,5 +78,33 @@ func BenchmarkSnapshot(b *testing.B) {
 	defer s.Close()
 	for b.Loop() {
 		_ = s.Snapshot()
+	}
+}
+
+// The walks over the whole stack can be left early, and see one time.
+func TestWalks(t *testing.T) {
+	e := newEther(t)
+	e.heard("10.0.0.2", macA, "u")
+	e.heard("10.0.0.3", macB, "u")
+	other, _ := e.nic(LinkIP, "10.9.0.1/24")
+	var seen []string
+	for n, a := range e.AllAddresses() {
+		seen = append(seen, n.Name()+" "+a.Prefix.String())
+		if len(seen) == 1 {
+			require.NoError(t, other.RemoveAddress(addr("10.9.0.1")))
+		}
+	}
+	require.Equal(t, []string{"nic1 10.0.0.1/24", "nic1 2001:db8::1/64", "nic1 fe80::1/64", "nic2 10.9.0.1/24"}, seen)
+	for n, b := range e.AllNeighbours() {
+		require.Equal(t, e.n, n)
+		require.Equal(t, addr("10.0.0.2"), b.Addr)
+		break
+	}
+	for r := range e.Routes() {
+		require.Equal(t, "10.0.0.0/24", r.Destination.String())
+		break
+	}
+	for range e.AllAddresses() {
+		break
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"github.com/seed963a8790/netstack/header"
 	"io"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -32,6 +33,10 @@ type Options struct {
 	Random io.Reader
 	// Filter sees every packet; nil lets all pass.
 	Filter Filter
+
+	// Logger is told of NICs, addresses, routes and neighbours that change; nil: nobody is. It is called with no lock held
+	// and may lag behind.
+	Logger *slog.Logger
 
 	// MaxMemory bounds the bytes of packets and buffers; unset means no bound.
 	MaxMemory tcpip.Opt[int64]
@@ -78,6 +83,8 @@ type Stack struct {
 	endpoints endpoints
 	watches   atomic.Pointer[[]Watch]
 	groups    WatchGroups
+	events    events
+	journal   *journal // nil: there is no logger
 }
 
 // Keys are the secrets of a stack, one for each use.
@@ -104,6 +111,7 @@ func New(o Options) *Stack {
 		s.Slabs.SetLimit(max(limit, 1))
 	}
 	s.conf.Store(newConfig())
+	s.startJournal()
 	s.Demux.init(s)
 	s.ports.init(s)
 	s.pmtu.init(s)
@@ -207,6 +215,8 @@ func (s *Stack) Close() {
 	}
 	s.pmtu.close()
 	w.End()
+	s.closeSubscriptions()
+	s.journal.close()
 }
 
 // Wait returns when, after Close, the last goroutine of the stack's links and endpoints has ended, or
@@ -216,6 +226,9 @@ func (s *Stack) Wait(ctx context.Context) error {
 		if err := n.link.Wait(ctx); err != nil {
 			return err
 		}
+	}
+	if err := s.journal.wait(ctx); err != nil {
+		return err
 	}
 	return s.endpoints.wait(ctx)
 }

@@ -227,7 +227,7 @@ func (o *Ours) route(args []string) {
 	c := o.settings.conf()
 	o.routes.apply(&c)
 	o.tcp.Configure(c.tcp)
-	for _, r := range o.stack.Routes() {
+	for r := range o.stack.Routes() {
 		if r.Destination.Bits() == 0 && r.MTU != o.routes.mtu {
 			changed := r
 			changed.MTU = o.routes.mtu

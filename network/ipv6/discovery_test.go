@@ -57,7 +57,7 @@ func prefixInfo(valid, preferred time.Duration) func([]byte) []byte {
 
 // learntRoutes are the rows that routers have made.
 func (b *bench) learntRoutes() (list []string) {
-	for _, e := range b.Wired.Routes() {
+	for e := range b.Wired.Routes() {
 		if e.Metric == 1024 {
 			s := e.Destination.String()
 			if e.Gateway.IsValid() {

@@ -23,6 +23,7 @@ type variable struct {
 	MemoryLimit int64             `json:"memory_limit_bytes"`
 	Endpoints   int               `json:"endpoints"`
 	Routes      int               `json:"routes"`
+	LostEvents  uint64            `json:"lost_events"`
 	Counters    map[string]uint64 `json:"counters"`
 	Drops       map[string]uint64 `json:"drops"`
 	NICs        map[string]nic    `json:"nics"`
@@ -40,7 +41,7 @@ type nic struct {
 
 func value(s stack.Snapshot) variable {
 	v := variable{
-		Packets: s.Packets, Memory: s.Memory, MemoryLimit: s.MemoryLimit, Endpoints: s.Endpoints, Routes: s.Routes,
+		Packets: s.Packets, Memory: s.Memory, MemoryLimit: s.MemoryLimit, Endpoints: s.Endpoints, Routes: s.Routes, LostEvents: s.LostEvents,
 		Counters: map[string]uint64{}, Drops: map[string]uint64{}, NICs: map[string]nic{},
 	}
 	for name, n := range s.Counters.All() {

@@ -175,7 +175,7 @@ func (n *Sockets) procRoute(b *bytes.Buffer) {
 		ip := a.As4()
 		return binary.NativeEndian.Uint32(ip[:])
 	}
-	routes := n.stack.Routes()
+	routes := slices.Collect(n.stack.Routes())
 	slices.SortStableFunc(routes, func(a, b stack.RouteEntry) int { return a.Destination.Addr().Compare(b.Destination.Addr()) })
 	for _, r := range routes {
 		nic := n.stack.NIC(r.NIC)
@@ -211,7 +211,7 @@ func (n *Sockets) procRoute6(b *bytes.Buffer) {
 	}
 	nowhere := netip.PrefixFrom(netip.IPv6Unspecified(), 0)
 	byDefault := false
-	for _, r := range n.stack.Routes() {
+	for r := range n.stack.Routes() {
 		nic := n.stack.NIC(r.NIC)
 		if nic == nil || !r.Destination.Addr().Is6() || nic.Info().Kind == stack.LinkLoopback {
 			continue

@@ -99,23 +99,25 @@ func escape(s string, quoted bool) string {
 	return helpEscapes.Replace(s)
 }
 
-// stackGauges are what a stack holds.
-var stackGauges = []struct {
+// stackMetrics are what a stack holds, and what it has counted beside stack.Counters.
+var stackMetrics = []struct {
 	name, help string
-	value      func(s *stack.Snapshot) int64
+	kind       kind
+	value      func(s *stack.Snapshot) uint64
 }{
-	{"netstack_packets", "Packets that exist.", func(s *stack.Snapshot) int64 { return s.Packets }},
-	{"netstack_memory_bytes", "Bytes of packets and buffers in use.", func(s *stack.Snapshot) int64 { return s.Memory }},
-	{"netstack_memory_limit_bytes", "Bytes of packets and buffers that may be in use, 0 for no bound.", func(s *stack.Snapshot) int64 { return s.MemoryLimit }},
-	{"netstack_endpoints", "Endpoints that have not left the stack.", func(s *stack.Snapshot) int64 { return int64(s.Endpoints) }},
-	{"netstack_routes", "Rows of the routing table.", func(s *stack.Snapshot) int64 { return int64(s.Routes) }},
+	{"netstack_packets", "Packets that exist.", gauge, func(s *stack.Snapshot) uint64 { return uint64(s.Packets) }},
+	{"netstack_memory_bytes", "Bytes of packets and buffers in use.", gauge, func(s *stack.Snapshot) uint64 { return uint64(s.Memory) }},
+	{"netstack_memory_limit_bytes", "Bytes of packets and buffers that may be in use, 0 for no bound.", gauge, func(s *stack.Snapshot) uint64 { return uint64(s.MemoryLimit) }},
+	{"netstack_endpoints", "Endpoints that have not left the stack.", gauge, func(s *stack.Snapshot) uint64 { return uint64(s.Endpoints) }},
+	{"netstack_routes", "Rows of the routing table.", gauge, func(s *stack.Snapshot) uint64 { return uint64(s.Routes) }},
+	{"netstack_lost_events_total", "Events that subscribers lost because their queues were full.", counter, func(s *stack.Snapshot) uint64 { return s.LostEvents }},
 }
 
 func (e *encoder) stacks(stacks []Stack) {
-	for _, g := range stackGauges {
-		e.family(g.name, g.help, gauge)
+	for _, g := range stackMetrics {
+		e.family(g.name, g.help, g.kind)
 		for i := range stacks {
-			e.sample(g.name, strconv.FormatInt(g.value(&stacks[i].Snapshot), 10), label{"stack", stacks[i].Name})
+			e.sample(g.name, strconv.FormatUint(g.value(&stacks[i].Snapshot), 10), label{"stack", stacks[i].Name})
 		}
 	}
 }

@@ -100,7 +100,7 @@ func TestWrite(t *testing.T) {
 			require.Contains(t, help, "(", "%s belongs to a group", name)
 		}
 	}
-	require.Len(t, x.kind, mibs+1+len(stackGauges)+len(nicMetrics), "no two counters share a metric")
+	require.Len(t, x.kind, mibs+1+len(stackMetrics)+len(nicMetrics), "no two counters share a metric")
 }
 
 // Two stacks in one text: each metric once, the samples told apart by a label, whatever is in it.
