@@ -36,8 +36,11 @@ func (c *conn) showAny(any netip.Addr) {
 }
 
 func (c *conn) netAddr(a tcpip.FullAddress) net.Addr {
-	if c.network == "udp" {
+	switch c.network {
+	case "udp":
 		return udpAddr(c.ep.Stack(), a)
+	case "ping":
+		return ipAddr(withZone(c.ep.Stack(), a))
 	}
 	return tcpAddr(c.ep.Stack(), a)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
 	"github.com/seed963a8790/netstack/tcpip/adapters/gonet"
+	"github.com/seed963a8790/netstack/transport/icmp"
 	"github.com/seed963a8790/netstack/transport/tcp"
 	"github.com/seed963a8790/netstack/transport/udp"
 )
@@ -39,7 +40,7 @@ func newHost(t testing.TB, clock tcpip.Clock) *host {
 	t.Helper()
 	s := stack.New(stack.Options{
 		Networks:   []stack.NewNetwork{arp.New, ipv4.New, ipv6.New},
-		Transports: []stack.NewTransport{tcp.New, udp.New},
+		Transports: []stack.NewTransport{tcp.New, udp.New, icmp.New4, icmp.New6},
 		Clock:      clock,
 	})
 	t.Cleanup(func() {
