@@ -151,7 +151,17 @@ func (q *sendQueue) clear() {
 
 // charge returns the bytes that p is accounted with in a receive queue. A slab that other pieces
 // share, such as a super-segment that was cut, is not charged whole to each of them.
-func charge(p slab.Piece) int { return min(p.Cost(), max(slab.Small, 2*p.Len())) }
+func charge(p slab.Piece) int {
+	least := slab.Small
+	if p.Len() > slab.Small {
+		least = slab.Medium
+	}
+	return min(p.Cost(), max(least, 2*p.Len())) + chargeHead
+}
+
+// chargeHead is charged for a piece beside its slab, bytes: the head of Linux's buffers. A full Ethernet frame costs both
+// 2304, and a program that sets SO_RCVBUF gets the same windows.
+const chargeHead = 256
 
 // receiveQueue holds what is ready for the user.
 type receiveQueue struct {

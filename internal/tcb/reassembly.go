@@ -68,7 +68,7 @@ func (q *reassembly) addPiece(from seq.Number, p slab.Piece) {
 // answer for.
 func chargeEarly(p slab.Piece) int {
 	if p.Sole() {
-		return p.Cost()
+		return p.Cost() + chargeHead
 	}
 	return charge(p)
 }

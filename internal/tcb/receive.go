@@ -1,6 +1,7 @@
 package tcb
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/seed963a8790/netstack/header"
@@ -23,9 +24,8 @@ func (t *TCB) receive(now tcpip.Time, s *Segment) tcpip.Drop {
 		t.fail(now, tcpip.ErrConnReset)
 		return tcpip.DropAfterClose
 	}
-	t.trackPeerSegments(s)
+	wire, larger := s.Wire, t.trackPeerSegments(s)
 	t.noteReceiverRTT(s)
-	wire := s.Wire
 	if d := t.trimToWindow(s); d != tcpip.DropNone {
 		t.ackNow()
 		return d
@@ -38,7 +38,7 @@ func (t *TCB) receive(now tcpip.Time, s *Segment) tcpip.Drop {
 		t.due.pingPong = true // the user is about to end the other direction
 	}
 	if s.Len > 0 {
-		if !t.admit(s) {
+		if !t.admit(s, larger) {
 			t.ackNow()
 			return tcpip.DropReceiveQueue
 		}
@@ -46,8 +46,9 @@ func (t *TCB) receive(now tcpip.Time, s *Segment) tcpip.Drop {
 			t.deliver(s.Data[i])
 			s.Data[i] = slab.Piece{}
 		}
+		t.timeData(now)
 		t.earnWindow(s)
-		t.scheduleAck(now, wire, s.Flags)
+		t.scheduleAck(now, wire)
 	}
 	if fin {
 		t.rcv.fin, t.rcv.hasFin = s.Seq.Add(s.Len), true
@@ -285,14 +286,13 @@ func (t *TCB) enterQuickAck(n int16) {
 	t.due.ato = delAckMin
 }
 
-// scheduleAck decides when in-order data of wire segments is acknowledged (RFC 9293 §3.8.6.3, SHLD-18,
-// SHLD-19).
-func (t *TCB) scheduleAck(now tcpip.Time, wire int, flags header.TCPFlags) {
+// timeData adapts the delay of acknowledgements to the pace of the data that arrives.
+func (t *TCB) timeData(now tcpip.Time) {
 	d := &t.due
 	since := now.Sub(t.rcv.lastData)
 	switch {
 	case t.rcv.lastData == 0: // the first data: the peer is in slow start
-		d.maxQuick = int16(min(max(t.tun.synWindow/(2*max(t.rcv.mss, 1)), 2), maxQuicks))
+		d.maxQuick = int16(min(cmp.Or(t.tun.synWindow/(2*max(t.rcv.mss, 1)), 2), maxQuicks))
 		d.quick = max(d.quick, d.maxQuick)
 		d.ato = delAckMin
 	case since <= delAckMin/2:
@@ -303,31 +303,32 @@ func (t *TCB) scheduleAck(now tcpip.Time, wire int, flags header.TCPFlags) {
 		d.quick = max(d.quick, d.maxQuick)
 	}
 	t.rcv.lastData = now
-	if flags&header.PSH != 0 {
-		d.pushed = min(d.pushed+1, 2)
-	}
-	quick := d.quick > 0 && !d.pingPong
+}
+
+// scheduleAck decides when in-order data of wire segments is acknowledged (RFC 9293 §3.8.6.3, SHLD-18,
+// SHLD-19): of two full segments at once, unless the user leaves them unread and so the window shrinks.
+func (t *TCB) scheduleAck(now tcpip.Time, wire int) {
 	full := t.rcv.nxt.Sub(t.rcv.acked) > t.rcv.mss
-	if full && t.freeWindow() < t.fullWindow()/2 { // the peer need not hurry
-		d.quick, quick = 0, false
-	}
-	if full && t.chooseWindow() >= t.lastWindow() || wire > 1 || quick {
-		t.ackNow()
-		return
-	}
-	if t.rcv.nxt.Sub(t.rcv.acked) > 2*t.rcv.mss { // at least every second segment, window or not
+	if full && t.chooseWindow() >= t.lastWindow() || wire > 1 || t.due.quick > 0 && !t.due.pingPong {
 		t.ackNow()
 		return
 	}
 	t.delayAck(now)
 }
 
-// delayAck sees to it that an acknowledgement is sent in a while.
+// delayAck sees to it that an acknowledgement is sent in a while, and where one was due soon, at once.
 func (t *TCB) delayAck(now tcpip.Time) {
-	t.due.delayed = true
-	if t.deadline[timerDelAck] == 0 {
-		t.deadline[timerDelAck] = now.Add(t.ackDelay())
+	wait := t.ackDelay()
+	at := now.Add(wait)
+	if due := t.deadline[timerDelAck]; due != 0 {
+		if due <= now.Add(wait/4) {
+			t.ackNow()
+			return
+		}
+		at = min(at, due)
 	}
+	t.due.delayed = true
+	t.deadline[timerDelAck] = at
 }
 
 // ackDelay returns how long an acknowledgement may wait: 200 ms at most (RFC 9293 §3.8.6.3, MUST-40).
@@ -369,13 +370,35 @@ func (t *TCB) guessPeerSegments() {
 	t.rcv.mss = max(min(t.opt.peerMSS, defaultMSS, t.tun.synWindow/2), leastReceiveMSS)
 }
 
-// trackPeerSegments learns how large the peer's segments are.
-func (t *TCB) trackPeerSegments(s *Segment) {
+// trackPeerSegments learns how large the peer's segments are, and reports whether s is larger than all before. Two alike
+// that follow each other count where they are smaller, too, unless the peer had nothing further to send.
+func (t *TCB) trackPeerSegments(s *Segment) (larger bool) {
+	r := &t.rcv
 	n := s.Len
 	if s.Wire > 1 {
 		n = (s.Len + s.Wire - 1) / s.Wire
 	}
-	if n = min(n, int(t.opt.advMSS)); n > t.rcv.mss { // no more than we have asked for
-		t.rcv.mss = n
+	last := r.lastSize
+	r.lastSize = 0
+	if n >= r.mss {
+		if s.Flags&header.PSH != 0 {
+			t.due.pushed = max(t.due.pushed, 1)
+		}
+		n = min(n, int(t.opt.advMSS)) // no more than we have asked for
+		larger = n > r.mss
+		r.mss = n
+		return larger
 	}
+	options := 0
+	if t.opt.timestamps {
+		options = timestampSize
+	}
+	if whole := n + options; whole >= defaultMSS || whole >= leastReceiveMSS && s.Flags&(header.PSH|header.FIN|header.URG) == 0 {
+		if r.lastSize = uint16(n); r.lastSize == last {
+			r.mss = n
+			return false
+		}
+	}
+	t.due.pushed = min(t.due.pushed+1, 2)
+	return false
 }

@@ -93,6 +93,8 @@ type receiveVars struct {
 	gap   seq.Number // nxt when segments behind it began to arrive,
 	early uint8      // and how many did, up to dupThresh
 
+	lastSize uint16 // of the last segment, if the next may prove that the peer sends such; or else zero
+
 	tsRecent   uint32 // TS.Recent
 	tsRecentAt tcpip.Time
 	echo       echo // of the segment under way

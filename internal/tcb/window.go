@@ -133,12 +133,16 @@ func chargeAll(pieces []slab.Piece) (sum int) {
 }
 
 // admit reports whether data that arrived in order can be kept. It lies in the window, so more than
-// the limit is tolerated: if the segments are small, they cost more than the window foresaw.
-func (t *TCB) admit(s *Segment) bool {
+// the limit is tolerated: if the segments are small, they cost more than the window foresaw. Segments larger than all
+// before say at once what payload costs, as on Linux, others bit by bit.
+func (t *TCB) admit(s *Segment, larger bool) bool {
 	cost := chargeAll(s.Data)
 	if cost > 0 {
-		t.tun.ratio += (256*s.Len/cost - t.tun.ratio) / 8
-		t.tun.ratio = min(max(t.tun.ratio, 16), 256)
+		news := 256*s.Len/cost - t.tun.ratio
+		if !larger {
+			news /= 8
+		}
+		t.tun.ratio = min(max(t.tun.ratio+news, 16), 256)
 	}
 	if t.held()+cost > t.tun.receiveLimit {
 		t.ooo.prune(max(t.tun.receiveLimit-t.recvQ.cost-cost, 0))
@@ -148,7 +152,7 @@ func (t *TCB) admit(s *Segment) bool {
 
 // chooseWindow returns the window that the free space allows, avoiding silly ones (RFC 9293
 // §3.8.6.2.2, MUST-39); it may stay closed for ever (MAY-8). It does not look at what was announced before, except that an unscaled window only
-// moves by whole segments.
+// moves by whole segments. Where less than half is free, acknowledgements are no longer quick, as on Linux.
 func (t *TCB) chooseWindow() int {
 	full := t.fullWindow()
 	free := t.freeWindow()
@@ -156,8 +160,11 @@ func (t *TCB) chooseWindow() int {
 		free = min(free, clamp)
 	}
 	mss := min(t.rcv.mss, full)
-	if free < full/2 && free < max(full/16, mss) {
-		return 0
+	if free < full/2 {
+		t.due.quick = 0 // the peer need not hurry
+		if free < max(full/16, mss) {
+			return 0
+		}
 	}
 	free = min(free, t.tun.earned)
 	if t.rcv.scale > 0 {
