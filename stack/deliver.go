@@ -150,10 +150,10 @@ func (n *NIC) give(w *Work, queue int, batch []*Packet) (taken int) {
 	return taken
 }
 
-// home makes the NIC of a packet that has come over loopback that which has its destination: to sockets the packet
+// Home makes the NIC of a packet that has come over loopback that which has its destination: to sockets the packet
 // has come in by that one, as on Linux.
-func (p *Packet) home() {
-	if p.NIC.Info().Kind != LinkLoopback || p.Dst.IsLoopback() || p.Dst.IsMulticast() {
+func (p *Packet) Home() {
+	if p.ByDevice || p.NIC.Info().Kind != LinkLoopback || p.Dst.IsLoopback() || p.Dst.IsMulticast() {
 		return
 	}
 	if n, _, ok := p.stack.LocalAddress(p.Dst); ok && n != p.NIC {
@@ -167,7 +167,7 @@ func (p *Packet) Inside() bool { return p.Homed || p.NIC.Info().Kind == LinkLoop
 // DeliverTransport hands p, addressed to us and with its network header validated, to its transport
 // protocol. It reports false if the stack has no such protocol; p is then the caller's still.
 func (s *Stack) DeliverTransport(w *Work, p *Packet) bool {
-	p.home()
+	p.Home()
 	t := s.transports[p.Proto]
 	if t == nil {
 		return false

@@ -90,8 +90,8 @@ type SendOptions struct {
 	Extensions     *header.IPv6Sent // IPv6: headers behind the first; borrowed
 	Final          netip.Addr       // where Extensions with a routing header go in the end
 	NoFlowLabel    bool             // IPv6: where FlowLabel is 0, send none
-	NoHops         bool             // a TTL of 0 is meant, and not the default
-	HostOnly       bool             // a multicast or broadcast packet goes to this stack's own members alone (hop limit 0, RFC 1112 §6.1)
+	NoHops         bool             // a hop limit of 0 is meant over IPv6, and not the default
+	HostOnly       bool             // an IPv4 multicast or broadcast packet goes to this stack's own members alone (hop limit 0, RFC 1112 §6.1)
 }
 
 // TransportProtocol is what the network protocols deliver to, by IP protocol number.
@@ -173,6 +173,9 @@ type ICMPError struct {
 	MTU      int // ICMPTooBig: after validation; ICMPParameter and its kin: the offset of the bad byte
 	Offender netip.Addr
 	NIC      *NIC
+	// Hops is what IP_MINTTL is compared with, as on Linux: the TTL of the quoted packet, over IPv6 the hop limit of
+	// the message. 0 if no message told of the error.
+	Hops uint8
 
 	// The quoted packet: ours, so Local is its source.
 	Proto         header.Protocol

@@ -82,7 +82,7 @@ func (s *Stack) DeliverRaw(w *Work, p *Packet) (taken bool) {
 	if list == nil {
 		return false
 	}
-	p.home()
+	p.Home()
 	for _, r := range *list {
 		if r.ReceiveRaw(w, p) {
 			taken = true

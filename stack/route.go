@@ -39,6 +39,9 @@ type Route struct {
 	cached        *routeCached
 }
 
+// ByDevice reports whether r leads back to this host by a loopback NIC that was asked for.
+func (r *Route) ByDevice() bool { return r.Loopback && r.query.NIC == r.NIC.id }
+
 // routeCached is what a route learns while it is used.
 type routeCached struct {
 	neighbour atomic.Pointer[neighbour]

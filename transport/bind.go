@@ -137,7 +137,7 @@ func (d *Datagram) autobind() tcpip.Error {
 // owns says whether addr can be bound and returns what is then sent from: addr itself if it is a
 // unicast address, else whatever the route says.
 func (d *Datagram) owns(addr netip.Addr, nic tcpip.NICID) (source netip.Addr, err tcpip.Error) {
-	unicast := d.proto.shape.Unicast && !d.conf.FreeBind && !d.conf.Transparent
+	unicast := d.proto.shape.Unicast
 	switch {
 	case needsZone(addr) && nic == 0, addr.Is6() && addr.IsMulticast() && unicast:
 		return netip.Addr{}, tcpip.ErrInvalid
@@ -150,12 +150,11 @@ func (d *Datagram) owns(addr netip.Addr, nic tcpip.NICID) (source netip.Addr, er
 	if ok && (state == stack.AddressPreferred || state == stack.AddressDeprecated) {
 		return addr, tcpip.OK
 	}
-	for _, n := range d.proto.stack.NICs() {
-		if !unicast && n.Classify(addr) == stack.DestinationBroadcast {
-			return netip.Addr{}, tcpip.OK
-		}
-	}
-	if d.conf.FreeBind || d.conf.Transparent {
+	many := addr.IsMulticast() || addr == broadcast || d.proto.stack.DirectedBroadcast(addr)
+	switch {
+	case many && !unicast:
+		return netip.Addr{}, tcpip.OK
+	case !many && (d.conf.FreeBind || d.conf.Transparent):
 		return addr, tcpip.OK
 	}
 	return netip.Addr{}, tcpip.ErrAddrNotAvailable

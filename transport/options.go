@@ -110,6 +110,8 @@ func checkTimestamping(d *Datagram, v int) tcpip.Error {
 		f&tcpip.TimestampNumberTCP != 0 && f&tcpip.TimestampNumber == 0,
 		f&tcpip.TimestampStats != 0 && f&tcpip.TimestampOnly == 0:
 		return tcpip.ErrInvalid
+	case f&tcpip.TimestampPHC != 0 && d.conf.BoundNIC != 0: // which has no clock of that number
+		return tcpip.ErrInvalid
 	case f&tcpip.TimestampPHC != 0:
 		return tcpip.ErrNotSupported
 	}

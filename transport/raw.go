@@ -361,6 +361,9 @@ func (d *Datagram) included(w *stack.Work, r *stack.Route, to tcpip.FullAddress,
 	if err := d.takeError(); err != tcpip.OK {
 		return err
 	}
+	if d.shut&tcpip.ShutdownWrite != 0 {
+		return tcpip.ErrPipe
+	}
 	if d.sent.Load() >= int64(d.conf.SendBuffer) {
 		return tcpip.ErrWouldBlock
 	}

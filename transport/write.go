@@ -44,7 +44,7 @@ func (d *Datagram) write(w *stack.Work, b []byte, o *tcpip.WriteOptions) tcpip.E
 		return tcpip.ErrClosed
 	case o.Flags&tcpip.WriteUrgent != 0:
 		return tcpip.ErrNotSupported
-	case d.corked != nil:
+	case d.corked != nil && d.raw == nil:
 		return d.collect(w, b, o)
 	}
 	to, err := d.destination(&o.To)
@@ -121,6 +121,10 @@ func (d *Datagram) write(w *stack.Work, b []byte, o *tcpip.WriteOptions) tcpip.E
 	}
 	if d.raw != nil && d.raw.header.Load() {
 		return d.included(w, r, to, b, &o.Control)
+	}
+	if d.corked != nil { // the writes of a raw endpoint look for their way each, and over IPv4 the last one's is taken
+		d.redirect(q, r, to)
+		return d.collect(w, b, o)
 	}
 	segment := d.segmentBy(&o.Control)
 	fits := d.plan(r, to, headers, &o.Control)
@@ -397,7 +401,7 @@ func (d *Datagram) mark(r *stack.Route, c *tcpip.Control) {
 	if c.Has&tcpip.HasClass != 0 {
 		o.TOS = c.Class
 	}
-	o.HostOnly = r.Multicast && o.TTL == 0
+	o.HostOnly = r.Multicast && !v6 && o.TTL == 0
 	o.NoHops = v6 && o.TTL == 0
 	o.Proto = d.number(v6)
 	loop := conf.MulticastLoop4

@@ -100,3 +100,11 @@ func (k sort) pair(r *Run) (listener, client, server int) {
 	server = r.Accept(listener, 0)
 	return listener, client, server
 }
+
+// pktinfo is the control message with the source and the interface of a packet of the sort's family.
+func pktinfo(k sort, from4, from6 string, nic int) []byte {
+	if k.v6() {
+		return Cmsg(linux.IPPROTO_IPV6, 50, append(netip.MustParseAddr(from6).AsSlice(), Int(nic)...))
+	}
+	return Cmsg(linux.IPPROTO_IP, 8, append(append(Int(nic), netip.MustParseAddr(from4).AsSlice()...), 0, 0, 0, 0))
+}

@@ -16,6 +16,7 @@ func foundScenarios() (list []Scenario) {
 	list = append(list, foundLately()...)
 	list = append(list, foundInfo()...)
 	list = append(list, foundRare()...)
+	list = append(list, foundSince()...)
 	return append(list, foundOptions()...)
 }
 
@@ -405,6 +406,8 @@ var foundDifferences = []difference{
 	{"found/group-without-hops/*", "what has a TTL of 0 does not leave the host", "deliberate: RFC 1112 §6.1; Linux sends it where no socket of the host has joined the group"},
 	{"found/checksum-of-corked/*", "IP_CHECKSUM is not told of a datagram that stayed on the host", "deliberate: it was not computed; Linux computes it for datagrams made of several writes"},
 	{"found/from-one-to-host/*", "who is refused a connection from ::1 to another address of the host hears of it", "deliberate: on Linux the reset finds no way back, since it looks on the address's device"},
+	{"found/corked-elsewhere/*", "what is sent without a name goes to the peer, whatever was corked for another before", "deliberate: on Linux a connected socket that has corked a datagram for another address goes on sending there"},
+	{"found/by-device/10.77.0.1/1-[02]/tcp4", "a connection that is bound to another device goes on receiving", "deliberate: as in found/device-of-connection"},
 	{"found/least-buffer/*", "the least receive buffer holds a datagram more", "deliberate: buffers count the memory that they take here"},
 	{"found/accepted-multicast/*", "of multicast an accepted stream shows the defaults", "deliberate: Linux shows what the packet had that began the connection, to no use"},
 }

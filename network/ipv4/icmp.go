@@ -191,7 +191,7 @@ func (ip *Protocol) receiveError(w *stack.Work, p *stack.Packet) {
 	}
 	e := stack.ICMPError{
 		Kind: m.kind, Err: m.err, Hard: m.hard, Origin: tcpip.OriginICMP, Type: uint8(h.Type()), Code: uint8(h.Code()),
-		Offender: p.Src, NIC: p.NIC, Proto: q.Protocol,
+		Offender: p.Src, NIC: p.NIC, Hops: header.IPv4(h.Payload()).TTL(), Proto: q.Protocol,
 		Local: netip.AddrPortFrom(q.Src, q.SrcPort), Remote: netip.AddrPortFrom(q.Dst, q.DstPort), Quoted: q.Transport, QuotedPacket: h.Payload(), Packet: p,
 	}
 	if m.kind == stack.ICMPTooBig {

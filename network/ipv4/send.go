@@ -16,8 +16,8 @@ func (ip *Protocol) Send(w *stack.Work, r *stack.Route, p *stack.Packet, o *stac
 	if o.HeaderIncluded {
 		return ip.sendIncluded(w, r, p, o)
 	}
-	p.Src, p.Dst, p.Proto, p.TOS = r.Local, r.Remote, o.Proto, o.TOS
-	if p.TTL = o.TTL; p.TTL == 0 && !o.HostOnly && !o.NoHops {
+	p.Src, p.Dst, p.Proto, p.TOS, p.ByDevice = r.Local, r.Remote, o.Proto, o.TOS, r.ByDevice()
+	if p.TTL = o.TTL; p.TTL == 0 && !o.HostOnly {
 		p.TTL = r.DefaultTTL()
 	}
 	if p.Hash == 0 {

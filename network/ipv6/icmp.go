@@ -157,6 +157,7 @@ func meaningOf(t header.ICMPv6Type, c header.ICMPv6Code) (m meaning, ok bool) {
 // believes it (RFC 5927): nothing is learnt here, the path MTU neither. It takes p.
 func (ip *Protocol) receiveError(w *stack.Work, p *stack.Packet) {
 	p.Pull(min(p.Len(), header.IPv6MinMTU))
+	p.Home()
 	h := header.ICMPv6(p.Transport())
 	q, drop := header.ParseQuotedIPv6(h.Payload())
 	m, ok := meaningOf(h.Type(), h.Code())
@@ -178,7 +179,7 @@ func (ip *Protocol) receiveError(w *stack.Work, p *stack.Packet) {
 	}
 	e := stack.ICMPError{
 		Kind: m.kind, Err: m.err, Hard: m.hard, Origin: tcpip.OriginICMP6, Type: uint8(h.Type()), Code: uint8(h.Code()),
-		Offender: p.Src, NIC: p.NIC, Proto: q.Protocol,
+		Offender: p.Src, NIC: p.NIC, Hops: p.TTL, Proto: q.Protocol,
 		Local: netip.AddrPortFrom(q.Src, q.SrcPort), Remote: netip.AddrPortFrom(q.Dst, q.DstPort), Quoted: q.Transport, QuotedPacket: h.Payload(), Packet: p,
 	}
 	if m.kind == stack.ICMPTooBig {

@@ -19,7 +19,7 @@ func (ip *Protocol) Send(w *stack.Work, r *stack.Route, p *stack.Packet, o *stac
 		return ip.sendIncluded(w, r, p, o)
 	}
 	p.Src, p.Dst, p.Proto, p.TOS = r.Local, r.Remote, o.Proto, o.TOS
-	if p.TTL = o.TTL; p.TTL == 0 && !o.HostOnly && !o.NoHops {
+	if p.TTL = o.TTL; p.TTL == 0 && !o.NoHops {
 		p.TTL = r.DefaultTTL()
 	}
 	if p.Hash == 0 {
@@ -64,12 +64,14 @@ func (ip *Protocol) Send(w *stack.Work, r *stack.Route, p *stack.Packet, o *stac
 		w.Drop(p, tcpip.DropFiltered)
 		return tcpip.ErrPermission
 	}
-	if r.Multicast && !o.NoLoop && r.NIC.Classify(p.Dst) == stack.DestinationMulticast {
+	member := r.Multicast && !o.NoLoop && r.NIC.Classify(p.Dst) == stack.DestinationMulticast
+	if member {
 		if q := p.Clone(ip.stack); q != nil {
 			w.Loop(r.NIC, q)
 		}
 	}
-	if o.HostOnly || p.Dst.IsInterfaceLocalMulticast() && r.NIC.Info().Kind != stack.LinkLoopback { // RFC 4291 §2.7
+	// As on Linux a hop limit of 0 keeps a packet on a host that has just given it to its own members.
+	if member && p.TTL == 0 || p.Dst.IsInterfaceLocalMulticast() && r.NIC.Info().Kind != stack.LinkLoopback { // RFC 4291 §2.7
 		w.Drop(p, tcpip.DropHopLimit)
 		return tcpip.OK
 	}

@@ -185,7 +185,9 @@ func (e *Endpoint) bindingOf(local tcpip.FullAddress) (*stack.Binding, tcpip.Err
 		}
 		// A group or a broadcast address may be had, as on Linux, and is good for nothing.
 		many := a.Is4() && (a.IsMulticast() || a == limitedBroadcast || e.proto.stack.DirectedBroadcast(a))
-		if _, _, ours := e.proto.stack.LocalAddress(a); !ours && !many && !e.anySource() {
+		who, _, ours := e.proto.stack.LocalAddress(a)
+		elsewhere := ours && a == netip.IPv6Loopback() && nic != 0 && who.ID() != nic // which is of one device only
+		if elsewhere || !ours && !many && !e.anySource() {
 			return nil, tcpip.ErrAddrNotAvailable
 		}
 	}

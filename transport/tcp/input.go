@@ -235,7 +235,11 @@ func (e *Endpoint) DeliverError(w *stack.Work, i *stack.ICMPError) {
 // receiveError is DeliverError with the lock held.
 func (e *Endpoint) receiveError(w *stack.Work, i *stack.ICMPError) {
 	d := tcpip.DropICMPNoFlow
-	if e.running && e.entered {
+	switch {
+	case !e.running || !e.entered:
+	case i.Hops != 0 && i.Hops < e.opts.sock.FewestHops(e.id.Remote.Addr().Is6()):
+		d = tcpip.DropMinTTL
+	default:
 		d = e.icmpError(i)
 	}
 	if d != tcpip.DropNone {

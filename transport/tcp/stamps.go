@@ -64,6 +64,8 @@ func (e *Endpoint) checkTimestamping(v int) tcpip.Error {
 	switch {
 	case numbered && !e.running:
 		return tcpip.ErrInvalid
+	case f&tcpip.TimestampPHC != 0 && e.opts.sock.BoundNIC != 0: // which has no clock of that number
+		return tcpip.ErrInvalid
 	case f&tcpip.TimestampPHC != 0:
 		return tcpip.ErrNotSupported
 	case !numbered:

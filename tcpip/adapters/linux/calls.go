@@ -78,6 +78,9 @@ func (s *Socket) mayBind(a netip.Addr) bool {
 	if s.kind.endpoint == tcpip.KindPing && (many || s.kind.family == AF_INET6 && (a.Is4() || a.IsLinkLocalUnicast())) {
 		return s.kind.family == AF_INET6 // which is refused for another reason
 	}
+	if n, err := s.ep.Option(tcpip.SO_BINDTOIFINDEX); err == nil && n != 0 && a == netip.IPv6Loopback() && s.nicOf(a) != nil {
+		return s.nicOf(a).ID() == tcpip.NICID(n) // which is of one device only
+	}
 	return many || a.IsUnspecified() || s.nicOf(a) != nil || s.flag(tcpip.IP_FREEBIND) || s.flag(tcpip.IP_TRANSPARENT)
 }
 

@@ -82,12 +82,9 @@ func (s *Socket) manageFlowLabel(v []byte) Errno {
 	case label&flowLabelMade != 0:
 		return ERANGE
 	}
-	var hop []byte
-	if flags&flowCreate != 0 {
-		var err Errno
-		if hop, err = s.checkFlow(v, share); err != 0 {
-			return err
-		}
+	hop, err := s.checkFlow(v, share)
+	if err != 0 {
+		return err
 	}
 	return f.get(s, v[16:20], share, flags, max(linger, flowLinger), hop)
 }

@@ -77,7 +77,7 @@ func (s *Socket) SendMsg(data, name, control []byte, flags int) (int, Errno) {
 	if flags&MSG_PROBE != 0 {
 		o.Flags |= tcpip.WriteProbe
 	}
-	if c, ok := s.ep.(corker); ok {
+	if c, ok := s.ep.(corker); ok && !s.raw() {
 		if corked, v6 := c.Corked(); corked {
 			if urgent && !v6 {
 				return 0, EOPNOTSUPP

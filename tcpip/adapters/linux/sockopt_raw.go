@@ -17,6 +17,7 @@ const (
 
 	ICMP_FILTER  tcpip.OptionID = SOL_RAW<<16 | 1
 	RAW_CHECKSUM tcpip.OptionID = SOL_RAW<<16 | 7 // IPV6_CHECKSUM at the level of raw sockets
+	RAW_HDRINCL  tcpip.OptionID = SOL_RAW<<16 | 36 // IPV6_HDRINCL there
 	ICMP6_FILTER tcpip.OptionID = IPPROTO_ICMPV6<<16 | 1
 )
 
@@ -41,6 +42,10 @@ var rawOthers = map[tcpip.OptionID]other{
 	RAW_CHECKSUM: {
 		on: tcpip.KindRaw, set: (*Socket).setRawChecksum, get: (*Socket).rawChecksum,
 		name: "IPV6_CHECKSUM (SOL_RAW)", form: "int", byDefault: "-1", doc: "As IPV6_CHECKSUM, but on ICMPv6 sockets it can be changed.",
+	},
+	RAW_HDRINCL: {
+		on: tcpip.KindRaw, set: (*Socket).setRawHeader, get: (*Socket).rawHeader,
+		name: "IPV6_HDRINCL (SOL_RAW)", form: "bool", byDefault: "0", doc: "As IPV6_HDRINCL.",
 	},
 	tcpip.IPV6_CHECKSUM: {
 		on: tcpip.KindRaw, set: func(s *Socket, v []byte) Errno {
@@ -188,5 +193,23 @@ func (s *Socket) rawChecksum(int) ([]byte, Errno) {
 		return nil, ENOPROTOOPT
 	}
 	v, err := s.ep.Option(tcpip.IPV6_CHECKSUM)
+	return binary.NativeEndian.AppendUint32(nil, uint32(v)), errnoOf(err)
+}
+
+func (s *Socket) setRawHeader(v []byte) Errno {
+	switch {
+	case s.kind.family != AF_INET6:
+		return ENOPROTOOPT
+	case len(v) < 4:
+		return EINVAL
+	}
+	return errnoOf(s.ep.SetOption(tcpip.IPV6_HDRINCL, one(binary.NativeEndian.Uint32(v) != 0)))
+}
+
+func (s *Socket) rawHeader(int) ([]byte, Errno) {
+	if s.kind.family != AF_INET6 {
+		return nil, ENOPROTOOPT
+	}
+	v, err := s.ep.Option(tcpip.IPV6_HDRINCL)
 	return binary.NativeEndian.AppendUint32(nil, uint32(v)), errnoOf(err)
 }
