@@ -21,7 +21,8 @@ type Binding struct {
 	Remote               netip.AddrPort // connected datagram endpoints; zero: any; with port 0: any port
 	Receiver             Receiving
 
-	claim *claim // what stands in the table; guarded by the shard's mu
+	claim *claim     // what stands in the table; guarded by the shard's mu
+	seat  *reuseSlot // in a ReuseGroup; nil: none
 }
 
 // claim is a Binding as it stands in the table. It is never changed, only replaced.
@@ -47,7 +48,7 @@ const (
 
 func newClaim(b *Binding) *claim {
 	c := &claim{Binding: *b}
-	c.claim = nil
+	c.claim, c.seat = nil, nil
 	if c.Local.IsValid() && c.Local.IsUnspecified() {
 		c.Local = netip.Addr{}
 	}
@@ -203,6 +204,7 @@ func (d *Demux) Rebind(b *Binding, change func(*Binding)) tcpip.Error {
 		fresh.Group = c.Group
 	}
 	p.add(c)
+	fresh.seat = b.seat
 	*b = fresh
 	b.claim = c
 	b.follow(c)

@@ -562,3 +562,33 @@ func TestClaimsAreNotCopied(t *testing.T) {
 		require.Nil(t, left)
 	}
 }
+
+// BEHAVIOUR F12 for the members of one reuse group: a socket more or less does not copy the others, and the numbers that
+// programs choose by are those of the ones that are there.
+func TestReuseMembersAreNotCopied(t *testing.T) {
+	for _, n := range []int{500, 16000} {
+		d := &newFixture(t).Demux
+		var all []*Binding
+		for range n {
+			b := claimOf("v4 reuse", &named{})
+			b.ReusePort = true
+			require.Equal(t, tcpip.OK, d.Bind(b))
+			all = append(all, b)
+		}
+		g := all[0].Group
+		for i, b := range all {
+			require.Same(t, g, b.Group)
+			require.Same(t, b.claim, g.claimOf(i))
+		}
+		require.LessOrEqual(t, g.moved, 2*n)
+		bound := g.moved
+		d.Unbind(all[3])
+		require.Same(t, all[n-1].claim, g.claimOf(3), "the last takes the number")
+		require.Nil(t, g.claimOf(n-1))
+		for i := range all {
+			d.Unbind(all[(i+n/2)%n])
+		}
+		require.LessOrEqual(t, g.moved-bound, 2*n)
+		require.Nil(t, g.claimOf(0))
+	}
+}

@@ -1,7 +1,7 @@
 package stack
 
 import (
-	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/seed963a8790/netstack/header"
@@ -13,47 +13,104 @@ import (
 // use.
 type ReuseGroup struct {
 	program SocketFilter
-	slots   atomic.Pointer[[]*reuseSlot] // the members by number; changed under the shard's mu, by replacing it
+	members atomic.Pointer[reuseList] // nil: none
+	mu      sync.Mutex                // a leaf: who changes members
+	moved   int                       // members that were copied when a list took another's place
 }
 
-// reuseSlot is a member, and what stands of it in the table.
+// reuseList has members by their number. It is changed in place and read without a lock: who reads it may see a member
+// that leaves, and the one that takes its number twice.
+type reuseList struct {
+	slots []atomic.Pointer[reuseSlot]
+	used  atomic.Int32 // of slots
+}
+
+// reuseSlot is a member: its claim, nil if it is leaving.
 type reuseSlot struct {
-	b *Binding
-	c atomic.Pointer[claim]
-}
-
-func (g *ReuseGroup) list() []*reuseSlot {
-	if l := g.slots.Load(); l != nil {
-		return *l
-	}
-	return nil
+	c      atomic.Pointer[claim]
+	group  *ReuseGroup
+	number int // under the group's mu
 }
 
 // follow brings b's place in its group up to date with its claim, nil if it has none any more. Listeners are members
-// while they listen. As on Linux the last member takes the number of one that leaves.
+// while they listen.
 func (b *Binding) follow(c *claim) {
-	g := b.Group
-	if g == nil {
-		return
+	member := c != nil && b.Group != nil && (c.Proto != header.ProtocolTCP || c.Listening)
+	if b.seat != nil && (!member || b.seat.group != b.Group) {
+		b.seat.leave()
+		b.seat = nil
 	}
-	list := g.list()
-	i := slices.IndexFunc(list, func(s *reuseSlot) bool { return s.b == b })
-	member := c != nil && (c.Proto != header.ProtocolTCP || c.Listening)
 	switch {
-	case member && i >= 0:
-		list[i].c.Store(c)
-	case member:
-		s := &reuseSlot{b: b}
-		s.c.Store(c)
-		list = append(slices.Clip(list), s)
-		g.slots.Store(&list)
-	case i >= 0:
-		list = slices.Clone(list)
-		last := len(list) - 1
-		list[i] = list[last]
-		list = list[:last:last]
-		g.slots.Store(&list)
+	case !member:
+	case b.seat != nil:
+		b.seat.c.Store(c)
+	default:
+		b.seat = b.Group.join(c)
 	}
+}
+
+// join makes a new last member, whose claim is c.
+func (g *ReuseGroup) join(c *claim) *reuseSlot {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	l, n := g.members.Load(), 0
+	if l != nil {
+		n = int(l.used.Load())
+	}
+	if l == nil || n == len(l.slots) {
+		l = g.move(l, n, max(2*n, 1))
+	}
+	s := &reuseSlot{group: g, number: n}
+	s.c.Store(c)
+	l.slots[n].Store(s)
+	l.used.Store(int32(n + 1))
+	g.members.Store(l)
+	return s
+}
+
+// leave takes s out. As on Linux the last member takes its number.
+func (s *reuseSlot) leave() {
+	g := s.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s.c.Store(nil)
+	l := g.members.Load()
+	n := int(l.used.Load()) - 1
+	last := l.slots[n].Load()
+	l.slots[s.number].Store(last)
+	last.number = s.number
+	l.used.Store(int32(n))
+	l.slots[n].Store(nil)
+	switch {
+	case n == 0:
+		g.members.Store(nil)
+	case len(l.slots) > holesKept && 4*n <= len(l.slots):
+		g.members.Store(g.move(l, n, 2*n))
+	}
+}
+
+// move returns a list of size slots with the first n members of another.
+func (g *ReuseGroup) move(from *reuseList, n, size int) *reuseList {
+	to := &reuseList{slots: make([]atomic.Pointer[reuseSlot], size)}
+	for i := range n {
+		to.slots[i].Store(from.slots[i].Load())
+	}
+	g.moved += n
+	to.used.Store(int32(n))
+	return to
+}
+
+// claimOf returns the claim of the member with a number, nil if there is none.
+func (g *ReuseGroup) claimOf(number int) *claim {
+	l := g.members.Load()
+	if l == nil || uint64(number) >= uint64(l.used.Load()) {
+		return nil
+	}
+	s := l.slots[number].Load()
+	if s == nil {
+		return nil
+	}
+	return s.c.Load()
 }
 
 // Attach sets the program, code as in SocketFilter.Attach. It sees a packet from behind its transport header on, and
@@ -73,12 +130,8 @@ func (g *ReuseGroup) choose(a *arrival, score int) *claim {
 	if g == nil || a.packet == nil || !g.program.On() {
 		return nil
 	}
-	list := g.list()
 	i := g.program.Run(a.packet, a.packet.payloadAt(), a.packet.Link.Type)
-	if uint64(i) >= uint64(len(list)) {
-		return nil
-	}
-	if c := list[i].c.Load(); c.score(a) == score {
+	if c := g.claimOf(int(i)); c != nil && c.score(a) == score {
 		return c
 	}
 	return nil
