@@ -24,6 +24,7 @@ var effects = map[string]string{
 	"IPV6_ADDR_PREFERENCES":     "ip6/preferences/values",
 	"IPV6_AUTOFLOWLABEL":        "ip6/flow/auto",
 	"IPV6_CHECKSUM (SOL_RAW)":   "raw/checksum/values/raw6",
+	"IPV6_HDRINCL (SOL_RAW)":    "found/header-by-raw-level/raw6",
 	"IPV6_CHECKSUM":             "raw/checksum/send2/raw6",
 	"IPV6_DONTFRAG":             "wire/41-62-1/udp6",
 	"IPV6_DSTOPTS":              "ip6/ext/all/udp6",

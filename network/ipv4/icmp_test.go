@@ -126,7 +126,7 @@ func TestReceiveErrors(t *testing.T) {
 		e.QuotedPacket, e.Packet = nil, nil // borrowed
 		require.Equal(t, stack.ICMPError{
 			Kind: c.kind, Err: c.err, Hard: c.hard, Origin: tcpip.OriginICMP, Type: uint8(c.icmp), Code: uint8(c.code), MTU: c.mtu,
-			Offender: peer, NIC: b.NIC, Proto: udp,
+			Offender: peer, NIC: b.NIC, Hops: 64, Proto: udp,
 			Local: netip.AddrPortFrom(us, 1000), Remote: netip.AddrPortFrom(far, 2000), Quoted: quoted[20:28],
 		}, e)
 	}

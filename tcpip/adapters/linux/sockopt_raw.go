@@ -16,7 +16,7 @@ const (
 	IPPROTO_RAW = 255 // the protocol of sockets that send with headers of their own
 
 	ICMP_FILTER  tcpip.OptionID = SOL_RAW<<16 | 1
-	RAW_CHECKSUM tcpip.OptionID = SOL_RAW<<16 | 7 // IPV6_CHECKSUM at the level of raw sockets
+	RAW_CHECKSUM tcpip.OptionID = SOL_RAW<<16 | 7  // IPV6_CHECKSUM at the level of raw sockets
 	RAW_HDRINCL  tcpip.OptionID = SOL_RAW<<16 | 36 // IPV6_HDRINCL there
 	ICMP6_FILTER tcpip.OptionID = IPPROTO_ICMPV6<<16 | 1
 )
