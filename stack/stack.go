@@ -3,7 +3,6 @@
 package stack
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"github.com/seed963a8790/netstack/header"
@@ -76,6 +75,7 @@ type Stack struct {
 	mu     sync.Mutex // guards changes of conf and of what hangs on it
 	conf   atomic.Pointer[config]
 	closed atomic.Bool
+	ending ending
 
 	Demux     Demux
 	ports     ports
@@ -111,6 +111,7 @@ func New(o Options) *Stack {
 		s.Slabs.SetLimit(max(limit, 1))
 	}
 	s.conf.Store(newConfig())
+	s.ending.flushed, s.ending.over = make(chan struct{}, 1), make(chan struct{})
 	s.startJournal()
 	s.Demux.init(s)
 	s.ports.init(s)
@@ -171,14 +172,14 @@ func (s *Stack) Transport(number header.Protocol) TransportProtocol { return s.t
 
 // NewEndpoint makes an endpoint of an IP protocol, for IPv4 or IPv6 as netProto says.
 //
-// Errors: ErrProtocolNotSupported if the stack has no such protocol, ErrClosed after Close.
+// Errors: ErrProtocolNotSupported if the stack has no such protocol, ErrClosed after Close or Shutdown.
 func (s *Stack) NewEndpoint(number header.Protocol, netProto header.EtherType) (Endpoint, error) {
 	t := s.transports[number]
 	if t == nil || s.Internet(netProto) == nil {
 		return nil, tcpip.ErrProtocolNotSupported
 	}
-	if s.closed.Load() {
-		return nil, tcpip.ErrClosed
+	if err := s.refuses(); err != tcpip.OK {
+		return nil, err
 	}
 	return t.NewEndpoint(netProto)
 }
@@ -186,49 +187,3 @@ func (s *Stack) NewEndpoint(number header.Protocol, netProto header.EtherType) (
 // LivePackets returns the number of packets that are not released. With all links closed it comes
 // down to zero; tests check it.
 func (s *Stack) LivePackets() int64 { return s.livePackets.Load() }
-
-// Close resets all connections, detaches and closes all links and frees everything. It does not wait
-// and may be called more than once; Wait waits.
-func (s *Stack) Close() {
-	s.mu.Lock() // a NIC that is being added is there by now, or will not be
-	before := s.closed.Swap(true)
-	s.mu.Unlock()
-	if before {
-		return
-	}
-	w := s.Begin()
-	for _, t := range s.transports {
-		if t != nil {
-			t.Close(w)
-		}
-	}
-	if s.rawProtocol != nil {
-		s.rawProtocol.Close(w)
-	}
-	w.run() // let the resets leave
-	s.closeWatches(w)
-	for _, n := range s.NICs() {
-		n.remove(w)
-	}
-	for _, n := range s.networks {
-		n.Close()
-	}
-	s.pmtu.close()
-	w.End()
-	s.closeSubscriptions()
-	s.journal.close()
-}
-
-// Wait returns when, after Close, the last goroutine of the stack's links and endpoints has ended, or
-// with ctx's error.
-func (s *Stack) Wait(ctx context.Context) error {
-	for _, n := range s.removedNICs() {
-		if err := n.link.Wait(ctx); err != nil {
-			return err
-		}
-	}
-	if err := s.journal.wait(ctx); err != nil {
-		return err
-	}
-	return s.endpoints.wait(ctx)
-}

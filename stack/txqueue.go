@@ -104,6 +104,9 @@ func (q *txQueue) run(w *Work) (again bool) {
 		q.state = txStopped
 	case q.packets.n == 0:
 		q.state = txIdle
+		if e := &q.nic.stack.ending; e.draining.Load() {
+			e.dry()
+		}
 	default:
 		q.state, again = txIdle, true
 	}

@@ -26,6 +26,8 @@ func (e *Endpoint) Connect(remote tcpip.FullAddress) error {
 		err = tcpip.ErrClosed
 	case remote == tcpip.FullAddress{}:
 		queue = e.disconnect(w)
+	case e.phase == phaseUnconnected && e.proto.drain.active.Load():
+		err = tcpip.ErrClosed
 	default:
 		err = e.connect(w, remote)
 	}

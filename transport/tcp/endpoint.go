@@ -34,6 +34,7 @@ type Endpoint struct {
 	fixedPort   bool // the user has chosen the port, which then outlives connections
 	fixedAddr   bool // and the address
 	stale       bool // the path's MTU has changed, and the next write is to see to it
+	draining    bool // the protocol's Drain waits for it
 	deferred    bool // connected as far as the user knows: the SYN waits for the first write
 	shut        tcpip.Shutdown
 

@@ -51,7 +51,7 @@ func Handle(s *stack.Stack, o transport.HandleOptions, f func(*Request)) (*Handl
 	if !t.handler.CompareAndSwap(nil, h) {
 		return nil, tcpip.ErrExists
 	}
-	if t.closed.Load() { // Close may have looked for it before
+	if t.closed.Load() || t.drain.active.Load() { // Close or Drain may have looked for it before
 		h.Close()
 		return nil, tcpip.ErrClosed
 	}

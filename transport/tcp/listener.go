@@ -50,7 +50,7 @@ func (e *Endpoint) listen(backlog int) tcpip.Error {
 	if backlog < 0 || backlog > maxBacklog {
 		backlog = maxBacklog
 	}
-	if e.closed {
+	if e.closed || e.proto.drain.active.Load() {
 		return tcpip.ErrClosed
 	}
 	if l := e.listener.Load(); l != nil {

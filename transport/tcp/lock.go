@@ -185,6 +185,9 @@ func (e *Endpoint) unlock(w *stack.Work) {
 	var strays stack.PacketList
 	for {
 		e.settle(w)
+		if e.draining {
+			e.checkDrained()
+		}
 		if e.seldom != nil {
 			for p := e.seldom.strays.Pop(); p != nil; p = e.seldom.strays.Pop() {
 				strays.Push(p)

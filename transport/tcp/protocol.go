@@ -25,6 +25,7 @@ type Protocol struct {
 	halfOpen  halfOpens
 	timeWaits timeWaits
 	orphans   atomic.Int64
+	drain     drain
 	closed    atomic.Bool
 
 	cookies    tcb.Cookies
