@@ -142,7 +142,7 @@ func optionBytes(o *TCPOptions) int {
 		size int
 	}{
 		{o.HasMSS, 4}, {o.HasTimestamp, 12}, {o.SACKPermitted, 4}, {o.HasWindowScale, 4}, {o.HasUserTimeout, 4},
-		{o.MD5 != nil, 20}, {o.NumSACK > 0, 4 + 8*int(o.NumSACK)}, {o.HasFastOpen, (4 + len(o.FastOpen) + 3) &^ 3},
+		{o.MD5 != nil, 20}, {o.NumSACK > 0, 4 + 8*int(o.NumSACK)}, {o.AccECN.Has, o.AccECN.Size()}, {o.HasFastOpen, (4 + len(o.FastOpen) + 3) &^ 3},
 	} {
 		if x.has {
 			n += x.size

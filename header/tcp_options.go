@@ -23,6 +23,8 @@ type TCPOptions struct {
 
 	HasMSS, HasWindowScale, SACKPermitted, HasTimestamp, HasUserTimeout, HasFastOpen bool
 
+	AccECN AccECN // RFC 9768 §3.2.3
+
 	FastOpenExperimental bool // the cookie is, or is to be, in the option of the experiments (RFC 6994)
 
 	FastOpen []byte // with HasFastOpen: the cookie, empty to ask for one (RFC 7413 §4.1)
@@ -47,6 +49,8 @@ const (
 	tcpOptMD5           = 19
 	tcpOptUserTimeout   = 28
 	tcpOptFastOpen      = 34
+	tcpOptAccECN0       = 172 // EE0B comes first
+	tcpOptAccECN1       = 174 // EE1B comes first
 	tcpOptExperiment    = 254
 )
 
@@ -109,6 +113,8 @@ func (o *TCPOptions) decode(kind uint8, v []byte) {
 		o.UserTimeout, o.HasUserTimeout = binary.BigEndian.Uint16(v), true
 	case kind == tcpOptFastOpen && isCookie(v):
 		o.FastOpen, o.HasFastOpen, o.FastOpenExperimental = v, true, false
+	case kind == tcpOptAccECN0, kind == tcpOptAccECN1:
+		o.AccECN.decode(kind, v)
 	case kind == tcpOptExperiment && len(v) >= 2 && binary.BigEndian.Uint16(v) == fastOpenExperiment && isCookie(v[2:]):
 		o.FastOpen, o.HasFastOpen, o.FastOpenExperimental = v[2:], true, true
 	}
@@ -166,6 +172,9 @@ func (o *TCPOptions) Encode(b []byte) int {
 		w.put32(o.TSVal)
 		w.put32(o.TSEcr)
 	}
+	if n := o.AccECN.Size(); n > 0 && w.fits(n+o.fastOpenSize()) { // a cookie counts for more
+		w.putAccECN(&o.AccECN)
+	}
 	if sackPermitted && w.fits(4) {
 		w.put32(tcpOptNop<<24 | tcpOptNop<<16 | tcpOptSACKPermitted<<8 | 2)
 	}
@@ -182,11 +191,11 @@ func (o *TCPOptions) Encode(b []byte) int {
 			w.put32(uint32(s.End))
 		}
 	}
-	n := 2 + len(o.FastOpen)
-	if o.FastOpenExperimental {
-		n += 2
-	}
-	if o.HasFastOpen && w.fits((n+3)&^3) {
+	if size := o.fastOpenSize(); size > 0 && w.fits(size) {
+		n := 2 + len(o.FastOpen)
+		if o.FastOpenExperimental {
+			n += 2
+		}
 		if o.FastOpenExperimental {
 			w.put32(tcpOptExperiment<<24 | uint32(n)<<16 | fastOpenExperiment)
 		} else {
@@ -198,6 +207,18 @@ func (o *TCPOptions) Encode(b []byte) int {
 		}
 	}
 	return w.n
+}
+
+// fastOpenSize returns how many bytes the cookie's option takes, padded to a multiple of 4.
+func (o *TCPOptions) fastOpenSize() int {
+	switch n := 2 + len(o.FastOpen); {
+	case !o.HasFastOpen:
+		return 0
+	case o.FastOpenExperimental:
+		return (n + 2 + 3) &^ 3
+	default:
+		return (n + 3) &^ 3
+	}
 }
 
 // optionWriter writes to the front of b.

@@ -100,6 +100,11 @@ func TestDecodeTCPOptions(t *testing.T) {
 		{"fast open cookie of an odd length", "2207 0102030405 01", TCPOptions{}, tcpip.DropNone},
 		{"user timeout", "1c04 801e", TCPOptions{HasUserTimeout: true, UserTimeout: 0x801e}, tcpip.DropNone},
 		{"MD5", "1312" + strings.Repeat("ab", 16), TCPOptions{MD5: unhex(t, strings.Repeat("ab", 16))}, tcpip.DropNone},
+		{"AccECN, ECT(0) first", "ac0b 000065 000064 000001 01", TCPOptions{AccECN: AccECN{Has: true, Count: 3, Fields: [3]uint32{0x65, 0x64, 1}}}, tcpip.DropNone},
+		{"AccECN, ECT(1) first, two fields", "ae08 000001 fffffe", TCPOptions{AccECN: AccECN{Has: true, ECT1First: true, Count: 2, Fields: [3]uint32{1, 0xfffffe}}}, tcpip.DropNone},
+		{"AccECN without fields", "ac02 0101", TCPOptions{AccECN: AccECN{Has: true}}, tcpip.DropNone},
+		{"AccECN with part of a field", "ac04 0001", TCPOptions{AccECN: AccECN{Has: true}}, tcpip.DropNone},
+		{"AccECN with more than three fields", "ae0e 000001 000002 000003 000004 0101", TCPOptions{AccECN: AccECN{Has: true, ECT1First: true, Count: 3, Fields: [3]uint32{1, 2, 3}}}, tcpip.DropNone},
 		{"end of list hides the rest", "00 020405b4 000000", TCPOptions{}, tcpip.DropNone},
 		{"unknown option", "fe04 1234 0402", TCPOptions{SACKPermitted: true}, tcpip.DropNone},
 		{"window scale above 14", "030320 00", TCPOptions{HasWindowScale: true, WindowScale: 14}, tcpip.DropNone},
@@ -139,6 +144,9 @@ func TestEncodeTCPOptions(t *testing.T) {
 		{"timestamp leaves room for three blocks", TCPOptions{HasTimestamp: true, NumSACK: 4, SACK: blocks}, "0101080a 00000000 00000000 0101051a" + one + two + three},
 		{"digest and blocks", TCPOptions{MD5: make([]byte, 16), NumSACK: 4, SACK: blocks}, "01011312" + strings.Repeat("00", 16) + "01010512" + one + two},
 		{"user timeout", TCPOptions{HasUserTimeout: true, UserTimeout: 30}, "1c04001e"},
+		{"AccECN", TCPOptions{AccECN: AccECN{Has: true, Count: 3, Fields: [3]uint32{0x65, 0x64, 1}}}, "ac0b 000065 000064 000001 01"},
+		{"AccECN, two fields beside blocks", TCPOptions{HasTimestamp: true, NumSACK: 4, SACK: blocks, AccECN: AccECN{Has: true, ECT1First: true, Count: 2, Fields: [3]uint32{1, 2}}}, "0101080a 00000000 00000000 ae08 000001 000002 01010512" + one + two},
+		{"AccECN, one field", TCPOptions{AccECN: AccECN{Has: true, Count: 1, Fields: [3]uint32{0xabcdef}}}, "ac05 abcdef 010101"},
 		{"cookie that does not fit", TCPOptions{MD5: make([]byte, 16), HasTimestamp: true, HasFastOpen: true, FastOpen: make([]byte, 8)}, "01011312" + strings.Repeat("00", 16) + "0101080a 00000000 00000000"},
 	} {
 		b := make([]byte, TCPOptionSpace)

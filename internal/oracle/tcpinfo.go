@@ -32,6 +32,9 @@ var infoFields = []infoField{
 	{"bytes_sent", 200, 8, false}, {"bytes_retrans", 208, 8, false}, {"dsack_dups", 216, 4, false}, {"reord_seen", 220, 4, false},
 	{"rcv_ooopack", 224, 4, false}, {"snd_wnd", 228, 4, false}, {"rcv_wnd", 232, 4, false}, {"rehash", 236, 4, false},
 	{"total_rto", 240, 2, false}, {"total_rto_recoveries", 242, 2, false}, {"total_rto_time", 244, 4, true},
+	{"received_ce", 248, 4, false}, {"delivered_e1_bytes", 252, 4, false}, {"delivered_e0_bytes", 256, 4, false},
+	{"delivered_ce_bytes", 260, 4, false}, {"received_e1_bytes", 264, 4, false}, {"received_e0_bytes", 268, 4, false},
+	{"received_ce_bytes", 272, 4, false}, {"accecn_fail_mode", 276, 2, false}, {"accecn_opt_seen", 278, 2, false},
 }
 
 // infoSize is the length of struct tcp_info.

@@ -68,6 +68,7 @@ func tcpSettings() []setting {
 			}
 		}},
 		{name: "ecn_fallback", value: "1", apply: func(c *oursConf, v []int64) { c.tcp.ECNInsist = tcpip.Set(v[0] == 0) }},
+		{name: "ecn_option", value: "2", apply: func(c *oursConf, v []int64) { c.tcp.ECNOption = tcpip.Set(v[0] > 0) }},
 		{name: "congestion_control", value: "cubic", words: func(c *oursConf, v string) {
 			switch v {
 			case "cubic":
@@ -149,7 +150,7 @@ func tcpSettings() []setting {
 		"pingpong_thresh": "1", "reflect_tos": "0",
 		"invalid_ratelimit": "500", "probe_interval": "600", "probe_threshold": "8", "mtu_probe_floor": "48", "min_rtt_wlen": "300",
 		"workaround_signed_windows": "0",
-		"ecn_option":                "2", "ecn_option_beacon": "3", "plb_enabled": "0",
+		"ecn_option_beacon":         "3", "plb_enabled": "0",
 		"tw_reuse_delay": "1000",
 	} {
 		list = append(list, setting{name: "net.ipv4.tcp_" + name, value: value})

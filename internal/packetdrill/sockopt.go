@@ -239,6 +239,9 @@ var tcpInfo = map[string]infoField{
 	"delivered_ce": {196, 4, 0, 0}, "bytes_sent": {200, 8, 0, 0}, "bytes_retrans": {208, 8, 0, 0}, "dsack_dups": {216, 4, 0, 0},
 	"reord_seen": {220, 4, 0, 0}, "rcv_ooopack": {224, 4, 0, 0}, "snd_wnd": {228, 4, 0, 0}, "rcv_wnd": {232, 4, 0, 0},
 	"rehash": {236, 4, 0, 0}, "total_rto": {240, 2, 0, 0}, "total_rto_recoveries": {242, 2, 0, 0}, "total_rto_time": {244, 4, 0, 0},
+	"received_ce": {248, 4, 0, 0}, "delivered_e1_bytes": {252, 4, 0, 0}, "delivered_e0_bytes": {256, 4, 0, 0}, "delivered_ce_bytes": {260, 4, 0, 0},
+	"received_e1_bytes": {264, 4, 0, 0}, "received_e0_bytes": {268, 4, 0, 0}, "received_ce_bytes": {272, 4, 0, 0},
+	"accecn_fail_mode": {276, 2, 0, 0}, "accecn_opt_seen": {278, 2, 0, 0},
 }
 
 // tcpInfoField reads tcpi_NAME from the bytes of TCP_INFO.

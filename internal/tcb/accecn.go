@@ -12,6 +12,8 @@ type accurate struct {
 	third   bool   // the next segment of the peer may say so of ours (§3.2.2.1)
 	bare    bool   // packets are not marked as ECN-capable any more: the field does not get through
 	sent    uint32 // delivered segments when out was last brought up to date
+
+	accurateOption
 }
 
 // The field ACE is AE, CWR and ECE, from the highest bit on (§3.2.2). It counts from 5, so that it differs from a field
@@ -75,6 +77,7 @@ func (t *TCB) answeredAccurate(s *Segment) {
 		return
 	}
 	t.acc = newAccurate(s.Mark)
+	t.acc.takeOption(&s.Options.AccECN, true)
 	if ace == aceOfMark[markCE] {
 		t.acc.out++
 	}
@@ -88,10 +91,18 @@ func (t *TCB) takeAccurate(s *Segment, advanced bool) {
 	t.ecn.seen = t.ecn.seen || s.ECT
 	if s.CE > 0 {
 		a.in += uint32(s.CE)
-		t.count.marked += uint32(s.CE)
 		if s.Len > 0 { // §3.2.2.5.1: the peer is told before the field can wrap
 			t.ackNow()
 		}
+	}
+	if s.Len > 0 && s.Mark != notECT {
+		if a.last != notECT && a.last != s.Mark { // §3.2.3.3: change-triggered
+			t.ackNow()
+		}
+		a.last = s.Mark
+	}
+	if o := &s.Options.AccECN; o.Has {
+		a.takeOption(o, a.third)
 	}
 	ace := getACE(s.Flags)
 	if a.third {
@@ -113,7 +124,12 @@ func (t *TCB) takeAccurate(s *Segment, advanced bool) {
 	}
 	a.sent = t.count.delivered
 	marked := (uint32(ace) - a.out) & aceMask
-	if marked > 0 && arrived > aceMask { // it may have wrapped: the worst that fits (appendix A.2.1)
+	switch bytes, known := a.takeReported(); {
+	case known: // how often it has wrapped shows in the bytes (appendix A.2.2)
+		for marked*uint32(t.cc.mss) < bytes && marked+aceMask+1 <= arrived {
+			marked += aceMask + 1
+		}
+	case marked > 0 && arrived > aceMask: // it may have wrapped: the worst that fits (appendix A.2.1)
 		marked = arrived - (arrived-marked)&aceMask
 	}
 	if marked == 0 {

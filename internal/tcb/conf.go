@@ -18,6 +18,7 @@ type Conf struct {
 	Scaling    bool // offer and accept window scaling (RFC 7323 §2)
 	ECN        ECNMode
 	ECNInsist  bool // a SYN that asks for ECN asks for it when it is sent again, too (net.ipv4.tcp_ecn_fallback at 0)
+	ECNOption  bool // with accurate feedback: report bytes in an option, too (net.ipv4.tcp_ecn_option)
 	NoDSACK    bool // net.ipv4.tcp_dsack off: duplicates are not reported
 	RFC1337    bool // net.ipv4.tcp_rfc1337: a RST does not end TIME-WAIT
 	Timestamps tcpip.TimestampMode
@@ -141,7 +142,7 @@ type Identity struct {
 // MUST-28); R2 is 924 seconds (§3.8.3, SHLD-11).
 func DefaultConf() Conf {
 	return Conf{
-		SACK: true, Scaling: true, Timestamps: tcpip.TimestampsOn, ECN: ECNAccept,
+		SACK: true, Scaling: true, Timestamps: tcpip.TimestampsOn, ECN: ECNAccept, ECNOption: true,
 		SynRetries: 6, SynLinear: 4, SynAckRetries: 5, Retries: 15,
 		Linger2:  60 * time.Second,
 		KeepIdle: 7200 * time.Second, KeepInterval: 75 * time.Second, KeepCount: 9,

@@ -9,6 +9,9 @@ import (
 type ecn struct {
 	echo bool // a mark has arrived, and the peer has not yet said that it slowed down
 	seen bool // a packet marked as ECN-capable has come
+
+	marked uint32    // packets with the CE mark that have come
+	bytes  MarkBytes // payload of marked packets that has come, on every connection, as on Linux
 }
 
 // ecnSetup is how a SYN asks for ECN; its answer has ECE alone.
@@ -32,6 +35,10 @@ func (t *TCB) askECN() header.TCPFlags {
 
 // takeECN reads what s says about congestion on the way to us. What it says of the way to the peer is recovery's matter.
 func (t *TCB) takeECN(now tcpip.Time, s *Segment, advanced bool) {
+	if s.Mark != notECT {
+		t.ecn.marked += uint32(s.CE)
+		t.ecn.bytes.add(s)
+	}
 	if !t.opt.ecn {
 		return
 	}
@@ -55,7 +62,6 @@ func (t *TCB) takeECN(now tcpip.Time, s *Segment, advanced bool) {
 			t.enterQuickAck(2)
 		}
 		e.echo = e.echo || !marks
-		t.count.marked += uint32(s.CE)
 	}
 	if marks {
 		t.takeMark(s)

@@ -73,6 +73,9 @@ func (s *script) segment() *Segment {
 		o.SACK[i].End = o.SACK[i].Start.Add(1000 * (s.byte()%8 + s.byte()%2))
 	}
 	o.HasMSS, o.MSS = s.byte()%2 == 0, uint16(s.word())
+	if k := s.byte(); k%8 == 1 {
+		o.AccECN = header.AccECN{Has: true, Count: uint8(k >> 3 % 4), ECT1First: k >= 128, Fields: [3]uint32{uint32(s.word()), uint32(s.word()), uint32(s.word())}}
+	}
 	o.HasWindowScale, o.WindowScale, o.SACKPermitted = s.byte()%2 == 0, uint8(s.byte()), s.byte()%2 == 0
 	for at := 0; at < g.Len; {
 		n := min(1+s.byte()*16, g.Len-at)

@@ -49,6 +49,11 @@ type Info struct {
 	ReceiveSsthresh         int // bytes: the largest window that the receive buffer allows at present
 	AnnouncedWindow         int // bytes, as of the last acknowledgement
 
+	// Payload that has come with the marks of RFC 3168, and that the peer has reported (RFC 9768), bytes.
+	ReceivedMarks, DeliveredMarks MarkBytes
+	AccECNOption                  AccECNOption  // what has become of the peer's reports
+	AccECNFailure                 AccECNFailure // what of accurate ECN does not get through
+
 	FastFailure FastFailure // why data could not go with the SYN
 
 	PeerFin bool // the peer's FIN has come, which tcp_info counts among the bytes received
@@ -115,7 +120,7 @@ func (t *TCB) Info(now tcpip.Time) Info {
 		SendBufferUsed: t.sendQ.cost, SendBufferSize: t.tun.sendLimit, ReceiveBufferUsed: t.held(), ReceiveBufferSize: t.tun.receiveLimit,
 		Timeouts: c.timeouts, FastRecoveries: c.fastRecoveries, DuplicateAcks: c.dupAcksIn, OutOfOrder: c.outOfOrder, PAWS: c.paws,
 		NoTimestamp: c.noTimestamp, Challenges: c.challenges, ZeroWindows: c.zeroWindow, ProbesSent: c.probesOut, Reneged: c.reneged,
-		DuplicateSACKs: c.dsackSegs, BadSACKs: c.badSACK, Refused: c.refused, Marked: c.marked,
+		DuplicateSACKs: c.dsackSegs, BadSACKs: c.badSACK, Refused: c.refused, Marked: t.ecn.marked,
 	}
 	if f := t.fast; f != nil {
 		i.FastFailure = f.failure
@@ -135,6 +140,10 @@ func (t *TCB) Info(now tcpip.Time) Info {
 		i.SendScale, i.ReceiveScale, i.AnnouncedWindow, i.ReceiveSpace, i.ReceiveMSS = 0, 0, t.tun.synWindow, 0, leastReceiveMSS
 	}
 	t.fillRates(now, &i)
+	i.ReceivedMarks = t.ecn.bytes
+	if a := t.acc; a != nil {
+		i.DeliveredMarks, i.AccECNOption, i.AccECNFailure = a.peer, a.seen, a.failure()
+	}
 	for _, o := range [...]struct {
 		on  bool
 		bit InfoOptions

@@ -6,6 +6,9 @@ import "github.com/seed963a8790/netstack/tcpip"
 func (t *TCB) enterLoss(now tcpip.Time) {
 	r, b, c := &t.rec, &t.board, &t.cc
 	fresh := r.phase < phaseRecovery
+	if t.acc != nil && t.snd.una == t.snd.iss+1 { // the first data went with the option, and may have been lost because of it
+		t.acc.mute = true
+	}
 	t.timeoutMarkLost(now)
 	// One reduction per window: not for what a reduction already stands for, but again where the
 	// repair itself was lost after it had made progress.

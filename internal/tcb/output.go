@@ -121,6 +121,9 @@ func (t *TCB) buildSyn(now tcpip.Time, out *Out) {
 		switch {
 		case t.acc != nil:
 			out.Flags = putACE(out.Flags, t.acc.syn)
+			if !out.Retransmit && t.conf.ECNOption {
+				o.AccECN = fullReport(&t.ecn.bytes, true)
+			}
 		case t.opt.ecn:
 			out.Flags |= header.ECE
 		}
@@ -397,8 +400,13 @@ func (t *TCB) header(now tcpip.Time, out *Out) {
 	t.markAll(out)
 	out.Ack = t.rcv.nxt
 	t.timestamp(now, &out.Options)
-	t.sackBlocks(&out.Options, header.TCPOptionSpace-t.optionSize())
+	room := header.TCPOptionSpace - t.optionSize()
 	out.SegSize = t.baseMSS() - t.optionSize()
+	if t.acc != nil {
+		n := t.reportBytes(&out.Options, room)
+		room, out.SegSize = room-n, out.SegSize-n
+	}
+	t.sackBlocks(&out.Options, room)
 	if n := int(out.Options.NumSACK); n > 0 {
 		out.SegSize = max(out.SegSize-sackBase-n*sackSize, minMSS/2)
 	}
@@ -452,6 +460,9 @@ func (t *TCB) acknowledged(out *Out) {
 	before := t.rcv.adv.Sub(t.rcv.acked)
 	out.Window = t.announce()
 	t.tallyAck(out, before)
+	if out.Options.AccECN.Has {
+		t.acc.told, t.acc.owed = t.ecn.bytes, false
+	}
 	t.rcv.acked = t.rcv.nxt
 	t.ooo.dup = header.SACKBlock{}
 	d := &t.due

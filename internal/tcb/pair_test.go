@@ -401,6 +401,9 @@ func (u *user) flush() error {
 // send puts o on the wire, whole or cut into segments.
 func (u *user) send(o *Out) {
 	base := Segment{Seq: o.Seq, Ack: o.Ack, Flags: o.Flags, Window: o.Window, Urgent: o.Urgent, Options: o.Options, Wire: 1, ECT: o.ECT}
+	if o.ECT {
+		base.Mark = ect0
+	}
 	if o.Len == 0 {
 		u.p.fly(u.id, base)
 		return
@@ -456,7 +459,7 @@ func (p *pair) fly(from int, s Segment) {
 		g := s
 		g.Data = slicePieces(s.Data, 0, s.Len)
 		if g.ECT && p.chance(0.1) {
-			g.CE = 1
+			g.CE, g.Mark = 1, markCE
 		}
 		if p.chance(p.strip) && s.Flags&header.SYN == 0 {
 			g.Options.HasTimestamp = false

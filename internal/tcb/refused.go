@@ -66,4 +66,7 @@ func (t *TCB) Refused(now tcpip.Time, out *Out) {
 	t.rcv.adv, t.rcv.acked, t.ooo.dup, t.rec.prrOut = u.adv, u.acked, u.dup, u.prrOut
 	t.pending, t.tlp, t.rec.undoLeft, t.rec.firstRexm = u.pending, u.tlp, u.undoLeft, u.firstRexm
 	t.count.refused++
+	if t.acc != nil {
+		t.acc.owed = true
+	}
 }

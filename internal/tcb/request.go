@@ -42,6 +42,7 @@ type Request struct {
 	timestamps, sack, scaling, ecn bool
 	accurate                       bool  // with ecn: RFC 9768
 	mark                           uint8 // of the SYN's IP header
+	option                         bool  // the option of RFC 9768 goes with the next SYN-ACK
 	acked                          bool  // the ACK came, but deferred: only data will do (TCP_DEFER_ACCEPT)
 }
 
@@ -57,7 +58,7 @@ func (r *Request) Init(now tcpip.Time, s *Segment, c *Conf, p Path, id Identity)
 		ecn:        c.acceptsECN(s),
 	}
 	if c.ECN.acceptsAccurate() && s.Flags&aceFlags == aceFlags {
-		r.ecn, r.accurate, r.mark = true, true, s.Mark&3
+		r.ecn, r.accurate, r.mark, r.option = true, true, s.Mark&3, c.ECNOption
 	}
 	if p.Options > 0 && r.sack { // no room for both beside the signature, as Linux sees it
 		r.timestamps = false
@@ -94,6 +95,9 @@ func (r *Request) fillSynAck(now tcpip.Time, out *Out) {
 	switch {
 	case r.accurate && r.retries <= accurateRetries: // and then without (RFC 9768 §3.1.4.2)
 		out.Flags = putACE(out.Flags, aceOfMark[r.mark])
+		if r.option { // once (§3.2.3.2.2)
+			r.option, out.Options.AccECN = false, fullReport(&MarkBytes{}, true)
+		}
 	case r.ecn && !r.accurate:
 		out.Flags |= header.ECE
 	}
@@ -246,7 +250,7 @@ func (r *Request) open(now tcpip.Time, t *TCB, c *Conf) {
 	}
 	if r.accurate {
 		t.acc = newAccurate(r.mark)
-		t.acc.third = true
+		t.acc.third, t.acc.mute = true, r.retries > 0
 	}
 	if r.timestamps {
 		t.rcv.tsRecent, t.rcv.tsRecentAt = r.tsRecent, r.born

@@ -8,7 +8,7 @@ func withECN(c *Conf) { c.ECN = ECNOn }
 func (x *trace) recvCE(text string) {
 	x.t.Helper()
 	s := x.parse(text)
-	s.CE, s.ECT = 1, true
+	s.CE, s.ECT, s.Mark = 1, true, markCE
 	x.drop = x.tcb.Segment(x.now, s)
 	x.drain()
 }

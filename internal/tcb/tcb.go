@@ -115,8 +115,8 @@ type negotiated struct {
 	timestamps, strict, sack, scaling, ecn bool
 	crossed                                bool // our SYN and the peer's have: our SYN-ACK offers what the SYN did
 
-	peerMSS int    // bytes of payload and options that the peer takes in a segment, and the user lets us send
 	advMSS  uint16 // what we have announced, bytes
+	peerMSS int    // bytes of payload and options that the peer takes in a segment, and the user lets us send
 }
 
 // counters are cumulative; Info shows them.
@@ -125,7 +125,7 @@ type counters struct {
 
 	segsIn, dataIn, timeouts, fastRecoveries             uint32
 	dupAcksIn, outOfOrder, paws, noTimestamp, zeroWindow uint32
-	reneged, dsackIn, refused, badSACK, marked           uint32
+	reneged, dsackIn, refused, badSACK                   uint32
 	delivered, deliveredMarked, timeoutSeries, lost      uint32
 	dsackSegs                                            uint32
 

@@ -352,6 +352,21 @@ func parseSegment(t testing.TB, pool *slab.Pool, text string, win int) *Segment 
 			o.SACKPermitted = true
 		case "fo":
 			o.HasFastOpen, o.FastOpen = true, []byte(value)
+		case "mark":
+			s.Mark = uint8(n)
+			s.ECT = true
+			if n == markCE {
+				s.CE = s.Wire
+			}
+		case "acc0", "acc1":
+			o.AccECN = header.AccECN{Has: true, ECT1First: name == "acc1"}
+			for v := range strings.SplitSeq(value, ",") {
+				n, _ := strconv.Atoi(v)
+				if value != "" {
+					o.AccECN.Fields[o.AccECN.Count] = uint32(n)
+					o.AccECN.Count++
+				}
+			}
 		case "ts":
 			o.HasTimestamp = true
 			if _, err := fmt.Sscanf(value, "%d/%d", &o.TSVal, &o.TSEcr); err != nil {
@@ -405,6 +420,9 @@ func show(o *Out) string {
 	}
 	if p.HasTimestamp {
 		fmt.Fprintf(&b, " ts=%d/%d", p.TSVal, p.TSEcr)
+	}
+	if a := &p.AccECN; a.Has {
+		fmt.Fprintf(&b, " acc%d=%s", map[bool]int{true: 1}[a.ECT1First], strings.Join(strings.Fields(strings.Trim(fmt.Sprint(a.Fields[:a.Count]), "[]")), ";"))
 	}
 	if p.HasFastOpen {
 		fmt.Fprintf(&b, " fo=%s", p.FastOpen)

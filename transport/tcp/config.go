@@ -63,6 +63,7 @@ type Options struct {
 	Scaling     tcpip.Opt[bool]                // net.ipv4.tcp_window_scaling: on
 	ECN         tcpip.Opt[ECNMode]             // net.ipv4.tcp_ecn: accept it
 	ECNInsist   tcpip.Opt[bool]                // the opposite of net.ipv4.tcp_ecn_fallback: off
+	ECNOption   tcpip.Opt[bool]                // net.ipv4.tcp_ecn_option, whether accurate feedback counts bytes, too: on
 	Congestion  tcpip.Opt[Congestion]          // CUBIC
 	HyStartPlus tcpip.Opt[bool]                // CUBIC and Reno leave slow start by HyStart++ (RFC 9406) rather than as on Linux: off
 
@@ -150,6 +151,7 @@ func (o *Options) config() config {
 		Scaling:              o.Scaling.Or(true),
 		ECN:                  o.ECN.Or(ECNAccept),
 		ECNInsist:            o.ECNInsist.Or(false),
+		ECNOption:            o.ECNOption.Or(true),
 		Timestamps:           c.timestamps,
 		SynRetries:           o.SynRetries.Or(6),
 		SynLinear:            o.SynLinear.Or(4),

@@ -267,6 +267,13 @@ func (e *Endpoint) DCTCP() (i DCTCPInfo, ok bool) {
 // Info is what TCP_INFO says of a connection.
 type Info = tcb.Info
 
+// What Info says of accurate ECN.
+type (
+	MarkBytes     = tcb.MarkBytes
+	AccECNOption  = tcb.AccECNOption
+	AccECNFailure = tcb.AccECNFailure
+)
+
 // Info describes the connection; of an endpoint without one it says the state only.
 func (e *Endpoint) Info() Info {
 	w := e.begin()

@@ -52,6 +52,12 @@ func (s *Socket) tcpInfo(int) ([]byte, Errno) {
 	w.b = binary.NativeEndian.AppendUint16(w.b, uint16(i.Timeouts))
 	w.b = binary.NativeEndian.AppendUint16(w.b, uint16(i.TimeoutRecoveries))
 	w.ms(i.TimeoutTime)
+	w.u32(int(i.Marked))
+	for _, b := range [...]tcp.MarkBytes{i.DeliveredMarks, i.ReceivedMarks} {
+		w.u32(int(b.E1), int(b.E0), int(b.CE))
+	}
+	w.b = binary.NativeEndian.AppendUint16(w.b, uint16(i.AccECNFailure))
+	w.b = binary.NativeEndian.AppendUint16(w.b, uint16(i.AccECNOption))
 	return w.b[:sizeofTCPInfo], 0
 }
 
