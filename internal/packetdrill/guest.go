@@ -34,6 +34,7 @@ type file struct {
 	data     []byte // of an open file, which has no end
 	nonblock bool
 	opening  bool           // a send waits for the handshake that it has begun (MSG_FASTOPEN)
+	full     bool           // a send waits for POLLOUT
 	refs     map[*file]bool // epolls that watch it
 }
 
@@ -188,6 +189,10 @@ func (g *guest) SendMsg(fd int, data, name, control []byte, flags, done int) (in
 		return -1, errno, false
 	}
 	block := !f.nonblock && flags&linux.MSG_DONTWAIT == 0
+	if f.full && f.socket.Poll(4|8|16) == 0 && !g.expiredSend(f) {
+		return done, 0, true
+	}
+	f.full = false
 	for {
 		if f.opening {
 			if f.socket.Opening() && !g.expiredSend(f) {
@@ -215,6 +220,7 @@ func (g *guest) SendMsg(fd int, data, name, control []byte, flags, done int) (in
 		}
 		wait := err == eAGAIN && !f.nonblock && flags&linux.MSG_DONTWAIT == 0
 		if wait && !g.expiredSend(f) {
+			f.full = true
 			return done, 0, true
 		}
 		if done > 0 {

@@ -20,6 +20,7 @@ func (c *chunk) end() seq.Number { return c.seq.Add(c.piece.Len()) }
 type sendQueue struct {
 	chunks deque[chunk]
 	end    seq.Number // one after the last byte
+	gather seq.Number // where the super-segment begins in which data gathers, if that is not sent yet
 	cost   int        // bytes of the slabs
 	ends   int        // chunks that end a record
 }

@@ -1,6 +1,10 @@
 package tcb
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/seed963a8790/netstack/tcpip"
+)
 
 // MSG_MORE with MSG_EOR: a record of its own that is not pushed.
 func TestQuietRecord(t *testing.T) {
@@ -72,4 +76,32 @@ func TestWritableAfterSending(t *testing.T) {
 	if x.all&EventWritable == 0 {
 		t.Errorf("not writable with %d unsent", x.tcb.unsent())
 	}
+}
+
+// Data gathers in super-segments of half the peer's window. Another one is begun while the limit is not reached; the last
+// is filled up beyond it, and in the place of what of it can be sent.
+func TestGathering(t *testing.T) {
+	x := established(t, func(c *Conf) { c.SendBuffer = tcpip.Set(30000) })
+	room := func(want int) {
+		t.Helper()
+		if got := x.tcb.Room(); got != want {
+			t.Fatalf("room for %d, want %d", got, want)
+		}
+	}
+	room(32000) // of 65535
+	x.queue(500)
+	room(31500)
+	x.queue(31500)
+	room(10000) // what the congestion window lets go
+	x.drain()
+	room(10000)
+	x.queue(10000)
+	room(0)
+	if x.tcb.Append(x.now, make([]byte, 10)) != 0 || x.queue(10) != tcpip.ErrWouldBlock {
+		t.Error("took more")
+	}
+	x.recv("ACK seq=300 ack=10100")
+	room(20000)
+	x.recv("ACK seq=300 ack=30100", "ACK seq=300 ack=40100")
+	room(32000) // all is sent, and the limit not reached any more
 }

@@ -19,6 +19,9 @@ func (t *TCB) Write(now tcpip.Time, p slab.Piece) tcpip.Error {
 		p.Release()
 		return err
 	}
+	if _, fresh := t.free(); fresh {
+		t.sendQ.gather = t.sendQ.end
+	}
 	t.sendQ.append(p)
 	return tcpip.OK
 }
@@ -31,7 +34,11 @@ func (t *TCB) Append(now tcpip.Time, b []byte) int {
 	if len(b) == 0 || t.sendQ.spare() == 0 || t.tooMuchUnsent() || t.writeError() != tcpip.OK {
 		return 0
 	}
-	return t.sendQ.extend(b[:min(len(b), t.free())])
+	n, fresh := t.free()
+	if fresh {
+		t.sendQ.gather = t.sendQ.end
+	}
+	return t.sendQ.extend(b[:min(len(b), n)])
 }
 
 // Spare returns how many bytes Append can take.

@@ -116,7 +116,7 @@ func (u *tuning) growSend(t *TCB) {
 	if t.conf.SendBuffer.IsSet() {
 		return
 	}
-	const overhead, head = 640, 256 // of a buffer of segments, bytes: within the power of two, and beside it
+	const overhead, head = 512, 256 // of a buffer of segments, bytes: within the power of two, and beside it
 	segment := 1<<bits.Len(uint(max(t.opt.peerMSS, t.cc.mss)+overhead-1)) + head
 	want := 2 * segment * max(t.cc.cwnd, t.initialWindow(), t.rack.reordering+1)
 	u.sendLimit = max(u.sendLimit, min(want, u.max(t, t.conf.SendBufferMax)))
@@ -282,12 +282,12 @@ func (t *TCB) noteReceiverRTT(s *Segment) {
 	}
 }
 
-// Room returns how many bytes the send buffer has room for.
+// Room returns how many bytes the send buffer has room for in one piece: there may be more behind them.
 func (t *TCB) Room() int {
 	if !mayWrite.has(t.state) || t.snd.fin {
 		return 0
 	}
-	room := t.free()
+	room, _ := t.free()
 	if t.tooMuchUnsent() {
 		room = 0
 	}
@@ -297,10 +297,41 @@ func (t *TCB) Room() int {
 	return room
 }
 
-// free returns the bytes that the send buffer takes: what exceeds its limit may do so by a super-segment, as on Linux.
-func (t *TCB) free() int {
-	return max(t.tun.sendLimit+min(t.snd.maxWnd/2, t.tun.sendLimit*3/4, 1<<15)-t.sendQ.used(t.snd.una), 0)
+// free returns how many bytes the send buffer takes in one piece. As on Linux they gather in super-segments: while the
+// limit is not reached another one may be begun (fresh), and the last is filled up even beyond it, also in the place of
+// what can be sent of it now.
+func (t *TCB) free() (n int, fresh bool) {
+	goal := t.gatherGoal()
+	from := seq.Max(t.sendQ.gather, t.snd.nxt)
+	tail := t.sendQ.end.Sub(from)
+	if tail >= goal {
+		may := max(min((t.cc.cwnd-t.pipe())*t.cc.mss, t.windowRoom()), 0)
+		tail = t.sendQ.end.Sub(seq.Max(from, t.snd.nxt.Add(may-may%t.cc.mss)))
+	}
+	switch {
+	case tail > 0 && tail < goal:
+		return goal - tail, false
+	case t.sendQ.used(t.snd.una) < t.tun.sendLimit:
+		return goal, true
+	}
+	return 0, false
 }
+
+// gatherGoal returns the size of the super-segments in which data gathers: half the largest window of the peer at most, so
+// that two fill it.
+func (t *TCB) gatherGoal() int {
+	n := gatherMax
+	switch w := t.snd.maxWnd; {
+	case w > defaultMSS:
+		n = min(n, w/2)
+	case w > 0:
+		n = min(n, w)
+	}
+	return max(n-n%t.cc.mss, t.cc.mss)
+}
+
+// gatherMax is how much data gathers in one super-segment at most, bytes: as measured, what Linux leaves of 64 KB.
+const gatherMax = 65535 - 192
 
 // SlabFor returns the size of the slab that is to take the next bytes, where there is room for so many: a large one only
 // if they fill most of it, or if the send buffer holds so many that one which is not full makes no difference.

@@ -147,7 +147,8 @@ func TestStampsOfWrites(t *testing.T) {
 		stamp(stampScheduled, 4), stamp(stampSent, 4), stamp(stampAcked, 4), zero(0),
 		stamp(stampScheduled, 9), stamp(stampSent, 9), stamp(stampAcked, 9), zero(1),
 	}, told)
-	_, err := c.Write(make([]byte, 100_000), tcpip.WriteOptions{Flags: tcpip.WriteZeroCopy})
+	require.NoError(t, c.SetOption(tcpip.SO_SNDBUF, 1<<20))
+	_, err := c.Write(make([]byte, 1<<20), tcpip.WriteOptions{Flags: tcpip.WriteZeroCopy})
 	require.NoError(t, err)
 	s.Abort() // with much of it on its way
 	r, err := c.Read(nil, tcpip.ReadOptions{Flags: tcpip.ReadError})

@@ -371,9 +371,10 @@ func TestBadSegments(t *testing.T) {
 	x.only()
 }
 
-// What a connection holds stays within twice its limits, however small the segments are.
+// What a connection holds stays within twice its limits, however small the segments are; a writer may leave one
+// super-segment more, as on Linux.
 func TestMemoryBound(t *testing.T) {
-	const limit = 20000
+	const limit, super = 20000, 1 << 16
 	for _, size := range []int{1, 10, 100, 500, 1448, 5000, 65000} {
 		h := newHosts(t, Options{}, Options{})
 		c, s, _ := h.connected(0)
@@ -387,9 +388,9 @@ func TestMemoryBound(t *testing.T) {
 			}
 		}
 		h.clock.Advance(2 * time.Second)
-		require.LessOrEqual(t, c.Info().SendBufferUsed, 2*limit, "sender, writes of %d", size)
+		require.LessOrEqual(t, c.Info().SendBufferUsed, 2*limit+super, "sender, writes of %d", size)
 		require.LessOrEqual(t, s.Info().ReceiveBufferUsed, 2*limit, "receiver, writes of %d", size)
-		require.LessOrEqual(t, h.a.Slabs.Live()+h.b.Slabs.Live(), int64(4*limit), "both, writes of %d", size)
+		require.LessOrEqual(t, h.a.Slabs.Live()+h.b.Slabs.Live(), int64(4*limit+super), "both, writes of %d", size)
 		h.close()
 	}
 }
