@@ -1,6 +1,7 @@
 package packetdrill
 
 import (
+	"crypto/md5"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
@@ -94,6 +95,7 @@ func (f *flow) buildTCP(t *TCP) ([]byte, error) {
 	b[12] = b[12]&1 | uint8((header.TCPSize+len(options))/4)<<4
 	copy(b[header.TCPSize:], options)
 	pattern(b[header.TCPSize+len(options):], t.Seq)
+	f.signInbound(t, b)
 	header.TCP(b).SetChecksum(header.TransportChecksum(header.ProtocolTCP, f.remote.Addr(), f.local.Addr(), b))
 	return b, nil
 }
@@ -157,7 +159,8 @@ func (f *flow) buildOptions(list []TCPOption) ([]byte, error) {
 			continue
 		}
 		if o.Kind == kindMD5 && len(o.Data) == 0 {
-			return nil, fmt.Errorf("%s: a signature cannot be made", o.Name)
+			b = append(append(b, o.Kind, 2+md5.Size), make([]byte, md5.Size)...)
+			continue
 		}
 		size := 2 + len(o.Data)
 		if o.Name == "generic" && o.Length >= 0 {

@@ -216,7 +216,7 @@ func (r *Run) flowFor(k *Packet) *flow {
 	}
 	if k.ICMP != nil {
 		if r.current == nil {
-			r.current = &flow{proto: proto, local: netip.AddrPortFrom(r.local(), 0), remote: netip.AddrPortFrom(r.remote(), 0)}
+			r.current = &flow{proto: proto, local: netip.AddrPortFrom(r.local(), 0), remote: netip.AddrPortFrom(r.remote(), 0), secret: &r.secret}
 		}
 		return r.current
 	}
@@ -245,7 +245,7 @@ func (r *Run) flowFor(k *Packet) *flow {
 }
 
 func (r *Run) begin(f *flow) *flow {
-	f.tick, f.tolerance = r.conf.Tick, r.tolerance(0)
+	f.tick, f.tolerance, f.secret = r.conf.Tick, r.tolerance(0), &r.secret
 	r.flows = append(r.flows, f)
 	r.current = f
 	return f

@@ -31,6 +31,8 @@ type flow struct {
 	stampScript, stampLive uint32
 	tick, tolerance        time.Duration
 
+	secret *sharedSecret // that the script has set
+
 	sent [][]byte // packets of the system under test that icmp lines may quote; the newest last
 	over bool     // reset, or never to be reset
 	// The end of each side was seen; and the SYN that came after the end of both, or a reset, which may begin the

@@ -100,7 +100,10 @@ func (f *flow) matchTCP(t *TCP, h header.TCP) error {
 	if flags&header.URG != 0 && h.Urgent() != t.Urgent {
 		return mismatch("urg is %d, not %d", h.Urgent(), t.Urgent)
 	}
-	return f.matchOptions(t, h.Options())
+	if err := f.matchOptions(t, h.Options()); err != nil {
+		return err
+	}
+	return f.checkSignature(t, h)
 }
 
 // flagText is flags in the language's letters.

@@ -52,6 +52,7 @@ type Run struct {
 	listener  int            // the socket that was bound or listened last
 	listening bool           // and no connection has come to it since
 	pending   *running
+	secret    sharedSecret
 	checks    []func() // of calls that are running
 	ports     uint16   // the next port of the script's side
 

@@ -194,6 +194,8 @@ func fastOpenKeys(s string) (k tcp.FastOpenKeys, ok bool) {
 
 func otherSettings() []setting {
 	list := []setting{
+		// What Linux has no setting for.
+		{name: "netstack.tcp_hystart_plus", value: "0", apply: flagOf(func(c *oursConf) *tcpip.Opt[bool] { return &c.tcp.HyStartPlus })},
 		{name: "net.ipv4.ip_default_ttl", value: "64", apply: func(c *oursConf, v []int64) { c.stack.TTL = tcpip.Set(uint8(v[0])) }},
 		{name: "net.ipv4.ip_forward", value: "0", apply: flagOf(func(c *oursConf) *tcpip.Opt[bool] { return &c.stack.Forwarding })},
 		{name: "net.ipv4.ip_local_port_range", value: "32768 60999", apply: func(c *oursConf, v []int64) {

@@ -135,6 +135,9 @@ func (r *Run) md5sig(fd int, v *Value) []byte {
 	if f := v.field("tcpm_key", 5); f != nil {
 		key = f.Str
 	}
+	if key != "" {
+		r.secret.key = []byte(key)
+	}
 	b = append(b, byte(v.fieldNumber("tcpm_flags", 1, 0)), byte(v.fieldNumber("tcpm_prefixlen", 2, 0)))
 	b = binary.NativeEndian.AppendUint16(b, uint16(v.fieldNumber("tcpm_keylen", 3, int64(len(key)))))
 	b = word(b, v.fieldNumber("tcpm_ifindex", 4, 0))

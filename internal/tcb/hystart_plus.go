@@ -41,15 +41,20 @@ func plusOf(t *TCB) *hystartPlus {
 
 // sample takes the round trip of an acknowledgement (§4.2).
 func (h *hystartPlus) sample(t *TCB, rtt time.Duration) {
-	if !h.begun || h.end.LessEq(t.snd.una) {
+	if h.begun && h.end.LessEq(t.snd.una) {
 		if h.css {
 			if h.rounds++; h.rounds >= plusRounds {
 				t.cc.ssthresh = t.cc.cwnd
 				return
 			}
 		}
-		h.begun, h.end = true, t.snd.nxt
-		h.last, h.current, h.samples = h.current, 0, 0
+		h.begun, h.last, h.current, h.samples = false, h.current, 0, 0
+	}
+	if !h.begun {
+		if h.end = t.snd.nxt; h.end == t.snd.una { // nothing is in flight: a round begins with what will be
+			return
+		}
+		h.begun = true
 	}
 	if h.samples++; h.current == 0 || rtt < h.current {
 		h.current = rtt
