@@ -21,6 +21,22 @@ type RawProtocol interface {
 	Close(w *Work)
 }
 
+// UnknownTaker is a RawProtocol that may want packets that nobody else does.
+type UnknownTaker interface {
+	// TakeUnknown takes p, addressed to us and of a protocol that the stack lacks, or reports that it does not want it; p is then
+	// the caller's still. No lock is held.
+	TakeUnknown(w *Work, p *Packet) bool
+}
+
+// OfferUnknown offers p, which no protocol and no raw receiver wants, and reports whether it was taken.
+func (s *Stack) OfferUnknown(w *Work, p *Packet) bool {
+	t, ok := s.rawProtocol.(UnknownTaker)
+	return ok && t.TakeUnknown(w, p)
+}
+
+// Raw returns the protocol of raw endpoints, nil if the stack has none.
+func (s *Stack) Raw() RawProtocol { return s.rawProtocol }
+
 // RawReceiver is shown what arrives for one IP protocol, beside its transport.
 type RawReceiver interface {
 	// ReceiveRaw is shown a packet to us, whose network header is validated and which is whole; what

@@ -121,12 +121,12 @@ func (q *Quote) Reject(w *stack.Work, s *stack.Stack, r Rejection) {
 	p.SetNetwork(q.network)
 	p.Src, p.Dst, p.Local, p.Proto, p.TOS, p.NIC, p.EtherType = q.src, q.dst, q.local, q.proto, q.tos, q.nic, q.netProto
 	p.Homed, p.Link.Type, p.At = q.homed, q.linkedType, s.Now()
-	r.answer(w, s, p)
+	r.Answer(w, s, p)
 	p.Release()
 }
 
-// answer answers p with an ICMP error, where the rules and the limits allow one. It borrows p.
-func (r Rejection) answer(w *stack.Work, s *stack.Stack, p *stack.Packet) {
+// Answer answers p with an ICMP error, where the rules and the limits allow one. It borrows p.
+func (r Rejection) Answer(w *stack.Work, s *stack.Stack, p *stack.Packet) {
 	if ip := s.Internet(p.EtherType); ip != nil && r < numRejections {
 		ip.SendError(w, p, rejections[r], 0)
 	}

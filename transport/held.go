@@ -178,7 +178,7 @@ func (d *Held) Reject(r Rejection) {
 	}
 	s := d.holder.stack
 	w := s.Begin()
-	r.answer(w, s, p)
+	r.Answer(w, s, p)
 	p.Drop(tcpip.DropDeclined)
 	w.End()
 }

@@ -119,6 +119,9 @@ func (ip *Protocol) deliver(w *stack.Work, p *stack.Packet, h header.IPv4) {
 		p.Release()
 		return
 	}
+	if ip.stack.OfferUnknown(w, p) {
+		return
+	}
 	c.InUnknownProtos.Inc()
 	ip.SendError(w, p, stack.ICMPProtoUnreachable, 0)
 	p.Drop(tcpip.DropUnknownType)

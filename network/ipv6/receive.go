@@ -147,6 +147,9 @@ func (ip *Protocol) deliver(w *stack.Work, p *stack.Packet, c *header.IPv6Chain)
 		p.Release()
 		return
 	}
+	if ip.stack.OfferUnknown(w, p) {
+		return
+	}
 	n.InUnknownProtos.Inc()
 	ip.SendError(w, p, stack.ICMPParameterHeader, nextHeaderAt(p))
 	p.Drop(tcpip.DropUnknownType)

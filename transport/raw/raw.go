@@ -8,6 +8,8 @@
 package raw
 
 import (
+	"sync/atomic"
+
 	"github.com/seed963a8790/netstack/header"
 	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
@@ -29,11 +31,15 @@ var (
 func mib(*stack.Counters, bool) transport.MIB { return transport.MIB{} }
 
 // protocol is what raw endpoints of one stack share.
-type protocol struct{ v4, v6 *transport.Protocol }
+type protocol struct {
+	v4, v6  *transport.Protocol
+	closed  atomic.Bool
+	handler atomic.Pointer[Handler] // of packets that nobody wants; nil: there is none
+}
 
 // New makes the raw endpoints of a stack. It is a stack.NewRaw.
 func New(s *stack.Stack) stack.RawProtocol {
-	return &protocol{transport.NewProtocol(s, &shape4), transport.NewProtocol(s, &shape6)}
+	return &protocol{v4: transport.NewProtocol(s, &shape4), v6: transport.NewProtocol(s, &shape6)}
 }
 
 // NewEndpoint makes an Endpoint.
@@ -52,8 +58,12 @@ func (r *protocol) NewEndpoint(number uint16, netProto header.EtherType) (stack.
 	return e, nil
 }
 
-// Close closes every endpoint.
+// Close closes every endpoint and ends the handling of flows.
 func (r *protocol) Close(w *stack.Work) {
+	r.closed.Store(true)
+	if h := r.handler.Load(); h != nil {
+		h.Close()
+	}
 	r.v4.Close(w)
 	r.v6.Close(w)
 }
