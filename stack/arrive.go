@@ -77,3 +77,28 @@ func (p *Packet) Flat() *Packet {
 	q.Checksum, q.SegSize, q.Segs, q.CE = p.Checksum, p.SegSize, p.Segs, p.CE
 	return q
 }
+
+// Framed returns a copy of p, which is about to leave, with the header that its link puts in front: 14 bytes for
+// Ethernet and loopback, in which the addresses are not known yet. It is the zero Piece if memory is short. It borrows p.
+func (p *Packet) Framed() slab.Piece {
+	front := 0
+	switch p.NIC.Info().Kind {
+	case LinkLoopback, LinkEthernet:
+		front = header.EthernetSize
+	}
+	n := min(front+p.Len(), slab.Large)
+	c, ok := p.stack.Slabs.Get(n)
+	if !ok {
+		return slab.Piece{}
+	}
+	b := c.Extend(n)
+	clear(b[:front])
+	if front > 0 {
+		b[12], b[13] = byte(p.EtherType>>8), byte(p.EtherType)
+	}
+	p.CopyTo(b[front:])
+	if p.Checksum == ChecksumPartial && p.SegSize == 0 {
+		FinishChecksum(b[front:])
+	}
+	return c
+}

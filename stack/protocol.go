@@ -90,6 +90,7 @@ type SendOptions struct {
 	Extensions     *header.IPv6Sent // IPv6: headers behind the first; borrowed
 	Final          netip.Addr       // where Extensions with a routing header go in the end
 	NoFlowLabel    bool             // IPv6: where FlowLabel is 0, send none
+	Summed         bool             // IPv4: the checksum is computed at once, and so those on this host can check it
 	NoHops         bool             // a hop limit of 0 is meant over IPv6, and not the default
 	HostOnly       bool             // an IPv4 multicast or broadcast packet goes to this stack's own members alone (hop limit 0, RFC 1112 §6.1)
 }

@@ -108,6 +108,7 @@ func (d *Datagram) push(w *stack.Work) tcpip.Error {
 		}
 	}
 	d.sendConf = c.conf
+	d.sendConf.Summed = true // as on Linux, of what is made of several writes
 	d.sendConf.MTU = c.fits.packets(d.wire(c.size))
 	d.sendConf.DF = c.fits.dontFragment(d.wire(c.size))
 	if c.segment > 0 {

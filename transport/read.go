@@ -128,6 +128,9 @@ func (d *Datagram) control(c *tcpip.Control, e *datagram, f uint64) {
 		c.Has |= tcpip.HasTimestamping
 		c.Timestamp = e.at
 	}
+	if e.report != nil { // which has no tags
+		return
+	}
 	if f&flagMark != 0 {
 		c.Has |= tcpip.HasMark
 		c.Rare().Mark = e.mark

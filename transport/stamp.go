@@ -3,7 +3,6 @@ package transport
 import (
 	"net/netip"
 
-	"github.com/seed963a8790/netstack/header"
 	"github.com/seed963a8790/netstack/internal/slab"
 	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
@@ -87,7 +86,7 @@ type errand struct {
 func (e *errand) built(w *stack.Work, p *stack.Packet) {
 	e.source = p.Src
 	if e.flags&tcpip.TimestampOnly == 0 {
-		e.copy = packetCopy(p)
+		e.copy = p.Framed()
 	}
 	if e.flags&tcpip.TimestampScheduled != 0 {
 		e.stamp(w, stampScheduled)
@@ -103,31 +102,6 @@ const (
 	stampSent      = 0
 	stampScheduled = 1
 )
-
-// packetCopy returns the packet with the header that its link puts in front: 14 bytes for Ethernet and loopback, in
-// which the addresses are not known yet.
-func packetCopy(p *stack.Packet) slab.Piece {
-	front := 0
-	switch p.NIC.Info().Kind {
-	case stack.LinkLoopback, stack.LinkEthernet:
-		front = header.EthernetSize
-	}
-	n := min(front+p.Len(), slab.Large)
-	c, ok := p.Stack().Slabs.Get(n)
-	if !ok {
-		return slab.Piece{}
-	}
-	b := c.Extend(n)
-	clear(b[:front])
-	if front > 0 {
-		b[12], b[13] = byte(p.EtherType>>8), byte(p.EtherType)
-	}
-	p.CopyTo(b[front:])
-	if p.Checksum == stack.ChecksumPartial && p.SegSize == 0 {
-		stack.FinishChecksum(b[front:])
-	}
-	return c
-}
 
 // stamp puts the present time on the error queue.
 func (e *errand) stamp(w *stack.Work, kind uint32) {

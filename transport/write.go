@@ -57,7 +57,7 @@ func (d *Datagram) write(w *stack.Work, b []byte, o *tcpip.WriteOptions) tcpip.E
 		}
 	}
 	switch {
-	case len(b) > maxWrite && to.Addr.Is4():
+	case len(b) > maxWrite && to.Addr.Is4() && (d.raw == nil || !d.v6):
 		return tcpip.ErrMessageSize
 	case o.Control.Has&tcpip.HasHopLimit != 0 && o.Control.HopLimit == 0 && to.Addr.Is4():
 		return tcpip.ErrInvalid
@@ -92,8 +92,12 @@ func (d *Datagram) write(w *stack.Work, b []byte, o *tcpip.WriteOptions) tcpip.E
 			return err
 		}
 	}
-	if o.To.Addr == any4 {
-		q.NIC = 0 // whatever was asked for: it does not leave the host
+	if o.To.Addr == any4 { // whatever was asked for: it does not leave the host, and comes in by loopback
+		if q.NIC = 0; !to.Addr.IsLoopback() {
+			if r, err := d.proto.stack.FindRoute(q); err == tcpip.OK {
+				q.NIC = r.NIC.ID()
+			}
+		}
 	}
 	if mapped || o.To.Addr == any6 && d.proto.shape.Kind == tcpip.KindPing { // to which there is no way, as on Linux
 		return tcpip.ErrNetUnreachable
@@ -240,7 +244,7 @@ func (d *Datagram) query(to tcpip.FullAddress) (stack.RouteQuery, tcpip.Error) {
 	q := stack.RouteQuery{
 		Destination: to.Addr,
 		NIC:         d.conf.BoundNIC,
-		AnySource:   d.conf.Transparent || v6 && d.conf.FreeBind,
+		AnySource:   d.conf.Transparent || v6 && d.conf.FreeBind || !v6 && d.raw != nil && d.raw.header.Load(),
 	}
 	if s := d.claim.source; s.IsValid() {
 		switch {
@@ -483,7 +487,7 @@ func (d *Datagram) launch(w *stack.Work, r *stack.Route, flow stack.FlowID, p *s
 		p.SetOwner(d, charge)
 	}
 	err := r.Net.Send(w, r, p, &d.sendConf)
-	d.sendConf.Built = nil
+	d.sendConf.Built, d.sendConf.Summed = nil, false
 	if e != nil {
 		e.refused = err != tcpip.OK // of which it hears at the end of the frame
 	}

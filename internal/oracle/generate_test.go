@@ -61,11 +61,11 @@ var sequenceGaps = []struct {
 	{regexp.MustCompile(`^setsockopt\(s, 41, 1, .* gives 0, ours EADDRNOTAVAIL`), regexp.MustCompile(`SetOpt|Set`), "ip6/addrform/mapped"},
 	{regexp.MustCompile(`gives EPROTO|EHOSTUNREACH|ECONNREFUSED|EACCES`), regexp.MustCompile(`sortOf\("(udp|raw|ping)6(.*\n)*.*complain`), "found/error-about-group/udp6"},
 	{regexp.MustCompile(`recvm|sendm|poll|getsockopt`), regexp.MustCompile(`sortOf\("udp4(.*\n)*(.*Connect(.*\n)*){2}.*Send`), "found/connect-in-vain/*"},
-	{regexp.MustCompile(`recvm|sendm|poll|ioctl|connect`), regexp.MustCompile(`sortOf\("tcp(.*\n)*.*Send\(.*0x8000\)(.*\n)*.*Send`), "found/held-by-more/1400-*/*"},
+	{regexp.MustCompile(`^(recvm?msg|recvmmsg)\(.* gives (N|[0-9]+) .*, ours (EAGAIN|N)|^poll\(s\) gives 0x.*[145], ours|^ioctl\(.* gives N, ours|^sendmsg\(.* gives ECONNRESET, ours EPIPE`),
+		regexp.MustCompile(`sortOf\("tcp(.*\n)*.*Send\(s[0-9]+, .*0x8000\)(.*\n)*.*Send`), "found/held-by-more/1400-*/*"},
 	{regexp.MustCompile(`recvm|sendm|poll`), regexp.MustCompile(`sortOf\("tcp(.*\n)*.*Shutdown(.*\n)*.*Connect`), "found/shut-and-self/*"},
 	{regexp.MustCompile(`^bind\(.* gives EADDRINUSE, ours 0`), regexp.MustCompile(`sortOf\("udp6(.*\n)*.*Connect(.*\n)*.*Bind`), "found/bind-beside-six/connected/*"},
 	{regexp.MustCompile(`^sent IPv4 .* ttl 0`), regexp.MustCompile(`IP_MULTICAST_TTL`), "found/group-without-hops/*"},
-	{regexp.MustCompile(`with control`), regexp.MustCompile(`0x8000\)(.*\n)*.*Recv|IP_CHECKSUM`), "found/checksum-of-corked/*"},
 	{regexp.MustCompile(`gives EAGAIN.*, ours ECONNREFUSED|EINPROGRESS|poll`), regexp.MustCompile(`sortOf\("tcp6(.*\n)*.*Bind\(s[0-9]+, In6\("::1"`), "found/from-one-to-host/*"},
 	{regexp.MustCompile(`recvm`), regexp.MustCompile(`SO_RCVBUF`), "found/least-buffer/*"},
 }

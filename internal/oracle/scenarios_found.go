@@ -17,6 +17,7 @@ func foundScenarios() (list []Scenario) {
 	list = append(list, foundInfo()...)
 	list = append(list, foundRare()...)
 	list = append(list, foundSince()...)
+	list = append(list, foundMore()...)
 	return append(list, foundOptions()...)
 }
 
@@ -403,10 +404,12 @@ var foundDifferences = []difference{
 	{"found/shut-and-self/*", "a shutdown that was refused shuts nothing", "deliberate: Linux remembers it, and ends connections with it that are opened from both sides"},
 	{"found/bind-beside-six/connected/*", "a socket that is connected over IPv6 is in nobody's way over IPv4", "deliberate: it receives nothing there; Linux refuses the port"},
 	{"found/group-without-hops/*", "what has a TTL of 0 does not leave the host", "deliberate: RFC 1112 §6.1; Linux sends it where no socket of the host has joined the group"},
-	{"found/checksum-of-corked/*", "IP_CHECKSUM is not told of a datagram that stayed on the host", "deliberate: it was not computed; Linux computes it for datagrams made of several writes"},
 	{"found/from-one-to-host/*", "who is refused a connection from ::1 to another address of the host hears of it", "deliberate: on Linux the reset finds no way back, since it looks on the address's device"},
 	{"found/corked-elsewhere/*/udp4", "what is sent without a name goes to the peer, whatever was corked for another before", "deliberate: on Linux a connected socket that has corked a datagram for another address goes on sending there"},
 	{"found/by-device/10.77.0.1/1-[02]/tcp4", "a connection that is bound to another device goes on receiving", "deliberate: as in found/device-of-connection"},
+	{"found/corked-anew/device/raw4", "what a raw socket has corked goes by the way of its last write", "deliberate: on Linux by the device of the first, and so from 127.0.0.1 to the network (RFC 1122 §3.2.1.3)"},
+	{"found/misrouted/udp4", "what was sent to another host by the loopback device arrives nowhere", "deliberate: as in raw/header?-misrouted"},
+	{"found/four-to-six/tcp6", "a stream that has tried an IPv4 peer can connect to one of IPv6", "deliberate: on Linux it then hears no answer"},
 	{"found/least-buffer/*", "the least receive buffer holds a datagram more", "deliberate: buffers count the memory that they take here"},
 	{"found/accepted-multicast/*", "of multicast an accepted stream shows the defaults", "deliberate: Linux shows what the packet had that began the connection, to no use"},
 }

@@ -31,7 +31,7 @@ func (t *TCB) Write(now tcpip.Time, p slab.Piece) tcpip.Error {
 // Writes are gathered where they can
 // (RFC 9293 §3.9.1.2, MAY-16, SHLD-27).
 func (t *TCB) Append(now tcpip.Time, b []byte) int {
-	if len(b) == 0 || t.sendQ.spare() == 0 || t.tooMuchUnsent() || t.writeError() != tcpip.OK {
+	if len(b) == 0 || t.sendQ.spare() == 0 || t.writeError() != tcpip.OK {
 		return 0
 	}
 	n, fresh := t.free()

@@ -288,9 +288,6 @@ func (t *TCB) Room() int {
 		return 0
 	}
 	room, _ := t.free()
-	if t.tooMuchUnsent() {
-		room = 0
-	}
 	if room == 0 {
 		t.tun.full = true
 	}
@@ -298,7 +295,7 @@ func (t *TCB) Room() int {
 }
 
 // free returns how many bytes the send buffer takes in one piece. As on Linux they gather in super-segments: while the
-// limit is not reached another one may be begun (fresh), and the last is filled up even beyond it, also in the place of
+// limit is not reached, nor TCP_NOTSENT_LOWAT, another one may be begun (fresh), and the last is filled up even beyond it, also in the place of
 // what can be sent of it now.
 func (t *TCB) free() (n int, fresh bool) {
 	goal := t.gatherGoal()
@@ -311,7 +308,7 @@ func (t *TCB) free() (n int, fresh bool) {
 	switch {
 	case tail > 0 && tail < goal:
 		return goal - tail, false
-	case t.sendQ.used(t.snd.una) < t.tun.sendLimit:
+	case t.sendQ.used(t.snd.una) < t.tun.sendLimit && !t.tooMuchUnsent():
 		return goal, true
 	}
 	return 0, false

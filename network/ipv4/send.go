@@ -23,6 +23,9 @@ func (ip *Protocol) Send(w *stack.Work, r *stack.Route, p *stack.Packet, o *stac
 	if p.Hash == 0 {
 		p.Hash = ip.stack.FlowHash(shared.Flow(p, p.Front()))
 	}
+	if o.Summed && p.SegSize == 0 {
+		shared.FinishChecksum(p)
+	}
 	f := header.IPv4Fields{TOS: p.TOS, TTL: p.TTL, Protocol: p.Proto, Src: p.Src, Dst: p.Dst, Options: o.Options}
 	size := f.Size()
 	total := size + p.Len()

@@ -135,7 +135,9 @@ func (e *Endpoint) place(b *stack.Binding) tcpip.Error {
 	e.binding, e.scope = b, b.NIC
 	e.fixedPort, e.fixedAddr = fixed, b.Local.IsValid()
 	e.id = stack.FlowID{Proto: header.ProtocolTCP, Local: netip.AddrPortFrom(b.Local, b.Port)}
-	e.route = nil
+	if !e.v6 { // which goes on showing the path MTU of a connection that is over, as on Linux
+		e.route = nil
+	}
 	return tcpip.OK
 }
 

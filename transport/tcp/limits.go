@@ -48,8 +48,9 @@ const (
 
 	// reportsMax bounds the time stamps in the error queue, entries; Linux charges them to the receive buffer, which
 	// holds about as many. stampsMax bounds the writes whose time stamps are due, and arrivalsMax the times of arrival of
-	// what is unread.
+	// what is unread. shownMax bounds what the time stamps in the error queue show of packets, bytes.
 	reportsMax  = 256
+	shownMax    = 128 << 10
 	stampsMax   = 256
 	arrivalsMax = 1024
 

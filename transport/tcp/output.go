@@ -41,7 +41,7 @@ func (e *Endpoint) send(w *stack.Work, sc *scratch, routed bool) bool {
 		e.below.Add(int64(charge))
 		p.SetOwner(e, charge)
 		if e.seldom != nil && e.seldom.stamps != nil && !out.Retransmit {
-			e.stamped(w, out, p, charge)
+			e.stamped(w, out, p, charge, o)
 		}
 	}
 	if e.seldom != nil {

@@ -148,10 +148,10 @@ func (e *Endpoint) readReport(b []byte) (r tcpip.Received, err tcpip.Error) {
 	}
 	if to := (*q)[0].to; to.IsValid() {
 		r.From = tcpip.FullAddress{NIC: e.scope, Addr: to.Addr(), Port: to.Port()}
-		r.Total = len((*q)[0].quoted)
-		r.Count = copy(b, (*q)[0].quoted)
 		e.err = tcpip.OK // it is told
 	}
+	r.Total = len((*q)[0].quoted)
+	r.Count = copy(b, (*q)[0].quoted)
 	if *q = (*q)[1:]; len(*q) == 0 {
 		*q = nil
 	}

@@ -16,7 +16,7 @@ type report struct {
 	at tcpip.Time // of a time stamp; zero: this is none
 
 	to     netip.AddrPort // who was to be reached, if an ICMP error tells of that
-	quoted []byte         // of the packet, from the transport header on
+	quoted []byte         // of the packet: from the transport header on, or what a time stamp shows of it
 }
 
 // stamps are the time stamps and completions that a connection owes its user. Few connections have one.
@@ -33,6 +33,9 @@ type sendWish struct {
 	end    seq.Number           // after its last byte
 	flags  tcpip.TimestampFlags // those that are still due
 	number uint32
+	// payload is that of the segment with the last byte, if it is to be shown when the peer has got it. Wishes of one
+	// segment share it.
+	payload []byte
 }
 
 // arrival says when the bytes up to end have come.
@@ -102,7 +105,7 @@ func (e *Endpoint) wrote(o *tcpip.WriteOptions) {
 			number = uint32(end.Sub(s.base) - 1)
 		}
 		if len(s.sends) < stampsMax {
-			s.sends = append(s.sends, sendWish{end, due, number})
+			s.sends = append(s.sends, sendWish{end: end, flags: due, number: number})
 		}
 	}
 	if e.opts.sock.ZeroCopy && o.Flags&tcpip.WriteZeroCopy != 0 {
@@ -114,21 +117,47 @@ func (e *Endpoint) wrote(o *tcpip.WriteOptions) {
 }
 
 // stamped tells that the segment out, which has not been sent before, has come to the transmit queue, and has its packet
-// followed from there if a time stamp is to tell when it has left.
-func (e *Endpoint) stamped(w *stack.Work, out *tcb.Out, p *stack.Packet, charge int) {
+// p, which o sends, followed from there if a time stamp is to tell when it has left. Unless the user wants the times
+// alone, the packet is shown with them: with all headers, but where the peer has got it, when it is its payload.
+func (e *Endpoint) stamped(w *stack.Work, out *tcb.Out, p *stack.Packet, charge int, o *stack.SendOptions) {
 	end := out.Seq.Add(out.Len)
+	whole := e.opts.sock.Timestamping&tcpip.TimestampOnly == 0
+	var payload []byte
 	for i := range e.seldom.stamps.sends {
 		wish := &e.seldom.stamps.sends[i]
 		if end.Less(wish.end) {
 			return
 		}
-		if wish.flags&tcpip.TimestampScheduled != 0 {
-			wish.flags &^= tcpip.TimestampScheduled
-			e.stamp(w, stampScheduled, wish.number)
+		if whole && wish.flags&tcpip.TimestampAcked != 0 && wish.payload == nil {
+			if payload == nil {
+				payload = make([]byte, 0, out.Len)
+				for _, piece := range p.Data() {
+					payload = append(payload, piece.Bytes()...)
+				}
+			}
+			wish.payload = payload
 		}
-		if wish.flags&tcpip.TimestampSent != 0 {
-			wish.flags &^= tcpip.TimestampSent
-			p.SetOwner(&errand{e, wish.number}, charge)
+		due := wish.flags & (tcpip.TimestampScheduled | tcpip.TimestampSent)
+		if wish.flags &^= due; due == 0 {
+			continue
+		}
+		r := &errand{e: e, number: wish.number}
+		if due&tcpip.TimestampSent != 0 {
+			p.SetOwner(r, charge)
+		}
+		if !whole {
+			if due&tcpip.TimestampScheduled != 0 {
+				e.stamp(w, stampScheduled, r.number, nil)
+			}
+			continue
+		}
+		o.Built = func(w *stack.Work, p *stack.Packet) {
+			frame := p.Framed()
+			r.frame = append([]byte(nil), frame.Bytes()...)
+			frame.Release()
+			if due&tcpip.TimestampScheduled != 0 {
+				e.stamp(w, stampScheduled, r.number, r.frame)
+			}
 		}
 	}
 }
@@ -137,6 +166,7 @@ func (e *Endpoint) stamped(w *stack.Work, out *tcb.Out, p *stack.Packet, charge 
 type errand struct {
 	e      *Endpoint
 	number uint32
+	frame  []byte // the packet, if it is to be shown
 }
 
 // Completed tells that the packet has left. No lock is held.
@@ -144,18 +174,22 @@ func (r *errand) Completed(w *stack.Work, charge int) {
 	e := r.e
 	e.lock.enter(e.proto.clock)
 	if !e.closed {
-		e.stamp(w, stampSent, r.number)
+		e.stamp(w, stampSent, r.number, r.frame)
 	}
 	e.unlock(w)
 	e.Completed(w, charge)
 }
 
-// stamp puts the present time on the error queue.
-func (e *Endpoint) stamp(w *stack.Work, kind, number uint32) {
-	e.addReport(w, report{
+// stamp puts the present time on the error queue, with what is shown of the packet.
+func (e *Endpoint) stamp(w *stack.Work, kind, number uint32, shown []byte) {
+	r := report{
 		ErrorReport: tcpip.ErrorReport{Err: tcpip.ErrNoMessage, Origin: tcpip.OriginTimestamping, Info: kind, Data: number},
-		at:          e.lock.now,
-	})
+		at:          e.lock.now, quoted: shown,
+	}
+	if kind != stampAcked && shown != nil && (e.v6 || e.opts.sock.Timestamping&tcpip.TimestampSource != 0) {
+		r.Offender = e.id.Local.Addr()
+	}
+	e.addReport(w, r)
 }
 
 // addReport puts an entry on the error queue, unless that is full. Completions of writes that follow each other
@@ -168,8 +202,14 @@ func (e *Endpoint) addReport(w *stack.Work, r report) {
 			return
 		}
 	}
-	if len(*q) >= reportsMax && r.Origin == tcpip.OriginTimestamping {
-		return // as Linux does when the receive buffer is full
+	if r.Origin == tcpip.OriginTimestamping { // which are lost, as on Linux, where the receive buffer is full
+		shown := len(r.quoted)
+		for i := range *q {
+			shown += len((*q)[i].quoted)
+		}
+		if len(*q) >= reportsMax || shown > shownMax {
+			return
+		}
 	}
 	*q = append(*q, r)
 	w.Wake(e.proto.stack, &e.waiters, waiter.Error)
@@ -181,7 +221,7 @@ func (e *Endpoint) tellAcked(w *stack.Work) {
 	una := e.tcb.Una()
 	for len(s.sends) > 0 && (s.sends[0].end.LessEq(una) || !e.running) {
 		if s.sends[0].flags&tcpip.TimestampAcked != 0 && e.running {
-			e.stamp(w, stampAcked, s.sends[0].number)
+			e.stamp(w, stampAcked, s.sends[0].number, s.sends[0].payload)
 		}
 		s.sends = s.sends[1:]
 	}

@@ -38,6 +38,7 @@ const (
 	SO_DEVMEM_DMABUF     tcpip.OptionID = SOL_SOCKET<<16 | 79
 	SO_DEVMEM_DONTNEED   tcpip.OptionID = SOL_SOCKET<<16 | 80
 	scmTimestampingOptID tcpip.OptionID = SOL_SOCKET<<16 | 81
+	scmDeviceMemory      tcpip.OptionID = SOL_SOCKET<<16 | 79
 	SO_PASSRIGHTS        tcpip.OptionID = SOL_SOCKET<<16 | 83
 )
 

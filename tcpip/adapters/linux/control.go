@@ -186,6 +186,8 @@ func parseMessage(id tcpip.OptionID, m []byte, c *tcpip.Control) bool {
 		}
 		c.Has |= tcpip.HasHopLimit
 		c.HopLimit = uint8(word())
+	case IP_PROTOCOL: // which Linux looks for a way with alone
+		return len(m) == 4 && word() >= 1 && word() <= 255
 	case tcpip.IP_TOS:
 		v := 0
 		switch len(m) {

@@ -35,6 +35,11 @@ func parseSocket(s *Socket, typ int, m []byte, c *tcpip.Control) Errno {
 		return EINVAL
 	case id == scmRights || id == scmCredentials:
 		return 0
+	case id == scmDeviceMemory && len(m) == 4: // which streams alone look at
+		if s.stream() && word() != 0 {
+			return EINVAL
+		}
+		return 0
 	case id == tcpip.SO_MARK && len(m) == 4:
 		c.Has |= tcpip.HasMark
 		c.Rare().Mark = word()
