@@ -29,12 +29,12 @@ type tuning struct {
 }
 
 // Where tuning starts, Linux's tcp_rmem[1] and tcp_wmem[1]; and where it ends on a near path, one that never
-// leaves the host or whose round trip is below nearRTT. Such a path holds nearMax at 20 Gbit/s and more; data in
+// leaves the host or whose round trip is below nearRTT. With nearMax such a path is full; data in
 // flight beyond that only leaves the processor's cache.
 const (
 	initialReceive = 131072
 	initialSend    = 16384
-	nearMax        = 512 << 10
+	nearMax        = 1 << 20
 	nearRTT        = 200 * time.Microsecond
 )
 
