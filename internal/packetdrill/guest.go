@@ -22,6 +22,8 @@ type guest struct {
 	lingering *tcp.Endpoint // what close(2) waits for, and how long
 	linger    time.Duration
 
+	forward *forwarder // nil: sockets listen themselves
+
 	begun tcpip.Time // of the call that was begun last
 	until tcpip.Time // when the waiting call has to be asked anew though nothing happens; 0: not at all
 }
@@ -119,10 +121,13 @@ func (g *guest) Bind(fd int, name []byte) int {
 
 func (g *guest) Listen(fd, backlog int) int {
 	f, errno := g.socketOf(fd)
-	if errno == 0 {
-		errno = int(f.socket.Listen(backlog))
+	switch {
+	case errno != 0:
+		return errno
+	case g.forward != nil:
+		return g.forward.listen(f)
 	}
-	return errno
+	return int(f.socket.Listen(backlog))
 }
 
 func (g *guest) Connect(fd int, name []byte) (int, bool) {
@@ -160,12 +165,24 @@ func (g *guest) Accept4(fd, flags int) (int, []byte, int, bool) {
 	if errno != 0 {
 		return -1, nil, errno, false
 	}
-	s, name, err := f.socket.Accept4(flags)
+	s, name, err := g.accept(f, flags)
 	if err != 0 {
 		again := err == eAGAIN && !f.nonblock && !g.expiredReceive(f)
 		return -1, nil, int(err), again
 	}
 	return g.add(&file{socket: s, nonblock: flags&oNONBLOCK != 0}), name, 0, false
+}
+
+func (g *guest) accept(f *file, flags int) (*linux.Socket, []byte, linux.Errno) {
+	if g.forward == nil {
+		return f.socket.Accept4(flags)
+	}
+	s, err := g.forward.accept(g.sockets, f)
+	if err != 0 {
+		return nil, nil, err
+	}
+	name, err := s.GetPeerName()
+	return s, name, err
 }
 
 // expiredReceive and expiredSend are expired with the timeouts of a socket.

@@ -73,6 +73,9 @@ func (o *Ours) build() {
 	o.stack = stack.New(options)
 	o.link = channel.New(channel.Options{MTU: o.conf.MTU})
 	o.guest.init(linux.New(o.stack))
+	if o.guest.forward != nil {
+		o.guest.forward.stack = o.stack
+	}
 	if wanted.ports != [2]int64{} {
 		o.check(o.stack.SetPortRange(uint16(wanted.ports[0]), uint16(wanted.ports[1])))
 	}
@@ -215,6 +218,9 @@ func (o *Ours) End() {
 		return
 	}
 	o.guest.closeAll()
+	if o.guest.forward != nil {
+		o.guest.forward.close()
+	}
 	o.stack.Close()
 	o.clock.Settle()
 	o.collect()

@@ -107,16 +107,20 @@ func (h *Handler) Stats() transport.HandleStats {
 	return s
 }
 
-// take makes a request of p if it is a SYN for the handler. It reports false, and p is the caller's still, if not.
-func (h *Handler) take(w *stack.Work, p *stack.Packet, id stack.FlowID) bool {
+// wants reports whether p is a SYN for the handler.
+func (h *Handler) wants(p *stack.Packet) bool {
 	const all = header.SYN | header.ACK | header.RST | header.FIN
-	switch {
-	case header.TCP(p.Transport()).Flags()&all != header.SYN,
-		h.nic != 0 && p.NIC.ID() != h.nic,
-		p.NIC.Classify(p.Dst) != stack.DestinationLocal:
+	return header.TCP(p.Transport()).Flags()&all == header.SYN && (h.nic == 0 || p.NIC.ID() == h.nic) &&
+		p.NIC.Classify(p.Dst) == stack.DestinationLocal
+}
+
+// take makes a request of p if it is a SYN for the handler. It reports false, and p is the caller's still, if not. Where p
+// opens a connection out of TIME-WAIT, iss is the number to begin with.
+func (h *Handler) take(w *stack.Work, p *stack.Packet, id stack.FlowID, iss tcpip.Opt[uint32]) bool {
+	if !h.wants(p) {
 		return false
 	}
-	r := &Request{Src: id.Remote, Dst: id.Local, NIC: p.NIC.ID(), handler: h}
+	r := &Request{Src: id.Remote, Dst: id.Local, NIC: p.NIC.ID(), handler: h, iss: iss}
 	if !r.read(p) {
 		return false
 	}

@@ -66,7 +66,7 @@ func (t *Protocol) dispatch(w *stack.Work, p *stack.Packet) {
 		r.Deliver(w, p)
 		return
 	}
-	if h := t.handler.Load(); h != nil && h.take(w, p, id) {
+	if h := t.handler.Load(); h != nil && h.take(w, p, id, tcpip.Opt[uint32]{}) {
 		return
 	}
 	t.answerReset(w, p, id, tcpip.DropNoPort)

@@ -28,6 +28,7 @@ type Request struct {
 	flags   header.TCPFlags
 	mark    uint8
 	due     tcpip.Time
+	iss     tcpip.Opt[uint32] // unset: as for any flow
 
 	mu    sync.Mutex // taken after an endpoint's or a halfOpen's, before the handler's
 	state requestState
@@ -160,7 +161,9 @@ func (r *Request) answer(w *stack.Work, a *AcceptOptions) tcpip.Error {
 	_, mtu := policy(route, &o.sock)
 	b := birth{opts: o, id: id, route: route, nic: r.NIC, asked: r}
 	var syn tcb.Request
-	syn.Init(now, &s, &o.conf.Conf, pathOf(route, mtu), t.identity(id, now, o.conf.Timestamps))
+	own := t.identity(id, now, o.conf.Timestamps)
+	own.ISS = r.iss.Or(own.ISS)
+	syn.Init(now, &s, &o.conf.Conf, pathOf(route, mtu), own)
 	if a.AtOnce {
 		return r.establish(w, &syn, &s, &b)
 	}

@@ -198,8 +198,9 @@ func (r *timeWait) Deliver(w *stack.Work, p *stack.Packet) {
 	verdict, d := r.record.Segment(max(p.At, 1), &s, &sc.out)
 	iss := r.record.NextISS()
 	var l *listener
+	h := t.handler.Load()
 	if verdict == tcb.VerdictNew {
-		if l, _ = t.stack.Demux.FindClaim(r.id, p.NIC, t.stack.FlowHash(r.id)).(*listener); l == nil { // nobody wants it
+		if l, _ = t.stack.Demux.FindClaim(r.id, p.NIC, t.stack.FlowHash(r.id)).(*listener); l == nil && (h == nil || !h.wants(p)) { // nobody wants it
 			r.record.Ack(max(p.At, 1), &sc.out)
 			verdict, d = tcb.VerdictReply, tcpip.DropTimeWait
 		}
@@ -221,7 +222,11 @@ func (r *timeWait) Deliver(w *stack.Work, p *stack.Packet) {
 		return
 	case tcb.VerdictNew:
 		r.end()
-		l.deliver(w, p, tcpip.Set(iss))
+		if l != nil {
+			l.deliver(w, p, tcpip.Set(iss))
+		} else if !h.take(w, p, r.id, tcpip.Set(iss)) {
+			t.redeliver(w, p)
+		}
 		return
 	case tcb.VerdictReply:
 		if route, err := t.routeBack(p, r.id, r.nic); err == tcpip.OK {

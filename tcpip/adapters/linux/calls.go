@@ -195,6 +195,21 @@ func (s *Socket) Accept4(flags int) (*Socket, []byte, Errno) {
 	return c, encode(c.kind.family, ep.RemoteAddress()), 0
 }
 
+// Adopt makes a socket of a TCP connection that no listen(2) of these sockets has brought about, such as one that
+// tcp.Handle has taken over. The endpoint is the socket's from then on.
+func (n *Sockets) Adopt(e *tcp.Endpoint) *Socket {
+	family := AF_INET
+	if e.RemoteAddress().Addr.Is6() {
+		family = AF_INET6
+	}
+	for i := range kinds {
+		if k := &kinds[i]; k.family == family && k.endpoint == tcpip.KindTCP {
+			return newSocket(n, k, e)
+		}
+	}
+	return nil // there is a row for either family
+}
+
 // Shutdown is shutdown(2).
 //
 // Errors: EINVAL for another how, ENOTCONN.
