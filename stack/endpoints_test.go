@@ -52,3 +52,14 @@ func TestEndpointRegister(t *testing.T) {
 	require.NoError(t, <-done)
 	require.Empty(t, list())
 }
+
+// What is over already Wait says whatever its context does.
+func TestWaitWhenOver(t *testing.T) {
+	gone, cancel := context.WithCancel(context.Background())
+	cancel()
+	s := New(Options{})
+	s.Close()
+	for range 100 { // a select would choose
+		require.NoError(t, s.Wait(gone))
+	}
+}

@@ -161,9 +161,13 @@ func (e *ending) dry() {
 func (s *Stack) Wait(ctx context.Context) error {
 	if s.closed.Load() { // by another, perhaps, that has not come to its end
 		select {
-		case <-s.ending.over:
-		case <-ctx.Done():
-			return ctx.Err()
+		case <-s.ending.over: // whatever ctx says
+		default:
+			select {
+			case <-s.ending.over:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		}
 	}
 	for _, n := range s.removedNICs() {
