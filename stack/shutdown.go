@@ -122,20 +122,31 @@ func (s *Stack) drain() {
 
 // wait returns when the connections are over and nothing waits for a link, or with ctx's error.
 func (e *ending) wait(ctx context.Context, s *Stack) error {
-	select {
-	case <-e.drained:
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := await(ctx, e.drained); err != nil {
+		return err
 	}
 	defer e.dry() // for another that waits
 	for s.queued() > 0 {
-		select {
-		case <-e.flushed:
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := await(ctx, e.flushed); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// await returns when c is closed or has an entry, and otherwise ctx's error, even if ctx is done already.
+func await(ctx context.Context, c <-chan struct{}) error {
+	select {
+	case <-c:
+		return nil
+	default:
+	}
+	select {
+	case <-c:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // queued returns the packets that wait for links that are up.
@@ -160,14 +171,8 @@ func (e *ending) dry() {
 // with ctx's error.
 func (s *Stack) Wait(ctx context.Context) error {
 	if s.closed.Load() { // by another, perhaps, that has not come to its end
-		select {
-		case <-s.ending.over: // whatever ctx says
-		default:
-			select {
-			case <-s.ending.over:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
+		if err := await(ctx, s.ending.over); err != nil {
+			return err
 		}
 	}
 	for _, n := range s.removedNICs() {
