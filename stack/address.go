@@ -182,7 +182,7 @@ func (n *NIC) AddAddressWith(p netip.Prefix, o AddressOptions) error {
 		if c.addresses.on(n, a) != nil {
 			return tcpip.ErrExists
 		}
-		if len(c.addresses.byNIC[n]) >= maxAddresses {
+		if len(c.addresses.byNIC[n]) >= s.limits.Addresses {
 			return tcpip.ErrTooMany
 		}
 		c.order++

@@ -107,7 +107,7 @@ func (s *Stack) subscribe(kinds EventKinds, queue int, told func()) (*Subscripti
 	switch {
 	case s.closed.Load():
 		return nil, tcpip.ErrClosed
-	case len(list) >= maxSubscriptions:
+	case len(list) >= s.limits.Subscriptions:
 		return nil, tcpip.ErrTooMany
 	}
 	list = append(list, u)

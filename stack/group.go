@@ -13,6 +13,7 @@ import (
 
 // groups are the multicast groups that a NIC has joined, and from whom it wants to hear in them.
 type groups struct {
+	limit    int
 	mu       sync.RWMutex // a leaf
 	joined   map[netip.Addr]*mcast.Members
 	filtered atomic.Int32 // how many of them do not let everybody through
@@ -65,7 +66,7 @@ func (x *groups) change(g netip.Addr, old, next *tcpip.SourceFilter) tcpip.Error
 		return tcpip.ErrAddrNotAvailable
 	case m == nil && next.None():
 		return tcpip.OK
-	case m == nil && len(x.joined) >= maxGroups:
+	case m == nil && len(x.joined) >= x.limit:
 		return tcpip.ErrTooMany
 	case m == nil:
 		m = &mcast.Members{}

@@ -93,7 +93,7 @@ func (t *neighbourTable) output(w *Work, b *neighbour, addr netip.Addr, p *Packe
 	p.Compact()
 	b.pending.push(p)
 	b.bytes += p.Cost()
-	for b.bytes > neighbourQueueBytes && b.pending.n > 1 {
+	for b.bytes > t.nic.stack.limits.NeighbourQueue && b.pending.n > 1 {
 		old := b.pending.pop()
 		b.bytes -= old.Cost()
 		todo.packets.push(old)
@@ -116,7 +116,7 @@ func (t *neighbourTable) create(now tcpip.Time, addr netip.Addr, evicted *errand
 	}
 	if old := t.surplus(now); old != nil {
 		t.remove(old, evicted, tcpip.DropNeighbourQueue)
-	} else if len(t.index) >= maxNeighbours {
+	} else if len(t.index) >= t.nic.stack.limits.Neighbours {
 		return nil
 	}
 	b := &neighbour{addr: addr, touched: now}
@@ -133,8 +133,8 @@ func (t *neighbourTable) surplus(now tcpip.Time) *neighbour {
 		}
 		return nil
 	}
-	full := len(t.index) >= maxNeighbours
-	if full || t.classes[neighbourUnresolved].Len() >= maxUnresolved {
+	full := len(t.index) >= t.nic.stack.limits.Neighbours
+	if full || t.classes[neighbourUnresolved].Len() >= t.nic.stack.limits.UnresolvedNeighbours {
 		if b := first(neighbourUnresolved); b != nil {
 			return b
 		}

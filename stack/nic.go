@@ -93,6 +93,7 @@ func (s *Stack) AddNIC(link Link, o NICOptions) (*NIC, error) {
 		n.queues = append(n.queues, &txQueue{nic: n, index: i})
 	}
 	n.neighbours.init(n)
+	n.groups.limit = s.limits.Groups
 
 	s.mu.Lock()
 	err := s.change(func(c *config) error {
@@ -113,7 +114,7 @@ func (s *Stack) AddNIC(link Link, o NICOptions) (*NIC, error) {
 		if n.id < 0 {
 			return tcpip.ErrInvalid
 		}
-		if len(c.nics) >= maxNICs {
+		if len(c.nics) >= s.limits.NICs {
 			return tcpip.ErrTooMany
 		}
 		for _, m := range c.nics {

@@ -80,7 +80,7 @@ func (c *pmtuCache) set(dst netip.Addr, mtu int, locked bool, now tcpip.Time) {
 	if e != nil {
 		c.remove(e)
 	}
-	if len(c.all) >= maxPathMTUs {
+	if len(c.all) >= c.stack.limits.PathMTUs {
 		c.remove(c.all[c.stack.random.IntN(len(c.all))])
 	}
 	e = &pathMTU{dst: dst, mtu: mtu, locked: locked, expires: now.Add(pathMTULifetime), slot: len(c.all)}

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"encoding/binary"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"sync"
@@ -14,12 +15,12 @@ type Random struct {
 	r  *rand.ChaCha8
 }
 
-func newRandom(src io.Reader) *Random {
+func newRandom(src io.Reader) (*Random, error) {
 	var seed [32]byte
 	if _, err := io.ReadFull(src, seed[:]); err != nil {
-		panic("stack: the source of randomness failed: " + err.Error())
+		return nil, fmt.Errorf("stack: the source of randomness failed: %w", err)
 	}
-	return &Random{r: rand.NewChaCha8(seed)}
+	return &Random{r: rand.NewChaCha8(seed)}, nil
 }
 
 // Uint64 returns a uniformly random number.

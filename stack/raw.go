@@ -67,7 +67,7 @@ func (s *Stack) AddRaw(proto header.Protocol, r RawReceiver) tcpip.Error {
 	if old := s.raw.lists[proto].Load(); old != nil {
 		list = slices.Clone(*old)
 	}
-	if len(list) >= maxRawReceivers {
+	if len(list) >= s.limits.RawReceivers {
 		return tcpip.ErrNoBuffers
 	}
 	list = append(list, r)

@@ -194,7 +194,7 @@ func (s *Stack) AddRoute(e RouteEntry) error {
 				return tcpip.ErrExists
 			}
 		}
-		if c.routes.count >= maxRoutes {
+		if c.routes.count >= s.limits.Routes {
 			return tcpip.ErrTooMany
 		}
 		c.order++

@@ -5,12 +5,16 @@ package stack
 import (
 	"crypto/rand"
 	"encoding/binary"
-	"github.com/seed963a8790/netstack/header"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 
+	"github.com/seed963a8790/netstack/header"
 	"github.com/seed963a8790/netstack/internal/slab"
 	"github.com/seed963a8790/netstack/tcpip"
 	"github.com/seed963a8790/netstack/waiter"
@@ -39,6 +43,10 @@ type Options struct {
 
 	// MaxMemory bounds the bytes of packets and buffers; unset means no bound.
 	MaxMemory tcpip.Opt[int64]
+	// Buffers are the sizes of endpoints' buffers.
+	Buffers Buffers
+	// Limits bound tables and queues.
+	Limits Limits
 	// TTL is the hop limit of sent packets; unset means 64.
 	TTL tcpip.Opt[uint8]
 	// Forwarding lets packets for others through; unset means off. Each NIC can set its own.
@@ -51,6 +59,9 @@ type Options struct {
 type Stack struct {
 	clock   tcpip.Clock
 	options Options
+	limits  limits           // of options
+	initial tcpip.SocketConf // of new endpoints
+	refused error            // what protocols have said of their settings, while the stack is made
 	filter  Filter
 	manual  bool // the clock is manual: everything runs in one goroutine
 	random  *Random
@@ -92,9 +103,25 @@ type Keys struct {
 	Flow, ISN, Timestamp, Port, Cookie, ID, PathMTU [2]uint64
 }
 
-// New makes a stack.
+// New makes a stack. It panics where Make returns an error: it is for options that the program itself has chosen.
 func New(o Options) *Stack {
+	s, err := Make(o)
+	if err != nil {
+		panic(err.Error())
+	}
+	return s
+}
+
+// Make makes a stack, of options that may be wrong.
+//
+// Errors: what is wrong with which option, each wrapping ErrInvalid, those of the protocols included; ErrExists for two
+// protocols of one number; that of Options.Random.
+func Make(o Options) (*Stack, error) {
 	s := &Stack{clock: o.Clock, options: o, filter: o.Filter}
+	var err error
+	if s.limits, s.initial, err = o.resolve(); err != nil {
+		return nil, err
+	}
 	if s.clock == nil {
 		s.clock = tcpip.SystemClock()
 	}
@@ -103,35 +130,75 @@ func New(o Options) *Stack {
 	if src == nil {
 		src = rand.Reader
 	}
-	s.random = newRandom(src)
+	if s.random, err = newRandom(src); err != nil {
+		return nil, err
+	}
 	if err := binary.Read(s.random, binary.LittleEndian, &s.keys); err != nil {
-		panic("stack: the source of randomness failed: " + err.Error())
+		return nil, err
 	}
-	if limit, ok := o.MaxMemory.Get(); ok {
-		s.Slabs.SetLimit(max(limit, 1))
-	}
+	s.Slabs.SetLimit(o.MaxMemory.Or(0))
 	s.conf.Store(newConfig())
 	s.ending.flushed, s.ending.over = make(chan struct{}, 1), make(chan struct{})
 	s.startJournal()
 	s.Demux.init(s)
 	s.ports.init(s)
 	s.pmtu.init(s)
-	for _, f := range o.Networks {
+	s.addProtocols()
+	if s.refused != nil {
+		s.Close()
+		return nil, s.refused
+	}
+	return s, nil
+}
+
+// resolve checks the options, but for those of protocols, and puts the defaults in.
+func (o *Options) resolve() (l limits, c tcpip.SocketConf, err error) {
+	l, limitErr := o.Limits.resolve()
+	c, bufferErr := o.Buffers.resolve()
+	err = errors.Join(limitErr, bufferErr,
+		tcpip.CheckRange("stack: Options.MaxMemory", o.MaxMemory, 1, math.MaxInt64),
+		tcpip.CheckRange("stack: Options.TTL", o.TTL, 1, 255),
+		tcpip.CheckRange("stack: Options.Groups.Memberships", o.Groups.Memberships, 0, largestLimit),
+		tcpip.CheckRange("stack: Options.Groups.Sources4", o.Groups.Sources4, 0, largestLimit),
+		tcpip.CheckRange("stack: Options.Groups.Sources6", o.Groups.Sources6, 0, largestLimit),
+	)
+	if slices.ContainsFunc(o.Networks, func(f NewNetwork) bool { return f == nil }) ||
+		slices.ContainsFunc(o.Transports, func(f NewTransport) bool { return f == nil }) {
+		err = errors.Join(err, fmt.Errorf("stack: a protocol in Options is nil: %w", tcpip.ErrInvalid))
+	}
+	return l, c, err
+}
+
+// addProtocols makes the protocols, in the order given.
+func (s *Stack) addProtocols() {
+	for _, f := range s.options.Networks {
 		n := f(s)
+		if s.Network(n.EtherType()) != nil {
+			s.Refuse(fmt.Errorf("stack: two networks have EtherType %#04x: %w", uint16(n.EtherType()), tcpip.ErrExists))
+		}
 		s.networks, s.types = append(s.networks, n), append(s.types, n.EtherType())
 		if r, ok := n.(LinkResolver); ok {
 			s.resolvers = append(s.resolvers, r)
 		}
 	}
-	for _, f := range o.Transports {
+	for _, f := range s.options.Transports {
 		t := f(s)
+		if s.transports[t.Number()] != nil {
+			s.Refuse(fmt.Errorf("stack: two transports have number %d: %w", t.Number(), tcpip.ErrExists))
+		}
 		s.transports[t.Number()] = t
 	}
-	if o.Raw != nil {
-		s.rawProtocol = o.Raw(s)
+	if s.options.Raw != nil {
+		s.rawProtocol = s.options.Raw(s)
 	}
-	return s
 }
+
+// Refuse is how what makes a protocol tells that its settings are wrong: Make then returns err, if it is not nil. It
+// must return a protocol all the same, which nothing but Close will be asked of.
+func (s *Stack) Refuse(err error) { s.refused = errors.Join(s.refused, err) }
+
+// SocketConf returns the options of new endpoints.
+func (s *Stack) SocketConf() tcpip.SocketConf { return s.initial }
 
 // Clock returns the stack's clock.
 func (s *Stack) Clock() tcpip.Clock { return s.clock }

@@ -40,7 +40,7 @@ func (q *txQueue) enqueue(w *Work, p *Packet) bool {
 		w.Drop(p, tcpip.DropLinkDown)
 		return true
 	}
-	if q.packets.n >= txQueuePackets || q.bytes+n > txQueueBytes {
+	if limits := &q.nic.stack.limits; q.packets.n >= limits.QueuePackets || q.bytes+n > limits.QueueBytes {
 		q.mu.Unlock()
 		return false
 	}

@@ -50,7 +50,7 @@ func (s *Stack) SetWatch(r Watcher, v *Watch) tcpip.Error {
 	case v == nil:
 	case s.closed.Load():
 		return tcpip.ErrClosed
-	case len(list) >= maxWatches:
+	case len(list) >= s.limits.Watchers:
 		return tcpip.ErrTooMany
 	default:
 		list = append(list, *v)

@@ -1,5 +1,10 @@
 package tcpip
 
+import (
+	"cmp"
+	"fmt"
+)
+
 // Opt is a setting that may be unset. Its zero value is unset, which differs from every value; it
 // stands wherever zero could be meant.
 type Opt[T any] struct {
@@ -23,3 +28,11 @@ func (o Opt[T]) Or(otherwise T) T {
 
 // IsSet reports whether there is a value.
 func (o Opt[T]) IsSet() bool { return o.set }
+
+// CheckRange returns an error that names the setting and wraps ErrInvalid if o has a value outside low to high.
+func CheckRange[T cmp.Ordered](name string, o Opt[T], low, high T) error {
+	if v, set := o.Get(); set && (v < low || v > high) {
+		return fmt.Errorf("%s is %v, which lies outside %v to %v: %w", name, v, low, high, ErrInvalid)
+	}
+	return nil
+}

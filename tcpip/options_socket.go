@@ -16,11 +16,13 @@ var socketRows = []OptionRow[SocketConf]{
 		"Report the time of arrival in Control.Timestamp."),
 	{ID: SO_SNDBUF, Name: "SO_SNDBUF", Unit: "bytes", Min: math.MinInt32, Max: math.MaxInt32, Default: DefaultDatagramBuffer / 2, On: KindAny,
 		Get: func(c *SocketConf) int { return c.SendBuffer },
-		Set: func(c *SocketConf, v int) { c.SendBuffer = doubled(v, MinSendBuffer) },
+		Set: func(c *SocketConf, v int) { c.SendBuffer = doubled(v, c.buffers().SendMin, c.buffers().SendMax) },
 		Doc: "Limit of the send queue in slab bytes. What is set is doubled, as on Linux, and brought into range."},
 	{ID: SO_RCVBUF, Name: "SO_RCVBUF", Unit: "bytes", Min: math.MinInt32, Max: math.MaxInt32, Default: DefaultDatagramBuffer / 2, On: KindAny,
 		Get: func(c *SocketConf) int { return c.ReceiveBuffer },
-		Set: func(c *SocketConf, v int) { c.ReceiveBuffer = doubled(v, MinReceiveBuffer) },
+		Set: func(c *SocketConf, v int) {
+			c.ReceiveBuffer = doubled(v, c.buffers().ReceiveMin, c.buffers().ReceiveMax)
+		},
 		Doc: "Limit of the receive queue in slab bytes. What is set is doubled, as on Linux, and brought into range."},
 	{ID: SO_RCVLOWAT, Name: "SO_RCVLOWAT", Unit: "bytes", Min: math.MinInt32, Max: math.MaxInt32, Default: 1, On: KindAny,
 		Get: func(c *SocketConf) int { return c.ReceiveLowWater },

@@ -9,10 +9,11 @@ type SocketConf struct {
 	NoChecksum                      bool // UDP over IPv4: send no checksum
 	NoChecksum6, AcceptNoChecksum6  bool // UDP over IPv6: send none, receive without
 	Cork, Join                      bool
-	SegmentBy                       uint16 // bytes; 0: whole
-	SendBuffer, ReceiveBuffer       int    // bytes as getsockopt shows them, twice what was set
-	ReceiveLowWater                 int    // bytes
-	PeekOffset                      int    // bytes; -1: none. Peeking moves the endpoint's own on
+	SegmentBy                       uint16       // bytes; 0: whole
+	SendBuffer, ReceiveBuffer       int          // bytes as getsockopt shows them, twice what was set
+	ReceiveLowWater                 int          // bytes
+	Buffers                         *BufferRange // what SO_SNDBUF and SO_RCVBUF can set; nil: Linux's
+	PeekOffset                      int          // bytes; -1: none. Peeking moves the endpoint's own on
 	BoundNIC                        NICID
 
 	TOS, TTL, MulticastTTL            int16 // TTL -1: the stack's default
@@ -50,6 +51,19 @@ const (
 	DefaultDatagramBuffer = 212992
 )
 
+// BufferRange bounds what SO_SNDBUF and SO_RCVBUF can set, in bytes as getsockopt shows them. It is shared and never
+// changed.
+type BufferRange struct{ SendMin, SendMax, ReceiveMin, ReceiveMax int }
+
+var linuxBuffers = BufferRange{MinSendBuffer, MaxBuffer, MinReceiveBuffer, MaxBuffer}
+
+func (c *SocketConf) buffers() *BufferRange {
+	if c.Buffers != nil {
+		return c.Buffers
+	}
+	return &linuxBuffers
+}
+
 // DefaultSocketConf returns the options of a new endpoint.
 func DefaultSocketConf() SocketConf { return defaultSocketConf }
 
@@ -59,11 +73,11 @@ var defaultSocketConf = func() (c SocketConf) {
 }()
 
 // doubled is what Linux makes of a size: it takes a negative one for a very large one.
-func doubled(v, low int) int {
+func doubled(v, low, high int) int {
 	if v < 0 {
-		return MaxBuffer
+		return high
 	}
-	return max(min(v, MaxBuffer/2)*2, low)
+	return max(min(v, high/2)*2, low)
 }
 
 // SocketOptions declares the options of SocketConf.

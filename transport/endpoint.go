@@ -73,7 +73,7 @@ func (d *Datagram) Init(p *Protocol, outer Outer, netProto header.EtherType) tcp
 	if p.number(d.v6) == 0 || !d.v6 && netProto != header.EtherTypeIPv4 {
 		return tcpip.ErrProtocolNotSupported
 	}
-	d.conf = tcpip.DefaultSocketConf()
+	d.conf = p.stack.SocketConf()
 	d.conf.V6Only = d.v6 && p.shape.Proto4 == 0
 	d.conf.ReuseAddr = p.shape.Share
 	d.queue.peekAt = d.conf.PeekOffset

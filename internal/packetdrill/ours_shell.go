@@ -38,13 +38,12 @@ func (o *Ours) setSetting(name, value string) error {
 	case c.skip != "":
 		return skipped("the setting " + c.skip + " has no meaning here as it is")
 	case strings.HasPrefix(name, "net.ipv4.tcp_"):
-		o.tcp.Configure(c.tcp)
+		return o.tcp.Configure(c.tcp)
 	case name == "net.ipv4.ip_local_port_range":
 		return o.stack.SetPortRange(uint16(c.ports[0]), uint16(c.ports[1]))
 	default:
 		return skipped("the setting " + name + " has no meaning here while the stack runs")
 	}
-	return nil
 }
 
 // background takes a setting that scripts have in common.

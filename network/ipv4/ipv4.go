@@ -3,6 +3,7 @@
 package ipv4
 
 import (
+	"errors"
 	"time"
 
 	"github.com/seed963a8790/netstack/header"
@@ -38,6 +39,10 @@ func New(s *stack.Stack) stack.NetworkProtocol { return NewWith(Options{})(s) }
 // NewWith returns a stack.NewNetwork that makes IPv4 with options.
 func NewWith(o Options) stack.NewNetwork {
 	return func(s *stack.Stack) stack.NetworkProtocol {
+		s.Refuse(errors.Join(
+			tcpip.CheckRange("ipv4: Options.ReassemblyMemory", o.ReassemblyMemory, 0, 1<<30),
+			tcpip.CheckRange("ipv4: Options.ReassemblyTimeout", o.ReassemblyTimeout, time.Millisecond, time.Hour),
+		))
 		ip := &Protocol{stack: s}
 		ip.ids.init(s)
 		ip.limiter.Init(s)

@@ -4,6 +4,7 @@
 package ipv6
 
 import (
+	"errors"
 	"time"
 
 	"github.com/seed963a8790/netstack/header"
@@ -44,6 +45,10 @@ func New(s *stack.Stack) stack.NetworkProtocol { return NewWith(Options{})(s) }
 // NewWith returns a stack.NewNetwork that makes IPv6 with options.
 func NewWith(o Options) stack.NewNetwork {
 	return func(s *stack.Stack) stack.NetworkProtocol {
+		s.Refuse(errors.Join(
+			tcpip.CheckRange("ipv6: Options.ReassemblyMemory", o.ReassemblyMemory, 0, 1<<30),
+			tcpip.CheckRange("ipv6: Options.ReassemblyTimeout", o.ReassemblyTimeout, time.Millisecond, time.Hour),
+		))
 		ip := &Protocol{stack: s}
 		ip.dad.ip = ip
 		ip.limiter.Init(s)

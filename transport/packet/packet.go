@@ -74,7 +74,7 @@ type Endpoint struct {
 //
 // Errors: ErrTooMany, ErrClosed after the stack's Close.
 func New(s *stack.Stack, mode Mode, proto header.EtherType) (*Endpoint, error) {
-	e := &Endpoint{stack: s, mode: mode, conf: tcpip.DefaultSocketConf(), done: make(chan struct{})}
+	e := &Endpoint{stack: s, mode: mode, conf: s.SocketConf(), done: make(chan struct{})}
 	tcpip.Defaults(Options, &e.options)
 	e.apply()
 	s.Register(e)

@@ -133,10 +133,11 @@ type config struct {
 	finTimeout                     time.Duration
 }
 
-func (o *Options) config() config {
+// config puts the defaults in; sock are the options of the stack's new endpoints.
+func (o *Options) config(sock tcpip.SocketConf) config {
 	c := config{
 		timestamps:      o.Timestamps.Or(tcpip.TimestampsOn),
-		initial:         &endpointOptions{sock: tcpip.DefaultSocketConf()},
+		initial:         &endpointOptions{sock: sock},
 		synBacklog:      o.SynBacklog.Or(synBacklog),
 		timeWaitMax:     o.TimeWaitMax.Or(timeWaitMax),
 		cookies:         o.Cookies.Or(CookiesOnFull),
@@ -165,14 +166,14 @@ func (o *Options) config() config {
 		KeepCount:            o.KeepCount.Or(9),
 		Congestion:           o.Congestion.Or(Cubic),
 		HyStartPlus:          o.HyStartPlus.Or(false),
-		SendBufferMax:        o.SendBufferMax.Or(4 << 20),
-		ReceiveBufferMax:     o.ReceiveBufferMax.Or(6 << 20),
+		SendBufferMax:        o.SendBufferMax.Or(sendBufferMax),
+		ReceiveBufferMax:     o.ReceiveBufferMax.Or(receiveBufferMax),
 		SendBufferInitial:    o.SendBuffer.Or(defaultSendBuffer),
 		ReceiveBufferInitial: o.ReceiveBuffer.Or(defaultReceiveBuffer),
 		NotSentLow:           o.NotSentLow.Or(0),
 		ThinLinear:           o.ThinLinear.Or(false),
-		RTOMin:               o.RTOMin.Or(200 * time.Millisecond),
-		RTOMax:               o.RTOMax.Or(120 * time.Second),
+		RTOMin:               o.RTOMin.Or(rtoMin),
+		RTOMax:               o.RTOMax.Or(rtoMax),
 		InitialWindow:        o.InitialWindow.Or(10),
 		DelAckMax:            200 * time.Millisecond,
 		Probing:              o.MTUProbing.Or(ProbingBlackHole),
@@ -185,8 +186,8 @@ func (o *Options) config() config {
 		SACKDelay:          o.SACKDelay.Or(time.Millisecond),
 		Recovery:           o.Recovery.Or(1),
 		EarlyRetransmit:    o.EarlyRetransmit.Or(3),
-		Reordering:         o.Reordering.Or(3),
-		MaxReordering:      o.MaxReordering.Or(300),
+		Reordering:         o.Reordering.Or(reordering),
+		MaxReordering:      o.MaxReordering.Or(maxReordering),
 		FRTO:               o.FRTO.Or(true),
 		SlowStartAfterIdle: o.SlowStartAfterIdle.Or(true),
 		Collapse:           o.Collapse.Or(true),
@@ -194,20 +195,32 @@ func (o *Options) config() config {
 	return c
 }
 
-// What SO_SNDBUF and SO_RCVBUF say of a new TCP socket: net.ipv4.tcp_wmem[1] and tcp_rmem[1], bytes.
+// Defaults that others are compared with. What SO_SNDBUF and SO_RCVBUF say of a new TCP socket, and how far they grow:
+// net.ipv4.tcp_wmem and tcp_rmem, bytes.
 const (
 	defaultSendBuffer    = 16384
 	defaultReceiveBuffer = 131072
+	sendBufferMax        = 4 << 20
+	receiveBufferMax     = 6 << 20
+
+	rtoMin, rtoMax            = 200 * time.Millisecond, 120 * time.Second
+	reordering, maxReordering = 3, 300 // segments
 )
 
 // Configure changes the settings while the stack runs. They hold for endpoints made from now on; those that are no
-// endpoint's own, such as the limits of TIME-WAIT, at once.
-func (t *Protocol) Configure(o Options) {
-	c := o.config()
+// endpoint's own, such as the limits of TIME-WAIT, at once. What o leaves unset is Linux's default again.
+//
+// Errors: what Check finds wrong; then nothing changes.
+func (t *Protocol) Configure(o Options) error {
+	if err := o.Check(); err != nil {
+		return err
+	}
+	c := o.config(t.stack.SocketConf())
 	t.config.Store(&c)
 	t.fastOpen.configure(&o)
 	t.resets.setRate(o.ResetRate.Or(resetRate))
 	t.challenges.setRate(o.ChallengeRate.Or(challengeRate))
+	return nil
 }
 
 // New makes TCP for a stack, with Linux's defaults.

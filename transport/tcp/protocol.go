@@ -42,7 +42,8 @@ type Protocol struct {
 
 func newProtocol(s *stack.Stack, o *Options) *Protocol {
 	t := &Protocol{stack: s, clock: s.Clock(), counters: s.Counters()}
-	c := o.config()
+	s.Refuse(o.Check())
+	c := o.config(s.SocketConf())
 	t.config.Store(&c)
 	t.tallies = tallyCounters(t.counters)
 	t.cookies = tcb.NewCookies(s.Keys().Cookie)
