@@ -38,7 +38,7 @@ type scenario struct {
 // errNotHere is what run returns where a system has no part in a scenario.
 var errNotHere = errors.New("no such peer in this scenario")
 
-var scenarios = slices.Concat(bulkScenarios, tunScenarios, rrScenarios, udpScenarios, idleScenarios, allocScenarios)
+var scenarios = slices.Concat(bulkScenarios, tunScenarios, rrScenarios, udpScenarios, idleScenarios, flowScenarios, allocScenarios)
 
 // result is one line of the report. Ratios are turned so that more is better.
 type result struct {

@@ -87,35 +87,88 @@ func (c *TCPConn) write(b []byte) (done int, _ error) {
 	}
 }
 
-// copyBuffer is the bytes that ReadFrom and WriteTo move at once: a super-segment's worth, so that
-// they are still in the cache when they are copied again.
-const copyBuffer = 64 << 10
+// copyBuffer is the most bytes that ReadFrom and WriteTo move at once: a super-segment's worth, so that
+// they are still in the cache when they are copied again. leastBuffer is what ReadFrom waits with for little.
+const (
+	copyBuffer  = 64 << 10
+	leastBuffer = 4 << 10
+)
 
-// ReadFrom sends what r has, until io.EOF.
-func (c *TCPConn) ReadFrom(r io.Reader) (int64, error) {
-	n, err := pump(struct{ io.Writer }{c}, r)
-	if err != nil {
-		return n, c.wrap("readfrom", err)
+// ReadFrom sends what r has, until io.EOF. While r is quiet it holds no more than a small buffer.
+func (c *TCPConn) ReadFrom(r io.Reader) (total int64, err error) {
+	b := make([]byte, leastBuffer)
+	for {
+		n, err := r.Read(b)
+		if n > 0 {
+			m, werr := c.Write(b[:n])
+			if total += int64(m); werr != nil {
+				return total, werr
+			}
+		}
+		switch {
+		case err == io.EOF:
+			return total, nil
+		case err != nil:
+			return total, c.wrap("readfrom", err)
+		case n == leastBuffer && len(b) == leastBuffer:
+			b = make([]byte, copyBuffer)
+		case n < leastBuffer && len(b) > leastBuffer:
+			b = make([]byte, leastBuffer)
+		}
 	}
-	return n, nil
 }
 
-// WriteTo passes what arrives to w, until the end of the stream.
-func (c *TCPConn) WriteTo(w io.Writer) (int64, error) {
-	n, err := pump(w, struct{ io.Reader }{c})
-	if err != nil {
-		return n, c.wrap("writeto", err)
+// WriteTo passes what arrives to w, until the end of the stream. While nothing arrives it holds no buffer.
+func (c *TCPConn) WriteTo(w io.Writer) (total int64, err error) {
+	for err == nil {
+		err = c.moveData(w, &total)
 	}
-	return n, nil
+	if err == io.EOF {
+		return total, nil
+	}
+	return total, c.wrap("writeto", err)
 }
 
-// pump copies from r to w, whose own ReadFrom and WriteTo are hidden or may call us.
-func pump(w io.Writer, r io.Reader) (int64, error) {
-	size := copyBuffer
-	if l, ok := r.(*io.LimitedReader); ok && l.N < int64(size) {
-		size = int(max(l.N, 1))
+// moveData passes what has arrived to w, through a slab of the stack's, until there is no more; then it gives the slab back
+// and waits.
+func (c *TCPConn) moveData(w io.Writer, total *int64) error {
+	slab, ok := c.ep.Stack().Slabs.Get(copyBuffer)
+	defer slab.Release()
+	var b []byte
+	if ok {
+		b = slab.Extend(copyBuffer)
+	} else {
+		b = make([]byte, leastBuffer) // memory is short, so make some free
 	}
-	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{r}, make([]byte, size))
+	for {
+		c.in.turn.Lock()
+		err := c.check(&c.in)
+		var r tcpip.Received
+		if err == nil {
+			r, err = c.ep.Read(b, tcpip.ReadOptions{})
+		}
+		if isBlocked(err) {
+			slab.Release()
+			c.wait(&c.in, waiter.Readable|waiter.ReadHangUp)
+			c.in.turn.Unlock()
+			return nil
+		}
+		c.in.turn.Unlock()
+		switch {
+		case err != nil:
+			return err
+		case r.Count == 0:
+			return io.EOF
+		}
+		n, err := w.Write(b[:r.Count])
+		*total += int64(n)
+		if err == nil && n < r.Count {
+			err = io.ErrShortWrite
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // wrap is fail for errors that may be another connection's, or wrapped by our own Read or Write.
