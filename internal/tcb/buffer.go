@@ -33,7 +33,7 @@ func (q *sendQueue) append(p slab.Piece) {
 
 // spare returns how many bytes extend can take.
 func (q *sendQueue) spare() int {
-	if q.chunks.len() == 0 || q.chunks.last().last {
+	if q.chunks.len() == 0 || q.closed() {
 		return 0
 	}
 	return q.chunks.last().piece.Room()
@@ -74,11 +74,14 @@ func (q *sendQueue) ack(una seq.Number) {
 
 // endRecord makes what was queued last the end of a record, which is not pushed if it is quiet.
 func (q *sendQueue) endRecord(quiet bool) {
-	if q.chunks.len() > 0 && !q.chunks.last().last {
+	if q.chunks.len() > 0 && !q.closed() {
 		q.chunks.last().last, q.chunks.last().quiet = true, quiet
 		q.ends++
 	}
 }
+
+// closed reports whether what was queued last is the end of a record, and nothing joins it.
+func (q *sendQueue) closed() bool { return q.chunks.len() > 0 && q.chunks.last().last }
 
 // pushesAt reports whether a record ends at end and is pushed.
 func (q *sendQueue) pushesAt(end seq.Number) bool {

@@ -59,6 +59,7 @@ func (t *TCB) sendReset(now tcpip.Time, out *Out) bool {
 	} else {
 		out.Flags |= header.ACK
 		out.Seq, out.Ack = t.snd.nxt, t.rcv.nxt
+		out.Window = t.announce() // as on Linux
 		t.timestamp(now, &out.Options)
 	}
 	t.due.reset = resetNone

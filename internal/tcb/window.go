@@ -295,8 +295,9 @@ func (t *TCB) Room() int {
 }
 
 // free returns how many bytes the send buffer takes in one piece. As on Linux they gather in super-segments: while the
-// limit is not reached, nor TCP_NOTSENT_LOWAT, another one may be begun (fresh), and the last is filled up even beyond it, also in the place of
-// what can be sent of it now.
+// limit is not reached, nor TCP_NOTSENT_LOWAT, another one may be begun (fresh), and the last is filled up even beyond
+// them, also in the place of what can be sent of it now. The end of a record ends it, but only for TCP_NOTSENT_LOWAT: of
+// its slab much may be lost that Linux would not have taken.
 func (t *TCB) free() (n int, fresh bool) {
 	goal := t.gatherGoal()
 	from := seq.Max(t.sendQ.gather, t.snd.nxt)
@@ -306,7 +307,7 @@ func (t *TCB) free() (n int, fresh bool) {
 		tail = t.sendQ.end.Sub(seq.Max(from, t.snd.nxt.Add(may-may%t.cc.mss)))
 	}
 	switch {
-	case tail > 0 && tail < goal:
+	case tail > 0 && tail < goal && !(t.sendQ.closed() && t.tooMuchUnsent()):
 		return goal - tail, false
 	case t.sendQ.used(t.snd.una) < t.tun.sendLimit && !t.tooMuchUnsent():
 		return goal, true
