@@ -3,7 +3,9 @@ package interop
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"runtime"
@@ -15,6 +17,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/seed963a8790/netstack/link/channel"
 )
 
 // emulator is a path between two network namespaces of the kernel: a TUN device in each, and a thread that carries
@@ -28,6 +32,7 @@ type emulator struct {
 	r     *rand.Rand
 
 	side [2]side
+	ours *channel.Channel // a host of this stack beside side 0, if not nil
 	stop atomic.Bool
 	done sync.WaitGroup
 
@@ -46,8 +51,11 @@ type parcel struct {
 	b   []byte
 }
 
-// emulatorAddress is that of each side.
-var emulatorAddress = [2][4]byte{{10, 79, 0, 1}, {10, 79, 0, 2}}
+// emulatorAddress is that of each side, and oursAddress that of our host beside side 0.
+var (
+	emulatorAddress = [2][4]byte{{10, 79, 0, 1}, {10, 79, 0, 2}}
+	oursAddress     = [4]byte{10, 79, 0, 3}
+)
 
 // inNewNamespace runs f on a thread with a network namespace of its own, which lasts as long as what f opens in it.
 func inNewNamespace(f func() error) error {
@@ -103,6 +111,10 @@ func (e *emulator) start() {
 				e.take(i, b)
 				wait = min(wait, e.deliver(i))
 			}
+			if e.ours != nil { // mostly it sends when something has arrived; for the rest it is looked at often
+				e.takeOurs(b)
+				wait = min(wait, time.Millisecond)
+			}
 			if wait > 0 {
 				timeout := unix.NsecToTimespec(int64(wait))
 				_, _ = unix.Ppoll(fds, &timeout, nil) // whatever it says, the devices are looked at
@@ -122,21 +134,34 @@ func (e *emulator) take(i int, b []byte) {
 			}
 			return
 		}
-		if b[0]>>4 != 4 {
-			continue
+		if b[0]>>4 == 4 {
+			e.carry(s, b[:n])
 		}
-		now := time.Now()
-		headers := int(b[0]&15)*4 + int(b[int(b[0]&15)*4+12]>>4)*4
-		backlog := int(max(s.free.Sub(now), 0).Seconds() * float64(e.rate) / 8)
-		if backlog+n > e.queue || n > headers && e.r.Float64() < e.loss {
-			continue
-		}
-		if s.free.Before(now) {
-			s.free = now
-		}
-		s.free = s.free.Add(time.Duration(n) * 8 * time.Second / time.Duration(e.rate))
-		s.packets = append(s.packets, parcel{s.free.Add(e.rtt / 2), append([]byte(nil), b[:n]...)})
 	}
+}
+
+// takeOurs takes what our host has sent.
+func (e *emulator) takeOurs(b []byte) {
+	for p := e.ours.TryNext(); p != nil; p = e.ours.TryNext() {
+		n := p.CopyTo(b)
+		p.Release()
+		e.carry(&e.side[0], b[:n])
+	}
+}
+
+// carry puts a packet on the link from s, which drops it where the queue is full, or by chance. It copies.
+func (e *emulator) carry(s *side, b []byte) {
+	n, now := len(b), time.Now()
+	headers := int(b[0]&15)*4 + int(b[int(b[0]&15)*4+12]>>4)*4
+	backlog := int(max(s.free.Sub(now), 0).Seconds() * float64(e.rate) / 8)
+	if backlog+n > e.queue || n > headers && e.r.Float64() < e.loss {
+		return
+	}
+	if s.free.Before(now) {
+		s.free = now
+	}
+	s.free = s.free.Add(time.Duration(n) * 8 * time.Second / time.Duration(e.rate))
+	s.packets = append(s.packets, parcel{s.free.Add(e.rtt / 2), append([]byte(nil), b...)})
 }
 
 // deliver hands over what of side i has arrived, and returns when the next will have.
@@ -150,7 +175,11 @@ func (e *emulator) deliver(i int) time.Duration {
 		if e.carried++; left < -time.Millisecond {
 			e.late++
 		}
-		_, _ = unix.Write(e.side[1-i].tun, s.packets[0].b)
+		if b := s.packets[0].b; i == 1 && e.ours != nil && [4]byte(b[16:20]) == oursAddress {
+			_ = e.ours.Inject(b) // a packet that is not taken is lost
+		} else {
+			_, _ = unix.Write(e.side[1-i].tun, b)
+		}
 		s.packets = s.packets[1:]
 	}
 	return time.Hour
@@ -165,8 +194,8 @@ func (e *emulator) close() {
 }
 
 // transfer has the kernel send with CUBIC over several connections, begun a second apart, for as long as it is told, and
-// returns how many bytes arrived on each after skip.
-func (e *emulator) transfer(flows int, length, skip time.Duration) (received []int, err error) {
+// returns how many bytes arrived on each after skip. With ours, which makes a connection of our host, its flow comes last.
+func (e *emulator) transfer(flows int, ours func() (net.Conn, error), length, skip time.Duration) (received []int, err error) {
 	listener, senders := -1, make([]int, flows)
 	err = inNewNamespace(func() (err error) {
 		if err := e.openSide(1); err != nil {
@@ -175,7 +204,7 @@ func (e *emulator) transfer(flows int, length, skip time.Duration) (received []i
 		if listener, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
 			return err
 		}
-		return errors.Join(unix.Bind(listener, &unix.SockaddrInet4{Port: 80}), unix.Listen(listener, flows))
+		return errors.Join(unix.Bind(listener, &unix.SockaddrInet4{Port: 80}), unix.Listen(listener, flows+1))
 	})
 	if err != nil {
 		return nil, err
@@ -200,7 +229,7 @@ func (e *emulator) transfer(flows int, length, skip time.Duration) (received []i
 	}
 	e.start()
 	defer e.close()
-	received, failed := make([]int, flows), make([]error, flows)
+	received, failed := make([]int, flows+1), make([]error, flows+1)
 	var all sync.WaitGroup
 	begun := time.Now()
 	for i, sender := range senders {
@@ -212,19 +241,48 @@ func (e *emulator) transfer(flows int, length, skip time.Duration) (received []i
 		if err != nil {
 			return nil, err
 		}
-		all.Go(func() { received[i], failed[i] = carry(sender, receiver, begun.Add(skip), begun.Add(length)) })
+		all.Go(func() {
+			received[i], failed[i] = fill(kernelSender(sender), receiver, begun.Add(skip), begun.Add(length))
+		})
+	}
+	if ours != nil {
+		time.Sleep(time.Until(begun.Add(time.Duration(flows) * time.Second)))
+		sender, err := ours()
+		if err != nil {
+			return nil, err
+		}
+		receiver, _, err := unix.Accept(listener)
+		if err != nil {
+			return nil, err
+		}
+		all.Go(func() { received[flows], failed[flows] = fill(sender, receiver, begun.Add(skip), begun.Add(length)) })
+	} else {
+		received = received[:flows]
 	}
 	all.Wait()
 	return received, errors.Join(failed...)
 }
 
-// carry fills sender, and empties receiver until end. It returns the bytes that came from from on.
-func carry(sender, receiver int, from, end time.Time) (received int, err error) {
+// kernelSender is a socket that is written to until it is closed.
+type kernelSender int
+
+func (s kernelSender) Write(b []byte) (int, error) {
+	return unix.SendmsgN(int(s), b, nil, nil, unix.MSG_NOSIGNAL)
+}
+
+// Close resets the connection, and ends a Write that waits.
+func (s kernelSender) Close() error {
+	_ = unix.SetsockoptLinger(int(s), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	return unix.Shutdown(int(s), unix.SHUT_RDWR)
+}
+
+// fill writes to sender, and empties receiver until end. It returns the bytes that came from from on.
+func fill(sender io.WriteCloser, receiver int, from, end time.Time) (received int, err error) {
 	var writer sync.WaitGroup
 	writer.Go(func() {
 		b := make([]byte, 1<<18)
 		for {
-			if _, err := unix.SendmsgN(sender, b, nil, nil, unix.MSG_NOSIGNAL); err != nil {
+			if _, err := sender.Write(b); err != nil {
 				return
 			}
 		}
@@ -237,12 +295,12 @@ func carry(sender, receiver int, from, end time.Time) (received int, err error) 
 			received += n
 		}
 	}
-	_ = unix.Shutdown(sender, unix.SHUT_RDWR)
-	linger := unix.Linger{Onoff: 1}
-	_ = unix.SetsockoptLinger(sender, unix.SOL_SOCKET, unix.SO_LINGER, &linger)
-	_ = unix.SetsockoptLinger(receiver, unix.SOL_SOCKET, unix.SO_LINGER, &linger)
+	_ = sender.Close()
+	_ = unix.SetsockoptLinger(receiver, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	writer.Wait()
-	unix.Close(sender)
+	if s, ok := sender.(kernelSender); ok {
+		unix.Close(int(s))
+	}
 	unix.Close(receiver)
 	return received, err
 }
@@ -258,7 +316,7 @@ func TestEmulator(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, for network namespaces")
 	}
-	n, err := newEmulator(10e6, 10*time.Millisecond, 0.001, 1).transfer(1, time.Second, 0)
+	n, err := newEmulator(10e6, 10*time.Millisecond, 0.001, 1).transfer(1, nil, time.Second, 0)
 	require.NoError(t, err)
 	require.NotZero(t, n[0])
 	require.LessOrEqual(t, n[0], 10_000_000/8)

@@ -53,7 +53,7 @@ func TestKernelGoodput(t *testing.T) {
 					all.Go(func() {
 						defer func() { <-slots }()
 						e := newEmulator(rate, rtt, loss, uint64(i+1))
-						n, err := e.transfer(1, kernelLength, 0)
+						n, err := e.transfer(1, nil, kernelLength, 0)
 						if failed[i] = err; err != nil {
 							return
 						}
@@ -85,7 +85,7 @@ func TestKernelFairness(t *testing.T) {
 		t.Skip("needs root, for network namespaces")
 	}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(16))
-	n, err := newEmulator(50e6, 40*time.Millisecond, 0, 1).transfer(2, 2*time.Minute, time.Minute)
+	n, err := newEmulator(50e6, 40*time.Millisecond, 0, 1).transfer(2, nil, 2*time.Minute, time.Minute)
 	require.NoError(t, err)
 	first := float64(n[0]) / float64(n[0]+n[1])
 	t.Logf("%d and %d bytes: %.1f %% for the first", n[0], n[1], 100*first)

@@ -100,6 +100,7 @@ const (
 	bbrMinPipe       = 4   // MinPipeCwnd
 	bbrLossOf        = 50  // one of so many lost is too much: LossThresh, 2 %
 	bbrChance        = 1   // losses that do not count
+	bbrQueueOf       = 4   // by one of so many parts of the shortest round trip a queue makes them longer
 	bbrBeta          = 179 // of 256: 0.7
 	bbrHeadroomOf    = 7   // one of so many: Headroom, 0.15
 	bbrMargin        = 99  // percent of the bandwidth that is sent at: PacingMarginPercent

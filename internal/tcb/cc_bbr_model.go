@@ -59,7 +59,7 @@ func (b *bbr) updateCongestion(t *TCB, rs *rateSample) {
 	}
 	lost, came := int(t.count.lost-b.lossMark), int(t.count.delivered-b.came)
 	b.lossMark, b.came = t.count.lost, t.count.delivered
-	if b.lossInRound && !b.state.probes() && tooManyLost(lost, came) { // BBRAdaptLowerBoundsFromCongestion
+	if b.lossInRound && !b.state.probes() && b.tooManyLost(t, lost, came) { // BBRAdaptLowerBoundsFromCongestion
 		if b.bwLo == infiniteBandwidth {
 			b.bwLo = b.highest()
 		}
@@ -132,7 +132,7 @@ func bbrLost(t *TCB, r *record) {
 	}
 	b.noteLoss(t)
 	flight, lost, n := int(r.flight), int(t.count.lost-r.tx.lost), int(r.segs)
-	if !b.probing || !tooManyLost(lost, flight) {
+	if !b.probing || !b.tooManyLost(t, lost, flight) {
 		return
 	}
 	// BBRInflightAtLoss: how much had been in flight where the losses passed the threshold.
@@ -153,8 +153,14 @@ func (b *bbr) inflightTooHigh(t *TCB, flight int, limited bool) {
 func (b *bbr) target(t *TCB) int { return min(b.product(t, b.bandwidth(), bbrUnit), t.cc.cwnd) }
 
 // tooManyLost is BBRIsInflightTooHigh: more than LossThresh of flight was lost. The draft looks at the share alone, so that
-// in a small window one loss by chance would count; two are passed over here.
-func tooManyLost(lost, flight int) bool { return (lost-bbrChance)*bbrLossOf > flight }
+// in a small window one loss by chance would count; one is passed over here, unless round trips say that there is a queue:
+// then it may be another flow's, which is left its part.
+func (b *bbr) tooManyLost(t *TCB, lost, flight int) bool {
+	if t.rtt.srtt < b.minRTT+b.minRTT/bbrQueueOf {
+		lost -= bbrChance
+	}
+	return lost*bbrLossOf > flight
+}
 
 // adaptUpper is BBRAdaptLongTermModel.
 func (b *bbr) adaptUpper(t *TCB, rs *rateSample) {
@@ -172,7 +178,7 @@ func (b *bbr) adaptUpper(t *TCB, rs *rateSample) {
 	if !rs.known {
 		return
 	}
-	if tooManyLost(rs.lostSince, rs.sentFlight) {
+	if b.tooManyLost(t, rs.lostSince, rs.sentFlight) {
 		if b.probing {
 			b.inflightTooHigh(t, rs.sentFlight, rs.limited)
 		}

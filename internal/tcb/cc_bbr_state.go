@@ -20,7 +20,7 @@ const (
 // checkStartup is BBRCheckStartupDone: no more bandwidth is to be found, or too much is lost.
 func (b *bbr) checkStartup(t *TCB, now tcpip.Time, rs *rateSample) {
 	if b.state == bbrStartup && !b.full.reached && b.lossRoundStart && t.rec.phase == phaseRecovery && b.lossEvents >= bbrStartupLosses &&
-		rs.known && tooManyLost(rs.lostSince, rs.sentFlight) { // BBRCheckStartupHighLoss
+		rs.known && b.tooManyLost(t, rs.lostSince, rs.sentFlight) { // BBRCheckStartupHighLoss
 		b.full.reached = true
 		b.inflightHi = max(b.product(t, b.highest(), bbrUnit), b.inflightNow)
 	}
