@@ -93,6 +93,7 @@ type Stack struct {
 	pmtu      pmtuCache
 	endpoints endpoints
 	watches   atomic.Pointer[[]Watch]
+	dropTaps  atomic.Pointer[[]*Tap] // nil: none
 	groups    WatchGroups
 	events    events
 	journal   *journal // nil: there is no logger

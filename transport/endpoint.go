@@ -30,6 +30,8 @@ type Datagram struct {
 
 	mu                  sync.Mutex
 	conf                tcpip.SocketConf
+	born                tcpip.Time      // when it was made
+	passed              stack.FlowCount // sent
 	claim               claim
 	peer                tcpip.FullAddress // connected to; zero if not
 	cache               cache
@@ -74,6 +76,7 @@ func (d *Datagram) Init(p *Protocol, outer Outer, netProto header.EtherType) tcp
 		return tcpip.ErrProtocolNotSupported
 	}
 	d.conf = p.stack.SocketConf()
+	d.born = p.stack.Now()
 	d.conf.V6Only = d.v6 && p.shape.Proto4 == 0
 	d.conf.ReuseAddr = p.shape.Share
 	d.queue.peekAt = d.conf.PeekOffset

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/seed963a8790/netstack/internal/slab"
+	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
 	"github.com/seed963a8790/netstack/waiter"
 )
@@ -117,11 +118,12 @@ type queue struct {
 	mu      sync.Mutex
 	data    list
 	errors  list
-	bytes   int      // charged, of both lists
-	limit   int      // SO_RCVBUF
-	peekAt  int      // SO_PEEK_OFF
-	pathMTU *pathMTU // for the next read; nil: there is none
-	drops   uint32   // what was refused, for SO_RXQ_OVFL
+	bytes   int             // charged, of both lists
+	limit   int             // SO_RCVBUF
+	peekAt  int             // SO_PEEK_OFF
+	pathMTU *pathMTU        // for the next read; nil: there is none
+	passed  stack.FlowCount // received
+	drops   uint32          // what was refused, for SO_RXQ_OVFL
 
 	shut   tcpip.Shutdown
 	closed bool
@@ -184,7 +186,17 @@ func (q *queue) admit(e *datagram) tcpip.Drop {
 	e.drops = q.drops
 	q.bytes += e.charge
 	q.data.push(e)
+	q.count(e)
 	return tcpip.DropNone
+}
+
+// count counts e, which has been admitted. Joined datagrams count as those that they were.
+func (q *queue) count(e *datagram) {
+	q.passed.Bytes += uint64(e.size)
+	q.passed.Packets++
+	if e.seg != 0 {
+		q.passed.Packets += uint64((e.size - 1) / int(e.seg))
+	}
 }
 
 // admitMany queues e, a super-segment, as datagrams of seg bytes that share its slabs, as many as there is
@@ -231,6 +243,7 @@ func (q *queue) admitMany(p *Protocol, e *datagram, seg int) (refused int, drop 
 		}
 		q.bytes += c.charge
 		q.data.push(c)
+		q.count(c)
 	}
 	if admitted == n {
 		return 0, tcpip.DropNone

@@ -486,6 +486,10 @@ func (d *Datagram) launch(w *stack.Work, r *stack.Route, flow stack.FlowID, p *s
 	} else {
 		p.SetOwner(d, charge)
 	}
+	bytes, packets := uint64(p.DataLen()), uint64(1)
+	if seg := uint64(p.SegSize); seg != 0 {
+		packets = (bytes + seg - 1) / seg
+	}
 	err := r.Net.Send(w, r, p, &d.sendConf)
 	d.sendConf.Built, d.sendConf.Summed = nil, false
 	if e != nil {
@@ -494,6 +498,8 @@ func (d *Datagram) launch(w *stack.Work, r *stack.Route, flow stack.FlowID, p *s
 	switch {
 	case err == tcpip.OK:
 		d.proto.counters(v6).OutDatagrams.Inc()
+		d.passed.Bytes += bytes
+		d.passed.Packets += packets
 	case err == tcpip.ErrNoBuffers:
 		d.proto.counters(v6).SndbufErrors.Inc()
 		if !d.reportsErrors(flow.Remote.Addr()) {
