@@ -64,3 +64,50 @@ func Example() {
 	// 10.0.0.1 via 10.0.0.1 dev lo src 10.0.0.1
 	// hello from 10.0.0.1
 }
+
+// Changes of a stack are told in the order in which they happen.
+func ExampleStack_Subscribe() {
+	s := stack.New(stack.Options{Networks: []stack.NewNetwork{ipv4.New}})
+	defer s.Close()
+	events, err := s.Subscribe(stack.EventAddressAdded|stack.EventAddressRemoved|stack.EventRouteAdded, stack.SubscribeOptions{})
+	if err != nil {
+		panic(err)
+	}
+	nic, err := s.AddNIC(channel.New(channel.Options{}), stack.NICOptions{Name: "tun0"})
+	if err != nil {
+		panic(err)
+	}
+	if err := nic.AddAddress(netip.MustParsePrefix("10.0.0.1/24")); err != nil {
+		panic(err)
+	}
+	events.Close() // or range until the stack is closed
+	for e := range events.All(context.Background()) {
+		fmt.Println(e)
+	}
+	// Output:
+	// address added nic=tun0 address=10.0.0.1/24 state=preferred
+	// route added destination=10.0.0.0/24 nic=1 metric=0
+}
+
+// Options from a file or a user are checked; what is wrong with them has a name.
+func ExampleMake() {
+	_, err := stack.Make(stack.Options{
+		TTL:    tcpip.Set[uint8](0),
+		Limits: stack.Limits{Routes: tcpip.Set(-1)},
+	})
+	fmt.Println(err)
+	// Output:
+	// stack: Limits.Routes is -1, which lies outside 0 to 1073741824: invalid argument
+	// stack: Options.TTL is 0, which lies outside 1 to 255: invalid argument
+}
+
+// A snapshot is a plain value.
+func ExampleStack_Snapshot() {
+	s := stack.New(stack.Options{})
+	defer s.Close()
+	before := s.Snapshot()
+	s.Counters().Tcp.ActiveOpens.Inc()
+	after := s.Snapshot()
+	fmt.Println(after.Counters.Tcp.ActiveOpens-before.Counters.Tcp.ActiveOpens, len(after.NICs))
+	// Output: 1 0
+}
