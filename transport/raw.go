@@ -348,14 +348,11 @@ func (d *Datagram) included(w *stack.Work, r *stack.Route, to tcpip.FullAddress,
 		d.tooLong(w, to, r.NIC.MTU())
 		return tcpip.ErrMessageSize
 	}
-	size := header.IPv6Size
-	if !d.v6 {
-		if len(b) < header.IPv4Size {
-			return tcpip.ErrInvalid
-		}
-		size = header.IPv4(b).HeaderLen()
+	size := header.IPv4Size
+	if d.v6 {
+		size = header.IPv6Size
 	}
-	if len(b) < size || size < header.IPv4Size {
+	if len(b) < size {
 		return tcpip.ErrInvalid
 	}
 	if err := d.takeError(); err != tcpip.OK {
@@ -366,6 +363,12 @@ func (d *Datagram) included(w *stack.Work, r *stack.Route, to tcpip.FullAddress,
 	}
 	if d.sent.Load() >= int64(d.conf.SendBuffer) {
 		return tcpip.ErrWouldBlock
+	}
+	if !d.v6 {
+		size = header.IPv4(b).HeaderLen()
+	}
+	if len(b) < size || size < header.IPv4Size {
+		return tcpip.ErrInvalid
 	}
 	s := d.proto.stack
 	p := s.NewPacket()

@@ -239,7 +239,7 @@ func (d *Datagram) label(o *stack.SendOptions, c *tcpip.Control, to tcpip.FullAd
 // only prefers a NIC that the endpoint is not bound to, as measured on Linux.
 func (d *Datagram) relax(q *stack.RouteQuery) {
 	dst := q.Destination
-	if !dst.Is6() || dst.IsMulticast() || dst.IsLoopback() || needsZone(dst) || !q.Source.IsValid() ||
+	if !dst.Is6() || dst.IsMulticast() || dst.IsLoopback() || needsZone(dst) || !q.Source.IsValid() && !d.estranged(dst) ||
 		q.NIC == d.conf.BoundNIC || q.NIC == d.claim.binding.NIC {
 		return
 	}

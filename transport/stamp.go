@@ -79,12 +79,13 @@ type errand struct {
 	datagram *Datagram
 	copy     slab.Piece // the packet, if it is to be shown
 	source   netip.Addr
+	leaves   bool // it has come to the transmit queue
 	refused  bool // it has not left
 }
 
 // built sees the packet before it leaves: it makes the copy and tells that the packet has come to the transmit queue.
 func (e *errand) built(w *stack.Work, p *stack.Packet) {
-	e.source = p.Src
+	e.source, e.leaves = p.Src, true
 	if e.flags&tcpip.TimestampOnly == 0 {
 		e.copy = p.Framed()
 	}
@@ -125,7 +126,7 @@ func (e *errand) stamp(w *stack.Work, kind uint32) {
 func (e *errand) Completed(w *stack.Work, charge int) {
 	d := e.datagram
 	if e.flags&tcpip.TimestampSent != 0 {
-		if !e.refused {
+		if e.leaves && !e.refused {
 			e.stamp(w, stampSent)
 		}
 		e.copy.Release()

@@ -59,7 +59,7 @@ func (d *Datagram) write(w *stack.Work, b []byte, o *tcpip.WriteOptions) tcpip.E
 	switch {
 	case len(b) > maxWrite && to.Addr.Is4() && (d.raw == nil || !d.v6):
 		return tcpip.ErrMessageSize
-	case o.Control.Has&tcpip.HasHopLimit != 0 && o.Control.HopLimit == 0 && to.Addr.Is4():
+	case o.Control.Has&tcpip.HasHopLimit != 0 && o.Control.HopLimit == 0 && to.Addr.Is4() && (d.raw == nil || !d.v6):
 		return tcpip.ErrInvalid
 	}
 	if d.raw != nil {
@@ -266,7 +266,10 @@ func (d *Datagram) query(to tcpip.FullAddress) (stack.RouteQuery, tcpip.Error) {
 		q.NIC = zone
 	}
 	if q.NIC == 0 && v6 && d.headers != nil && d.headers.nic != 0 {
-		if q.NIC = d.headers.nic; d.proto.stack.NIC(q.NIC) == nil {
+		switch {
+		case d.proto.stack.NIC(d.headers.nic) != nil:
+			q.NIC = d.headers.nic
+		case !q.Source.IsValid(): // with which a device is only preferred
 			return q, tcpip.ErrNetUnreachable
 		}
 	}

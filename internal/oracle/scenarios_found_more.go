@@ -83,6 +83,13 @@ func foundMore() (list []Scenario) {
 			r.Connect(s, Unspec())
 			mtus(r, s)
 		})
+		add("mtu-after-bind/mapped/"+k.name, func(r *Run) {
+			s := k.open(r)
+			r.Connect(s, k.at("127.0.0.1", "::ffff:127.0.0.1", 4000))
+			mtus(r, s)
+			r.Bind(s, k.any(4000))
+			mtus(r, s)
+		})
 		add("mtu-after-bind/ended/"+k.name, func(r *Run) {
 			_, c, s := k.pair(r)
 			r.Shutdown(s, 1)
@@ -170,6 +177,73 @@ func foundMore() (list []Scenario) {
 			r.Packets()
 		}
 	})
+	add("corked-other-family/udp6", func(r *Run) {
+		s := sortOf("udp6").open(r)
+		for _, n := range []int{1, 65536} {
+			r.Send(s, []byte("abcde"), In6(Host6, 4000), nil, linux.MSG_MORE)
+			r.Send(s, make([]byte, n), In4(Peer4, 4000), nil, 0)
+			r.Send(s, make([]byte, n), In6("::ffff:10.77.0.2", 4000), nil, 0)
+		}
+	})
+	add("mapped-without-hops/raw6", func(r *Run) {
+		s := raw6.open(r)
+		r.Send(s, make([]byte, 100), In6("::ffff:127.0.0.1", 0), Cmsg(41, 52, Int(0)), 0)
+		r.Send(s, make([]byte, 100), In6("::1", 0), Cmsg(41, 52, Int(0)), 0)
+	})
+	for _, bound := range []string{"::ffff:127.0.0.1", "::ffff:10.77.0.1", Host6, "::"} {
+		for nic := range 3 {
+			add(fmt.Sprintf("from-other-family/%s-%d/udp6", bound, nic), func(r *Run) {
+				s := sortOf("udp6").open(r)
+				r.Bind(s, In6(bound, 4000))
+				for _, to := range []string{Host6, Peer6, "::1", "2001:db8::9"} {
+					r.Send(s, []byte("abc"), In6(to, 4001), pktinfo(sortOf("udp6"), "", "::", nic), 0)
+				}
+				r.Packets()
+			})
+		}
+	}
+	for _, nic := range []int{1, 2, 9, -77} {
+		add(fmt.Sprintf("lasting-info/%d/udp6", nic), func(r *Run) {
+			s, c := sortOf("udp6").open(r), sortOf("udp6").open(r)
+			r.Connect(c, In6(Peer6, 4000))
+			for _, s := range []int{s, c} {
+				r.SetOpt(s, 41, 50, append(make([]byte, 16), Int(nic)...))
+				r.Send(s, []byte("abc"), In6(Peer6, 4000), nil, 0)
+				r.Packets()
+			}
+			r.Send(c, []byte("abc"), nil, nil, 0)
+			r.Packets()
+		})
+	}
+	for _, to := range []string{"ff01::1", "ff02::1", "::1"} {
+		add("times-of-nothing/"+to+"/udp6", func(r *Run) {
+			s := sortOf("udp6").open(r)
+			r.Bind(s, In6(Host6, 4000))
+			r.Set(s, tcpip.SO_TIMESTAMPING, 256|2)
+			r.Send(s, []byte("abcde"), In6(to, 4000), nil, 0)
+			r.Poll(s)
+			r.Recv(s, 100, 200, linux.MSG_ERRQUEUE)
+			r.Recv(s, 100, 200, linux.MSG_ERRQUEUE)
+		})
+	}
+	for _, header := range []string{"\x45", "\x46", "\x44", "\x0f", "\x65"} {
+		add(fmt.Sprintf("header-of/%x/raw4", header), func(r *Run) {
+			s := raw4.open(r)
+			r.Set(s, ipHdrincl, 1)
+			for _, n := range []int{19, 20, 22, 24, 60} {
+				p := make([]byte, n)
+				copy(p, ip4(Host4, Peer4, 253, nil))
+				p[0] = header[0]
+				r.Send(s, p, raw4.peer(0), nil, 0)
+			}
+			r.Shutdown(s, 1)
+			for _, n := range []int{19, 20, 22, 24} {
+				p := make([]byte, n)
+				p[0] = header[0]
+				r.Send(s, p, raw4.peer(0), nil, 0)
+			}
+		})
+	}
 	add("misrouted/udp4", func(r *Run) {
 		d, s := udp4.open(r), udp4.open(r)
 		r.Bind(d, In4("0.0.0.0", 4000))

@@ -56,9 +56,6 @@ func (ip *Protocol) Send(w *stack.Work, r *stack.Route, p *stack.Packet, o *stac
 	if len(o.Options) > 0 {
 		ip.recordSent(header.IPv4(p.Front()[:size]), p.Src)
 	}
-	if o.Built != nil {
-		o.Built(w, p)
-	}
 
 	if ip.stack.Filtered(stack.Out, r.NIC, p) {
 		c.OutDiscards.Inc()
@@ -71,6 +68,9 @@ func (ip *Protocol) Send(w *stack.Work, r *stack.Route, p *stack.Packet, o *stac
 	if o.HostOnly {
 		w.Drop(p, tcpip.DropHopLimit)
 		return tcpip.OK
+	}
+	if o.Built != nil {
+		o.Built(w, p)
 	}
 	if cut {
 		return ip.fragment(w, r, p, mtu)

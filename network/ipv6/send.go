@@ -55,9 +55,6 @@ func (ip *Protocol) Send(w *stack.Work, r *stack.Route, p *stack.Packet, o *stac
 	}
 	f.Encode(p.Prepend(header.IPv6Size))
 	p.SetNetwork(header.IPv6Size + extensions)
-	if o.Built != nil {
-		o.Built(w, p)
-	}
 
 	if ip.stack.Filtered(stack.Out, r.NIC, p) {
 		c.OutDiscards.Inc()
@@ -74,6 +71,9 @@ func (ip *Protocol) Send(w *stack.Work, r *stack.Route, p *stack.Packet, o *stac
 	if member && p.TTL == 0 || p.Dst.IsInterfaceLocalMulticast() && r.NIC.Info().Kind != stack.LinkLoopback { // RFC 4291 §2.7
 		w.Drop(p, tcpip.DropHopLimit)
 		return tcpip.OK
+	}
+	if o.Built != nil {
+		o.Built(w, p)
 	}
 	if cut {
 		return ip.fragment(w, r, p, headers, mtu)

@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"github.com/seed963a8790/netstack/header"
 	"github.com/seed963a8790/netstack/internal/tcb"
 	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
@@ -168,6 +169,9 @@ func (e *Endpoint) option(id tcpip.OptionID) (int, tcpip.Error) {
 			return 0, tcpip.ErrNotConnected
 		}
 		mtu, _ := e.route.PathMTU()
+		if e.route.Remote.Is4() {
+			mtu = min(mtu, header.MaxPacket)
+		}
 		return mtu, tcpip.OK
 	case TCP_MAXSEG:
 		return e.maxSegment(), tcpip.OK

@@ -145,6 +145,8 @@ func (s *Socket) sendMore(data, name []byte, o tcpip.WriteOptions, v6 bool) (int
 			return 0, err
 		case a.Addr.Is4() && s.onlySix():
 			return 0, ENETUNREACH
+		case a.Addr.Is4() && v6 && len(data) > 0xffff:
+			return 0, EMSGSIZE
 		case a.Addr.Is4() && v6:
 			return 0, EINVAL
 		}
