@@ -44,7 +44,7 @@ type RawReceiver interface {
 	ReceiveRaw(w *Work, p *Packet) bool
 	// ReceiveAlert is shown an IPv4 packet of the protocol that is to be forwarded and has a router alert (RFC
 	// 2113). It borrows p, and says whether the packet is not to go on. No lock is held.
-	ReceiveAlert(w *Work, p *Packet) bool
+	ReceiveAlert(w *Work, p *Packet, value uint16) bool
 	// ReceiveRawError is told of an ICMP error about a packet of the protocol, whoever has sent that, and
 	// says whether it was for it. It borrows e. No lock is held.
 	ReceiveRawError(w *Work, e *ICMPError) bool
@@ -107,15 +107,20 @@ func (s *Stack) DeliverRaw(w *Work, p *Packet) (taken bool) {
 	return taken
 }
 
-// DeliverAlert shows p, which is to be forwarded and has a router alert, to the raw receivers of its protocol and
-// reports whether one wants it to stay. It borrows p.
-func (s *Stack) DeliverAlert(w *Work, p *Packet) (taken bool) {
-	list := s.raw.lists[p.Proto].Load()
+// DeliverAlert shows p, which is to be forwarded and has a router alert of a value, to raw receivers and reports whether
+// one wants it to stay: over IPv4 those of its protocol (RFC 2113), over IPv6 those of none, as on Linux (RFC 2711). It
+// borrows p.
+func (s *Stack) DeliverAlert(w *Work, p *Packet, value uint16) (taken bool) {
+	proto := p.Proto
+	if p.EtherType == header.EtherTypeIPv6 {
+		proto = header.Protocol(255)
+	}
+	list := s.raw.lists[proto].Load()
 	if list == nil {
 		return false
 	}
 	for _, r := range *list {
-		if r.ReceiveAlert(w, p) {
+		if r.ReceiveAlert(w, p, value) {
 			taken = true
 		}
 	}

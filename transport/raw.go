@@ -27,6 +27,7 @@ type raw struct {
 	checksum atomic.Int32 // IPV6_CHECKSUM: an offset in bytes, -1: none
 	header   atomic.Bool  // IP_HDRINCL, IPV6_HDRINCL
 	alert    atomic.Bool  // IP_ROUTER_ALERT
+	alert6   atomic.Int64 // IPV6_ROUTER_ALERT: the value, counted from 1; 0: none
 	gone     bool         // disconnected once: as on Linux it never receives again
 }
 
@@ -173,16 +174,49 @@ func (d *Datagram) ReceiveRaw(w *stack.Work, p *stack.Packet) bool {
 	return !d.admits(p) || d.queueRaw(w, p) || d.filter.On()
 }
 
-// ReceiveAlert is ReceiveRaw for a packet to be forwarded that has a router alert: endpoints with
-// IP_ROUTER_ALERT take it, wherever they are bound and connected.
-func (d *Datagram) ReceiveAlert(w *stack.Work, p *stack.Packet) bool {
+// ReceiveAlert is ReceiveRaw for a packet to be forwarded that has a router alert: endpoints with IP_ROUTER_ALERT, or
+// with IPV6_ROUTER_ALERT for its value, take it, wherever they are bound and connected.
+func (d *Datagram) ReceiveAlert(w *stack.Work, p *stack.Packet, value uint16) bool {
 	b := d.raw.spot.Load()
-	if b == nil || d.v6 || !d.raw.alert.Load() || b.NIC != 0 && b.NIC != p.NIC.ID() {
+	v6 := p.EtherType == header.EtherTypeIPv6
+	if b == nil || d.v6 != v6 || b.NIC != 0 && b.NIC != p.NIC.ID() ||
+		!v6 && !d.raw.alert.Load() || v6 && d.raw.alert6.Load() != int64(value)+1 {
 		return false
+	}
+	if v6 { // which is shown with its header
+		if c := p.Clone(d.proto.stack); c != nil {
+			d.Queue(w, c, netip.AddrPortFrom(p.Src, 0), len(c.Front())-len(c.Network()))
+		}
+		return true
 	}
 	d.queueRaw(w, p)
 	return true
 }
+
+// SetRouterAlert makes a raw endpoint of IPv6 that is of protocol 255 receive what is to be forwarded and has a router
+// alert of a value (RFC 2711, IPV6_ROUTER_ALERT); a negative value ends that.
+//
+// Errors: as on Linux ErrNoProtocolOption on another endpoint, ErrAddrInUse if it has a value already, ErrNoBuffers if it
+// has none to end, ErrClosed.
+func (d *Datagram) SetRouterAlert(value int) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.closed:
+		return tcpip.ErrClosed
+	case d.raw == nil || !d.v6 || d.raw.number != protocolRaw:
+		return tcpip.ErrNoProtocolOption
+	case value >= 0 && d.raw.alert6.Load() != 0:
+		return tcpip.ErrAddrInUse
+	case value < 0 && d.raw.alert6.Load() == 0:
+		return tcpip.ErrNoBuffers
+	}
+	d.raw.alert6.Store(int64(max(value, -1)) + 1)
+	return nil
+}
+
+// RouterAlert reports whether SetRouterAlert has set a value.
+func (d *Datagram) RouterAlert() bool { return d.raw != nil && d.raw.alert6.Load() != 0 }
 
 // queueRaw queues a copy of p.
 func (d *Datagram) queueRaw(w *stack.Work, p *stack.Packet) bool {

@@ -239,13 +239,18 @@ func (d *Datagram) label(o *stack.SendOptions, c *tcpip.Control, to tcpip.FullAd
 // only prefers a NIC that the endpoint is not bound to, as measured on Linux.
 func (d *Datagram) relax(q *stack.RouteQuery) {
 	dst := q.Destination
-	if !dst.Is6() || dst.IsMulticast() || dst.IsLoopback() || needsZone(dst) || !q.Source.IsValid() && !d.estranged(dst) ||
+	if !prefers(dst) || !q.Source.IsValid() && !d.estranged(dst) ||
 		q.NIC == d.conf.BoundNIC || q.NIC == d.claim.binding.NIC {
 		return
 	}
 	if _, err := d.proto.stack.FindRoute(*q); err == tcpip.ErrNetUnreachable {
 		q.NIC = 0
 	}
+}
+
+// prefers reports whether a device is only preferred for what is sent to dst with a source.
+func prefers(dst netip.Addr) bool {
+	return dst.Is6() && !dst.IsMulticast() && !dst.IsLoopback() && !needsZone(dst)
 }
 
 // newPacket returns a packet with room for the headers of what is being sent, nil if memory is short.

@@ -269,7 +269,7 @@ func (d *Datagram) query(to tcpip.FullAddress) (stack.RouteQuery, tcpip.Error) {
 		switch {
 		case d.proto.stack.NIC(d.headers.nic) != nil:
 			q.NIC = d.headers.nic
-		case !q.Source.IsValid(): // with which a device is only preferred
+		case !q.Source.IsValid() || !prefers(to.Addr): // with which a device is only preferred
 			return q, tcpip.ErrNetUnreachable
 		}
 	}

@@ -58,7 +58,7 @@ var effects = map[string]string{
 	"IPV6_RECVPKTINFO":          "datagram/control/41-49/udp6",
 	"IPV6_RECVRTHDR":            "ip6/arrive/rt253-done/new",
 	"IPV6_RECVTCLASS":           "datagram/control/41-66/udp6",
-	"IPV6_ROUTER_ALERT":         "option/IPV6_ROUTER_ALERT/udp6/values",
+	"IPV6_ROUTER_ALERT":         "ip6/router-alert/arrive/0",
 	"IPV6_RTHDR":                "ip6/ext/all/udp6",
 	"IPV6_RTHDRDSTOPTS":         "ip6/ext/set/55/pad/udp6",
 	"IPV6_TCLASS":               "wire/41-67-72/udp6",

@@ -52,7 +52,7 @@ var sequenceGaps = []struct {
 }{
 	{regexp.MustCompile(`TIME false false|with control`), regexp.MustCompile(`SO_TIMESTAMPING`), ""},
 	{regexp.MustCompile(`^connect\(s, .* gives (EINPROGRESS|EINVAL|ENETUNREACH), ours (EADDRNOTAVAIL|ENETUNREACH)`), regexp.MustCompile(`r\.Bind\(s[0-9]+, In[46]\("(::ffff:)?(224|255|10\.77\.0\.255)`), "found/connect-from-many/*"},
-	{regexp.MustCompile(`^connect\(s, .* gives EAFNOSUPPORT, ours 0`), regexp.MustCompile(`sortOf\("raw6`), "found/connect-mapped/raw6"},
+	{regexp.MustCompile(`^connect\(s, .* gives (EAFNOSUPPORT|EINVAL), ours 0`), regexp.MustCompile(`sortOf\("raw6`), "found/connect-mapped/raw6"},
 	{regexp.MustCompile(`^listen\(.* gives EADDRINUSE, ours 0`), regexp.MustCompile(`Accept`), "found/listen-again/*"},
 	{regexp.MustCompile(`^getsockopt\(s, (0, 14|41, 24), .* gives ENOTCONN`), regexp.MustCompile(`SO_DONTROUTE|SO_BINDTOIFINDEX|IP_TOS|SO_MARK|IPV6_TCLASS|IPV6_2292PKTOPTIONS`), "mtu-after-tos/*"},
 	{regexp.MustCompile(`^getsockopt\(s, (0, 14|41, 24), .* gives ENOTCONN`), regexp.MustCompile(`(Connect(.*\n)*){2}`), "found/mtu-after-connect/udp4"},
@@ -65,7 +65,8 @@ var sequenceGaps = []struct {
 		regexp.MustCompile(`sortOf\("tcp(.*\n)*.*Send\(s[0-9]+, .*0x8000\)(.*\n)*.*Send`), "found/held-by-more/1400-*/*"},
 	{regexp.MustCompile(`recvm|sendm|poll`), regexp.MustCompile(`sortOf\("udp4(.*\n)*.*0x8000(.*\n)*.*Connect(.*\n)*.*Send`), "found/connect-in-vain/*"},
 	{regexp.MustCompile(`recvm|sendm|poll`), regexp.MustCompile(`sortOf\("udp4(.*\n)*.*Connect(.*\n)*.*Send\(.*In[46].*0x8000(.*\n)*.*Send`), "found/corked-elsewhere/*/udp4"},
-	{regexp.MustCompile(`recvm|poll`), regexp.MustCompile(`sortOf\("(udp|raw)4(.*\n)*.*Cmsg\(0, 8, \[\]byte\("\\x01`), "found/misrouted/udp4"},
+	{regexp.MustCompile(`^connect\(.* gives 0, ours ENETUNREACH`), regexp.MustCompile(`sortOf\("ping6(.*\n)*.*IPV6_V6ONLY`), "found/ping-mapped/ping6"},
+	{regexp.MustCompile(`recvm|poll|ioctl`), regexp.MustCompile(`sortOf\("(udp|raw)4(.*\n)*.*Cmsg\(0, 8, \[\]byte\("\\x01`), "found/misrouted/udp4"},
 	{regexp.MustCompile(`connect|poll|recvm|sendm`), regexp.MustCompile(`sortOf\("tcp6(.*\n)*.*Connect\(.*::ffff:(.*\n)*.*Shutdown(.*\n)*.*Connect`), "found/four-to-six/tcp6"},
 	{regexp.MustCompile(`recvm|sendm|poll`), regexp.MustCompile(`sortOf\("tcp(.*\n)*.*Shutdown(.*\n)*.*Connect`), "found/shut-and-self/*"},
 	{regexp.MustCompile(`^bind\(.* gives EADDRINUSE, ours 0`), regexp.MustCompile(`sortOf\("udp6(.*\n)*.*Connect(.*\n)*.*Bind`), "found/bind-beside-six/connected/*"},

@@ -262,6 +262,13 @@ func (r *Run) control(b []byte) string {
 		if level == 0 && (typ == 6 || typ == 7) {
 			data = stampless(data)
 		}
+		if level == 0 && typ == 23 && len(data) == 4 { // IP_CHECKSUM: how it is folded depends on ports
+			sum := uint64(binary.NativeEndian.Uint32(data))
+			for sum>>16 != 0 {
+				sum = sum>>16 + sum&0xffff
+			}
+			data = binary.NativeEndian.AppendUint32(nil, uint32(sum))
+		}
 		m := fmt.Sprintf("%d/%d[%d] %x", level, typ, len(data), data)
 		if times[tcpip.Option(int(level), int(typ))] {
 			m = fmt.Sprintf("%d/%d[%d] TIME", level, typ, len(data))

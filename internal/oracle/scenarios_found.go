@@ -18,6 +18,8 @@ func foundScenarios() (list []Scenario) {
 	list = append(list, foundRare()...)
 	list = append(list, foundSince()...)
 	list = append(list, foundMore()...)
+	list = append(list, foundPorts()...)
+	list = append(list, alertScenarios()...)
 	return append(list, foundOptions()...)
 }
 
@@ -408,8 +410,14 @@ var foundDifferences = []difference{
 	{"found/corked-elsewhere/*/udp4", "what is sent without a name goes to the peer, whatever was corked for another before", "deliberate: on Linux a connected socket that has corked a datagram for another address goes on sending there"},
 	{"found/by-device/10.77.0.1/1-[02]/tcp4", "a connection that is bound to another device goes on receiving", "deliberate: as in found/device-of-connection"},
 	{"found/corked-anew/device/raw4", "what a raw socket has corked goes by the way of its last write", "deliberate: on Linux by the device of the first, and so from 127.0.0.1 to the network (RFC 1122 §3.2.1.3)"},
+	{"found/ping-mapped/ping6", "an IPv6 ping socket has nothing to do with IPv4, whatever IPV6_V6ONLY says", "deliberate: on Linux it then connects, and can neither send nor receive"},
 	{"found/misrouted/udp4", "what was sent to another host by the loopback device arrives nowhere", "deliberate: as in raw/header?-misrouted"},
 	{"found/four-to-six/tcp6", "a stream that has tried an IPv4 peer can connect to one of IPv6", "deliberate: on Linux it then hears no answer"},
+	{"found/bind-over/*-[23]-2/*", "SO_REUSEPORT alone does not let a socket bind to the port of a connection", "gap: which of the two options connections have is not kept"},
+	{"found/bind-over/alone-[02]-1/*", "SO_REUSEADDR lets a socket bind to the port of a connection that had not set it", "gap: as above"},
+	{"found/bind-over/timewait-[02]-1/*", "SO_REUSEADDR lets a socket bind to the port of a connection that had not set it", "gap: as above"},
+	{"found/bind-over/alone-0-3/*", "SO_REUSEADDR lets a socket bind to the port of a connection that had not set it", "gap: as above"},
+	{"found/bind-over/timewait-0-3/*", "SO_REUSEADDR lets a socket bind to the port of a connection that had not set it", "gap: as above"},
 	{"found/least-buffer/*", "the least receive buffer holds a datagram more", "deliberate: buffers count the memory that they take here"},
 	{"found/accepted-multicast/*", "of multicast an accepted stream shows the defaults", "deliberate: Linux shows what the packet had that began the connection, to no use"},
 }

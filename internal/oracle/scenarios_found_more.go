@@ -244,6 +244,41 @@ func foundMore() (list []Scenario) {
 			}
 		})
 	}
+	add("ping-mapped/ping6", func(r *Run) {
+		s := sortOf("ping6").open(r)
+		r.Set(s, tcpip.IPV6_V6ONLY, 0)
+		r.Connect(s, In6("::ffff:127.0.0.1", 4001))
+		r.Send(s, []byte{128, 0, 0, 0, 0, 0, 0, 1}, nil, nil, 0)
+		r.Send(s, []byte{8, 0, 0, 0, 0, 0, 0, 1}, nil, nil, 0)
+		r.Recv(s, 100, 0, 0)
+	})
+	add("unspec-and-messages/udp6", func(r *Run) {
+		s := sortOf("udp6").open(r)
+		r.Connect(s, In6("::ffff:127.0.0.1", 4000))
+		for nic := range 4 {
+			r.Send(s, []byte("abc"), Unspec(), pktinfo(sortOf("udp6"), "", "::1", nic), 0)
+		}
+		for n := range 5 {
+			r.Send(s, []byte("abc"), Unspec(), Cmsg(41, 67, make([]byte, n)), 0)
+		}
+	})
+	add("long-to-no-port/udp6", func(r *Run) {
+		s := sortOf("udp6").open(r)
+		for _, to := range []string{"::ffff:127.0.0.1", "::1"} {
+			for _, n := range []int{1, 65536} {
+				r.Send(s, make([]byte, n), In6(to, 0), nil, 0)
+			}
+		}
+	})
+	add("only-six-again/tcp6", func(r *Run) {
+		_, c, s := tcp6.pair(r)
+		r.Send(s, []byte("abc"), nil, nil, 0)
+		r.Close(c)
+		r.Get(s, tcpip.IPV6_V6ONLY)
+		r.Set(s, tcpip.IPV6_V6ONLY, 0)
+		r.Get(s, tcpip.IPV6_V6ONLY)
+		r.Connect(s, In6("::ffff:127.0.0.1", 4000))
+	})
 	add("misrouted/udp4", func(r *Run) {
 		d, s := udp4.open(r), udp4.open(r)
 		r.Bind(d, In4("0.0.0.0", 4000))

@@ -23,6 +23,11 @@ var sysctls = map[string]func(s *stack.Stack, v int){
 		o.MLDVersion = tcpip.Set(v)
 		s.NIC(t0).SetGroupOptions(o)
 	},
+	"ipv6/conf/all/forwarding": func(s *stack.Stack, v int) {
+		for _, n := range s.NICs() {
+			n.SetForwarding(v != 0)
+		}
+	},
 	// The kernel's is shortened for all scenarios; ours is what this brings back.
 	"ipv6/conf/t0/mldv2_unsolicited_report_interval": func(*stack.Stack, int) {},
 }

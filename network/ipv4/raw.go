@@ -10,7 +10,7 @@ import (
 // whether that was its end. Fragments go on: each would be half a message.
 func (ip *Protocol) alert(w *stack.Work, p *stack.Packet, h header.IPv4) bool {
 	options, _, drop := header.ParseIPv4Options(h.Options())
-	if drop != tcpip.DropNone || h.IsFragment() || options.Find(header.IPv4OptRouterAlert) == nil || !ip.stack.DeliverAlert(w, p) {
+	if drop != tcpip.DropNone || h.IsFragment() || options.Find(header.IPv4OptRouterAlert) == nil || !ip.stack.DeliverAlert(w, p, 0) {
 		return false
 	}
 	p.Release()

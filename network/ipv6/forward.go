@@ -27,6 +27,10 @@ func (ip *Protocol) forward(w *stack.Work, nic *stack.NIC, p *stack.Packet, h he
 		}
 		p.Proto = chain.Protocol
 		p.SetNetwork(chain.Offset)
+		if chain.RouterAlert.Present && ip.stack.DeliverAlert(w, p, chain.RouterAlert.Value) {
+			p.Release()
+			return
+		}
 	}
 	if h.HopLimit() <= 1 {
 		c.InHdrErrors.Inc()

@@ -88,6 +88,22 @@ func (s *Socket) SendMsg(data, name, control []byte, flags int) (int, Errno) {
 	if err := s.addressed(&o, name); err != 0 {
 		if four := o.To.Addr.Is4() || len(name) == 0 && s.ep.RemoteAddress().Addr.Is4(); err == EINVAL && urgent && four {
 			err = EOPNOTSUPP // which IPv4 looks at before the port
+		} else if err == EINVAL && four && len(data) > 0xffff {
+			err = EMSGSIZE // and before that at the length
+		}
+		if err == ENETUNREACH && familyOf(name) == AF_UNSPEC { // the way is looked for last
+			if e := s.parseControl(control, netip.IPv6Unspecified(), &o.Control); e != 0 {
+				return 0, e
+			}
+			info := o.Control.PacketInfo
+			at := s.nicOf(info.Local)
+			switch {
+			case info.NIC == 0:
+			case s.sockets.stack.NIC(info.NIC) == nil:
+				return 0, ENODEV
+			case info.Local == netip.IPv6Loopback() && at != nil && at.ID() != info.NIC: // which is of one device only
+				return 0, EINVAL
+			}
 		}
 		return 0, err
 	}

@@ -58,6 +58,11 @@ func (s *Socket) setInt(id tcpip.OptionID, v int) Errno {
 		return EINVAL
 	}
 	err := errnoOf(s.ep.SetOption(id, v))
+	if err == 0 && id == tcpip.IPV6_V6ONLY { // whatever it was bound to before
+		s.mu.Lock()
+		s.only6 = false
+		s.mu.Unlock()
+	}
 	if err == 0 {
 		s.lockBuffer(id)
 	}

@@ -33,8 +33,9 @@ var ipv6Others = map[tcpip.OptionID]other{
 		doc: "The family of a connected socket. Making one of IPv6 that is connected to an IPv4 address one of IPv4 is refused."},
 	IPV6_2292PKTOPTIONS: {on: tcpip.KindIP, set: (*Socket).setPacketOptions, get: (*Socket).oldPacketOptions,
 		name: "IPV6_2292PKTOPTIONS", form: "control messages", doc: "The extension headers of sent packets, all at once (RFC 2292)."},
-	IPV6_ROUTER_ALERT: {on: notRaw | tcpip.KindRaw, set: wordOr(ENOPROTOOPT), get: constant(0),
-		name: "IPV6_ROUTER_ALERT", form: "int", byDefault: "0", doc: "For raw sockets only."},
+	IPV6_ROUTER_ALERT: {on: notRaw | tcpip.KindRaw, set: (*Socket).setRouterAlert, get: telling((*Socket).hasRouterAlert),
+		name: "IPV6_ROUTER_ALERT", form: "int", byDefault: "0",
+		doc: "On raw sockets of IPPROTO_RAW: receive what is to be forwarded and has a router alert of that value (RFC 2711)."},
 	IPV6_IPSEC_POLICY: {on: tcpip.KindIP, set: policy(EOPNOTSUPP, EOPNOTSUPP),
 		name: "IPV6_IPSEC_POLICY", form: "struct sadb_x_policy", doc: "Refused: there is no IPsec."},
 	IPV6_XFRM_POLICY: {on: tcpip.KindIP, set: policy(EINVAL, EINVAL),
@@ -155,6 +156,24 @@ func (s *Socket) setAddressForm(v []byte) Errno {
 		return ENOTCONN
 	}
 	return EADDRNOTAVAIL
+}
+
+// hasRouterAlert returns 1 if the socket receives router alerts.
+func (s *Socket) hasRouterAlert() int {
+	e, ok := s.ep.(interface{ RouterAlert() bool })
+	return one(ok && e.RouterAlert())
+}
+
+// setRouterAlert takes the value of router alerts, negative for none.
+func (s *Socket) setRouterAlert(v []byte) Errno {
+	if len(v) < 4 {
+		return EINVAL
+	}
+	e, ok := s.ep.(interface{ SetRouterAlert(int) error })
+	if !ok {
+		return ENOPROTOOPT
+	}
+	return errnoOf(e.SetRouterAlert(int(int32(binary.NativeEndian.Uint32(v)))))
 }
 
 // joinAnycast takes a struct ipv6_mreq.
