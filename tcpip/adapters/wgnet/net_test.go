@@ -291,7 +291,8 @@ func TestCallSites(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer dev.Close()
-	_ = &http.Transport{DialContext: tnet.DialContext, Dial: tnet.Dial}
+	_ = &http.Transport{DialContext: tnet.DialContext}
+	var _ func(network, address string) (net.Conn, error) = tnet.Dial
 	_ = &net.Resolver{PreferGo: true, Dial: tnet.DialContext}
 	var _ interface {
 		LookupHost(string) ([]string, error)
