@@ -65,6 +65,15 @@ func (l *Limits) resolve() (r limits, err error) {
 	return r, err
 }
 
+// check refuses what no NIC can have.
+func (o *NICOptions) check() error {
+	return errors.Join(
+		tcpip.CheckRange("stack: NICOptions.MTU", o.MTU, 0, largestLimit),
+		tcpip.CheckRange("stack: NICOptions.DAD", o.DAD, 0, 255),
+		tcpip.CheckRange("stack: NICOptions.ReversePath", tcpip.Set(o.ReversePath), ReversePathOff, ReversePathLoose),
+	)
+}
+
 // Buffers are the sizes of the buffers of endpoints in slab bytes, as SO_SNDBUF and SO_RCVBUF show them.
 type Buffers struct {
 	Send, Receive BufferSizes

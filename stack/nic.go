@@ -68,9 +68,12 @@ type NIC struct {
 
 // AddNIC attaches link to the stack.
 //
-// Errors: ErrExists if the ID or the name is taken, ErrTooMany, ErrClosed, and what the link's Attach
+// Errors: ErrInvalid, with the option's name, ErrExists if the ID or the name is taken, ErrTooMany, ErrClosed, and what the link's Attach
 // returns.
 func (s *Stack) AddNIC(link Link, o NICOptions) (*NIC, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	if s.closed.Load() {
 		return nil, tcpip.ErrClosed
 	}

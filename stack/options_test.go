@@ -162,3 +162,17 @@ func TestBuffers(t *testing.T) {
 	small := New(Options{Buffers: Buffers{Send: BufferSizes{Max: tcpip.Set(10000)}}}).SocketConf()
 	require.Equal(t, 10000, small.SendBuffer, "the default follows the bound")
 }
+
+func TestNICOptionsErrors(t *testing.T) {
+	f := newFixture(t)
+	for want, o := range map[string]NICOptions{
+		"stack: NICOptions.MTU is -1, which lies outside 0 to 1073741824": {MTU: tcpip.Set(-1)},
+		"stack: NICOptions.DAD is -1, which lies outside 0 to 255":        {DAD: tcpip.Set(-1)},
+		"stack: NICOptions.ReversePath is 9, which lies outside 0 to 2":   {ReversePath: 9},
+	} {
+		_, err := f.AddNIC(newTestLink(LinkIP), o)
+		require.ErrorContains(t, err, want)
+		require.ErrorIs(t, err, tcpip.ErrInvalid)
+	}
+	require.Empty(t, f.NICs())
+}
