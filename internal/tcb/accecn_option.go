@@ -149,7 +149,7 @@ func (t *TCB) sackCount() int {
 	if !t.opt.sack {
 		return 0
 	}
-	n := t.ooo.n
+	n := int(t.ooo.n)
 	if d := t.ooo.dup; d.Start != d.End && !t.conf.NoDSACK {
 		n++
 	}

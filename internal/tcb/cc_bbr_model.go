@@ -1,6 +1,10 @@
 package tcb
 
-import "github.com/seed963a8790/netstack/tcpip"
+import (
+	"math"
+
+	"github.com/seed963a8790/netstack/tcpip"
+)
 
 // What acknowledgements and losses mean to the model of the path.
 
@@ -153,11 +157,11 @@ func (b *bbr) inflightTooHigh(t *TCB, flight int, limited bool) {
 func (b *bbr) target(t *TCB) int { return min(b.product(t, b.bandwidth(), bbrUnit), t.cc.cwnd) }
 
 // tooManyLost is BBRIsInflightTooHigh: more than LossThresh of flight was lost. The draft looks at the share alone, so that
-// in a small window one loss by chance would count; one is passed over here, unless round trips say that there is a queue:
-// then it may be another flow's, which is left its part.
+// losses by chance of half as many would now and then count; one is passed over here, and two standard deviations, unless
+// round trips say that there is a queue: then it may be another flow's, which is left its part.
 func (b *bbr) tooManyLost(t *TCB, lost, flight int) bool {
 	if t.rtt.srtt < b.minRTT+b.minRTT/bbrQueueOf {
-		lost -= bbrChance
+		lost -= bbrChance + int(2*math.Sqrt(float64(flight)/bbrLossOf))
 	}
 	return lost*bbrLossOf > flight
 }

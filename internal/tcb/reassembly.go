@@ -13,7 +13,8 @@ type reassembly struct {
 	cost  int // charged
 
 	blocks [4]header.SACKBlock // the latest first
-	n      int
+	n      int32
+	later  int32            // the block that belongs in front, where an acknowledgement has to show them as they were
 	dup    header.SACKBlock // a duplicate to report once (RFC 2883); empty if none
 }
 
@@ -87,8 +88,44 @@ func (q *reassembly) find(n seq.Number) int {
 	return lo
 }
 
+// sackExpected is how many blocks an acknowledgement is sure to have room for; Linux's TCP_SACK_BLOCKS_EXPECTED.
+const sackExpected = 2
+
+// crowds reports whether r changes more than an acknowledgement that waits can say: a block behind those that it has room
+// for, or one more than there may be. The block is then made longer where it is, and comes to the front after that
+// acknowledgement, as on Linux.
+func (q *reassembly) crowds(r header.SACKBlock) bool {
+	q.rotate()
+	at, touched := int(q.n), 0
+	for i, b := range q.blocks[:q.n] {
+		if b.Start.LessEq(r.End) && r.Start.LessEq(b.End) {
+			at, touched = i, touched+1
+		}
+	}
+	if touched == 1 && at >= sackExpected {
+		b := &q.blocks[at]
+		b.Start, b.End = seq.Min(r.Start, b.Start), seq.Max(r.End, b.End)
+		q.later = int32(at)
+		return true
+	}
+	return touched == 0 && int(q.n) == len(q.blocks)
+}
+
+// rotate puts the block in front that was left where it was.
+func (q *reassembly) rotate() {
+	if i := q.later; i > 0 && i < q.n {
+		b := q.blocks[i]
+		copy(q.blocks[1:i+1], q.blocks[:i])
+		q.blocks[0] = b
+	}
+	q.later = 0
+}
+
 // report puts the block that r belongs to in front of the others.
 func (q *reassembly) report(r header.SACKBlock) {
+	if q.later > 0 { // crowds has done it
+		return
+	}
 	kept := 0
 	for _, b := range q.blocks[:q.n] {
 		if b.Start.LessEq(r.End) && r.Start.LessEq(b.End) {
@@ -101,11 +138,12 @@ func (q *reassembly) report(r header.SACKBlock) {
 	kept = min(kept, len(q.blocks)-1)
 	copy(q.blocks[1:kept+1], q.blocks[:kept])
 	q.blocks[0] = r
-	q.n = kept + 1
+	q.n = int32(kept) + 1
 }
 
 // forget removes the blocks that lie before nxt, which is acknowledged.
 func (q *reassembly) forget(nxt seq.Number) {
+	q.rotate()
 	kept := 0
 	for _, b := range q.blocks[:q.n] {
 		if nxt.Less(b.Start) {
@@ -113,12 +151,13 @@ func (q *reassembly) forget(nxt seq.Number) {
 			kept++
 		}
 	}
-	q.n = kept
+	q.n = int32(kept)
 }
 
 // prune drops parts from the far end until at most limit bytes are charged. The peer must send them
 // again, which RFC 2018 §8 allows.
 func (q *reassembly) prune(limit int) {
+	q.rotate()
 	for q.cost > limit && q.parts.len() > 0 {
 		c := q.parts.popBack()
 		q.cost -= int(c.cost)
@@ -135,7 +174,7 @@ func (q *reassembly) prune(limit int) {
 			kept++
 		}
 	}
-	q.n = kept
+	q.n = int32(kept)
 }
 
 // endsAt reports whether n is where the last of the blocks that are reported ends.

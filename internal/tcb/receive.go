@@ -82,6 +82,12 @@ func (t *TCB) receiveEarly(now tcpip.Time, s *Segment) tcpip.Drop {
 	if t.held()+cost > t.tun.receiveLimit {
 		return tcpip.DropOutOfOrder
 	}
+	crowded := t.ooo.crowds(header.SACKBlock{Start: s.Seq, End: s.end()})
+	if crowded && t.due.compressed > 1 {
+		t.ackNow()
+	} else {
+		t.ooo.rotate()
+	}
 	t.ooo.add(s)
 	t.earnWindow(s)
 	return tcpip.DropNone

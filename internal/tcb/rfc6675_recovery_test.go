@@ -238,3 +238,20 @@ func TestUndoneThreshold(t *testing.T) {
 		}
 	}
 }
+
+// An acknowledgement that waits behind a gap has room for so many changes: the third block to change is said at once,
+// where it is, and comes to the front afterwards, as on Linux. RFC 2018 §4 has the latest first.
+func TestCrowdedSACK(t *testing.T) {
+	x := established(t)
+	x.tcb.rtt.srtt, x.tcb.tun.rtt = 100*time.Millisecond, 100*time.Millisecond
+	x.tcb.due.quick = 0
+	x.recv("ACK seq=1300 ack=100 len=100", "ACK seq=2300 ack=100 len=100", "ACK seq=3300 ack=100 len=100")
+	x.want("ACK sack=1300-1400", "ACK sack=2300-2400,1300-1400", "ACK sack=3300-3400,2300-2400,1300-1400")
+	x.recv("ACK seq=3400 ack=100 len=100", "ACK seq=2400 ack=100 len=100")
+	x.want()
+	x.recv("ACK seq=1400 ack=100 len=100")
+	x.want("ACK sack=2300-2500,3300-3500,1300-1500")
+	x.recv("ACK seq=3500 ack=100 len=100")
+	x.sleep(10 * time.Millisecond)
+	x.want("ACK sack=3300-3600,1300-1500,2300-2500")
+}

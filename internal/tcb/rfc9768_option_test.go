@@ -75,7 +75,7 @@ func TestOptionBesideSACK(t *testing.T) {
 	room := func(blocks int, told, now MarkBytes) header.AccECN {
 		x := &TCB{acc: &accurate{}, conf: &Conf{ECNOption: true}}
 		x.acc.told, x.ecn.bytes = told, now
-		x.opt.sack, x.count.dataOut, x.ooo.n = true, 1, blocks
+		x.opt.sack, x.count.dataOut, x.ooo.n = true, 1, int32(blocks)
 		var o header.TCPOptions
 		x.reportBytes(&o, header.TCPOptionSpace-timestampSize)
 		return o.AccECN
