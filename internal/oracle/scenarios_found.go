@@ -410,6 +410,8 @@ var foundDifferences = []difference{
 	{"found/corked-elsewhere/*/udp4", "what is sent without a name goes to the peer, whatever was corked for another before", "deliberate: on Linux a connected socket that has corked a datagram for another address goes on sending there"},
 	{"found/by-device/10.77.0.1/1-[02]/tcp4", "a connection that is bound to another device goes on receiving", "deliberate: as in found/device-of-connection"},
 	{"found/corked-anew/device/raw4", "what a raw socket has corked goes by the way of its last write", "deliberate: on Linux by the device of the first, and so from 127.0.0.1 to the network (RFC 1122 §3.2.1.3)"},
+	{"found/bind-beside-child/tcp4", "a connection over IPv6 keeps IPv4 sockets from a port only while its listener does", "gap: which families a connection's port was bound for is not kept"},
+	{"found/mapped-source/*", "a mapped source of an IPv6 packet is refused first", "gap: with IP_FREEBIND Linux looks at it after the way and the shutdown"},
 	{"found/ping-mapped/ping6", "an IPv6 ping socket has nothing to do with IPv4, whatever IPV6_V6ONLY says", "deliberate: on Linux it then connects, and can neither send nor receive"},
 	{"found/misrouted/udp4", "what was sent to another host by the loopback device arrives nowhere", "deliberate: as in raw/header?-misrouted"},
 	{"found/four-to-six/tcp6", "a stream that has tried an IPv4 peer can connect to one of IPv6", "deliberate: on Linux it then hears no answer"},

@@ -244,6 +244,26 @@ func foundMore() (list []Scenario) {
 			}
 		})
 	}
+	add("bind-beside-child/tcp4", func(r *Run) {
+		l := tcp6.open(r)
+		r.Bind(l, In6("::", 4000))
+		r.Listen(l, 5)
+		r.Connect(tcp6.open(r), In6(Host6, 4000))
+		r.Accept(l, 0)
+		r.Close(l)
+		r.Bind(tcp4.open(r), In4("0.0.0.0", 4000))
+	})
+	for _, name := range []string{"udp6", "ping6"} {
+		k := sortOf(name)
+		add("mapped-source/"+name, func(r *Run) {
+			s := k.open(r)
+			r.Set(s, tcpip.IP_FREEBIND, 1)
+			r.Connect(s, In6("::1", 4002))
+			r.Shutdown(s, 2)
+			r.Send(s, []byte{128, 0, 0, 0, 0, 0, 0, 1}, nil, pktinfo(k, "", "::ffff:127.0.0.2", 0), 0)
+			r.Send(s, []byte{128, 0, 0, 0, 0, 0, 0, 1}, nil, pktinfo(k, "", "::ffff:127.0.0.2", 2), 0)
+		})
+	}
 	add("ping-mapped/ping6", func(r *Run) {
 		s := sortOf("ping6").open(r)
 		r.Set(s, tcpip.IPV6_V6ONLY, 0)
