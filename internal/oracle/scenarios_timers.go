@@ -70,4 +70,6 @@ func timerScenarios() (list []Scenario) {
 	return list
 }
 
-var timerDifferences = []difference{}
+var timerDifferences = []difference{
+	{"tcptiming/SNDBUFFORCE/*", "a large write is not taken as a whole", "gap: what SO_SNDBUFFORCE gives is not all used in one call"},
+}
