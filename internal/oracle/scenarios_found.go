@@ -420,7 +420,6 @@ var foundDifferences = []difference{
 	{"found/bind-over/timewait-[02]-1/*", "SO_REUSEADDR lets a socket bind to the port of a connection that had not set it", "gap: as above"},
 	{"found/bind-over/alone-0-3/*", "SO_REUSEADDR lets a socket bind to the port of a connection that had not set it", "gap: as above"},
 	{"found/bind-over/timewait-0-3/*", "SO_REUSEADDR lets a socket bind to the port of a connection that had not set it", "gap: as above"},
-	{"found/reply-and-more/*", "a small segment waits for an acknowledgement that Linux sends at once", "gap: the receiver takes the window for smaller than Linux does after small segments"},
 	{"found/least-buffer/*", "the least receive buffer holds a datagram more", "deliberate: buffers count the memory that they take here"},
 	{"found/accepted-multicast/*", "of multicast an accepted stream shows the defaults", "deliberate: Linux shows what the packet had that began the connection, to no use"},
 }

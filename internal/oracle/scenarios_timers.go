@@ -71,5 +71,4 @@ func timerScenarios() (list []Scenario) {
 }
 
 var timerDifferences = []difference{
-	{"tcptiming/SNDBUFFORCE/*", "a large write is not taken as a whole", "gap: what SO_SNDBUFFORCE gives is not all used in one call"},
 }

@@ -31,7 +31,11 @@ func (t *TCB) Write(now tcpip.Time, p slab.Piece) tcpip.Error {
 // Writes are gathered where they can
 // (RFC 9293 §3.9.1.2, MAY-16, SHLD-27).
 func (t *TCB) Append(now tcpip.Time, b []byte) int {
-	if len(b) == 0 || t.sendQ.spare() == 0 || t.writeError() != tcpip.OK {
+	spare := t.sendQ.spare()
+	if len(b) == 0 || spare == 0 || t.writeError() != tcpip.OK {
+		return 0
+	}
+	if spare < min(len(b), t.mss()) && t.unsent() == 0 { // a segment of its own had better be one piece
 		return 0
 	}
 	n, fresh := t.free()

@@ -134,10 +134,11 @@ func chargeAll(pieces []slab.Piece) (sum int) {
 
 // admit reports whether data that arrived in order can be kept. It lies in the window, so more than
 // the limit is tolerated: if the segments are small, they cost more than the window foresaw. Segments larger than all
-// before say at once what payload costs, as on Linux, others bit by bit.
+// before say at once what payload costs, as on Linux, others bit by bit, small ones only once they fill a part of the
+// buffer.
 func (t *TCB) admit(s *Segment, larger bool) bool {
 	cost := chargeAll(s.Data)
-	if cost > 0 {
+	if cost > 0 && (s.Len >= t.rcv.mss || t.held()+cost > t.tun.receiveLimit/8) {
 		news := 256*s.Len/cost - t.tun.ratio
 		if !larger {
 			news /= 8

@@ -36,15 +36,16 @@ func (e *Endpoint) write(b []byte, flags tcpip.WriteFlags) (n int, err tcpip.Err
 		e.stale = false
 		e.reroute()
 	}
-	n = e.tcb.Append(now, b)
 	for n < len(b) {
-		room := e.tcb.Room()
+		if k := e.tcb.Append(now, b[n:]); k > 0 {
+			n += k
+			continue
+		}
+		room := min(e.tcb.Room(), len(b)-n)
 		if room == 0 {
 			break
 		}
-		size := e.tcb.SlabFor(room)
-		room = min(len(b)-n, room)
-		p, ok := e.proto.stack.Slabs.Get(min(room, size))
+		p, ok := e.proto.stack.Slabs.Get(min(e.tcb.SlabFor(room), len(b)-n)) // of which the next super-segment takes the rest
 		if !ok {
 			err = tcpip.ErrNoMemory
 			break
