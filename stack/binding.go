@@ -111,8 +111,10 @@ const (
 )
 
 func (c *claim) class() claimClass {
-	return claimClass(one(c.ReuseAddr && !c.Listening)) | claimClass(one(c.ReusePort))<<1
+	return shareClass(c.ReuseAddr && !c.Listening, c.ReusePort)
 }
+
+func shareClass(addr, port bool) claimClass { return claimClass(one(addr) | one(port)<<1) }
 
 // tolerates reports whether c may be claimed beside an overlapping claim of a class, as socket(7) has it: both
 // have SO_REUSEADDR and the one that is there does not listen, or both have SO_REUSEPORT.
@@ -165,7 +167,7 @@ func (d *Demux) bind(b *Binding, port uint16, manners claimManners) tcpip.Error 
 	}
 	if p == nil {
 		p = new(portClaims)
-		ports.insert(&d.stack.keys.Flow, h, k, p)
+		ports.insert(&d.stack.keys.Flow, h, k, p, 0)
 	}
 	if c.ReusePort {
 		c.Group = p.groupFor(c)

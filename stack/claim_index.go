@@ -211,7 +211,7 @@ func (x *claimIndex) conflict(c *claim, manners claimManners) bool {
 		if families&c.familySet() == 0 {
 			continue
 		}
-		for class := range claimClass(numClaimClasses + 1) {
+		for class := range numClaimClasses {
 			if manners == claimPolite && c.tolerates(class) {
 				continue
 			}

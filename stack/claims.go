@@ -85,7 +85,7 @@ func (p *portClaims) find(a *arrival, hash uint32) *claim {
 
 // admits reports whether c may be claimed beside what is there.
 func (p *portClaims) admits(c *claim, manners claimManners) bool {
-	if c.Proto == header.ProtocolTCP && (manners == claimAlone || !c.ReuseAddr) && p.flows.has(c) {
+	if c.Proto == header.ProtocolTCP && p.flows.conflict(c, manners) {
 		return false // connections, those in TIME-WAIT included
 	}
 	return !p.conflict(c, manners)
@@ -106,51 +106,71 @@ func (p *portClaims) conflict(c *claim, manners claimManners) bool {
 	return false
 }
 
-// localCounts counts flows by local address; one address is the common case.
+// localCounts counts flows by what they allow others and by local address; one address is the common case.
 type localCounts struct {
-	total int
-	four  int // of IPv4
-	addr  addr128
-	n     int             // of addr
-	more  map[addr128]int // of the others
+	total, four [numClaimClasses]int32 // all, and those of IPv4
+	n           [numClaimClasses]int32 // of addr
+	addr        addr128
+	more        map[addr128]*[numClaimClasses]int32 // of the others
 }
 
-func (l *localCounts) add(a addr128) {
-	l.total++
-	l.four += one(a.four())
+// of returns the counts of a, which fresh makes where there are none yet.
+func (l *localCounts) of(a addr128, fresh bool) *[numClaimClasses]int32 {
+	if l.addr == a && l.n != [numClaimClasses]int32{} {
+		return &l.n
+	}
+	n := l.more[a]
 	switch {
-	case l.n == 0 && l.more[a] == 0:
-		l.addr, l.n = a, 1
-	case l.addr == a && l.n > 0:
-		l.n++
+	case n != nil || !fresh:
+	case l.n == [numClaimClasses]int32{}:
+		l.addr, n = a, &l.n
 	default:
 		if l.more == nil {
-			l.more = make(map[addr128]int)
+			l.more = make(map[addr128]*[numClaimClasses]int32)
 		}
-		l.more[a]++
+		n = new([numClaimClasses]int32)
+		l.more[a] = n
 	}
+	return n
 }
 
-func (l *localCounts) remove(a addr128) {
-	l.total--
-	l.four -= one(a.four())
-	if l.addr == a && l.n > 0 {
-		l.n--
-		return
-	}
-	if l.more[a]--; l.more[a] == 0 {
+func (l *localCounts) add(a addr128, c claimClass) { l.change(a, c, 1) }
+
+func (l *localCounts) remove(a addr128, c claimClass) {
+	l.change(a, c, -1)
+	if n := l.more[a]; n != nil && *n == [numClaimClasses]int32{} {
 		delete(l.more, a)
 	}
 }
 
-// has reports whether there is a flow from the address of c, or from any of its families if it has none.
-func (l *localCounts) has(c *claim) bool {
-	a := c.local
-	switch {
-	case a != (addr128{}):
-		return l.n > 0 && l.addr == a || l.more[a] > 0
-	case c.V4 && !c.V6:
-		return l.four > 0
+func (l *localCounts) change(a addr128, c claimClass, by int32) {
+	l.total[c] += by
+	if a.four() {
+		l.four[c] += by
 	}
-	return l.total > 0
+	l.of(a, true)[c] += by
+}
+
+// none reports whether there is no flow.
+func (l *localCounts) none() bool { return l.total == [numClaimClasses]int32{} }
+
+// conflict reports whether there is a flow from the address of c, or from any of its families if it has none, that c
+// may not be claimed beside. As measured both must have set the same option, as among claims.
+func (l *localCounts) conflict(c *claim, manners claimManners) bool {
+	n := &l.total
+	switch {
+	case c.local != addr128{}:
+		n = l.of(c.local, false)
+	case c.V4 && !c.V6:
+		n = &l.four
+	}
+	if n == nil {
+		return false
+	}
+	for class, flows := range n {
+		if flows > 0 && (manners == claimAlone || !c.tolerates(claimClass(class))) {
+			return true
+		}
+	}
+	return false
 }

@@ -45,6 +45,10 @@ func (d *Demux) Insert(id FlowID, r Receiving) tcpip.Error { return d.insert(id,
 // insert is Insert on condition that the claims on the local port pass the test; nil passes all.
 func (d *Demux) insert(id FlowID, r Receiving, test func(*portClaims) bool) tcpip.Error {
 	k := keyOf(id)
+	var class claimClass
+	if r, ok := r.(Sharing); ok {
+		class = shareClass(r.Shares())
+	}
 	flows, h := d.flow(&k)
 	ports, pk, ph := d.port(id.Proto, id.Local.Port())
 	ports.mu.Lock()
@@ -54,16 +58,16 @@ func (d *Demux) insert(id FlowID, r Receiving, test func(*portClaims) bool) tcpi
 		return tcpip.ErrAddrInUse
 	}
 	flows.mu.Lock()
-	ok := flows.insert(&d.stack.keys.Flow, h, k, r)
+	ok := flows.insert(&d.stack.keys.Flow, h, k, r, class)
 	flows.mu.Unlock()
 	if !ok {
 		return tcpip.ErrAddrInUse
 	}
 	if c == nil {
 		c = new(portClaims)
-		ports.insert(&d.stack.keys.Flow, ph, pk, c)
+		ports.insert(&d.stack.keys.Flow, ph, pk, c, 0)
 	}
-	c.flows.add(k.local)
+	c.flows.add(k.local, class)
 	return tcpip.OK
 }
 
@@ -74,7 +78,8 @@ func (d *Demux) Replace(id FlowID, old, r Receiving) bool {
 	flows, h := d.flow(&k)
 	flows.mu.Lock()
 	defer flows.mu.Unlock()
-	return flows.replace(h, k, old, &r)
+	_, ok := flows.replace(h, k, old, &r)
+	return ok
 }
 
 // Remove takes r out, and reports false if it is not there.
@@ -85,13 +90,13 @@ func (d *Demux) Remove(id FlowID, r Receiving) bool {
 	ports.mu.Lock()
 	defer ports.mu.Unlock()
 	flows.mu.Lock()
-	ok := flows.replace(h, k, r, nil)
+	class, ok := flows.replace(h, k, r, nil)
 	flows.mu.Unlock()
 	if !ok {
 		return false
 	}
 	if c, _ := ports.lookup(ph, pk); c != nil {
-		c.flows.remove(k.local)
+		c.flows.remove(k.local, class)
 		d.tidy(ports, ph, pk, c)
 	}
 	return true
@@ -99,7 +104,7 @@ func (d *Demux) Remove(id FlowID, r Receiving) bool {
 
 // tidy takes the claims on a port out of the table if there are none left. The shard's mu is held.
 func (d *Demux) tidy(ports *flowTable[*portClaims], h uint64, k flowKey, c *portClaims) {
-	if c.flows.total == 0 && c.count() == 0 {
+	if c.flows.none() && c.count() == 0 {
 		ports.replace(h, k, c, nil)
 	}
 }

@@ -21,6 +21,14 @@ type named struct{ name string }
 func (*named) Deliver(*Work, *Packet)         {}
 func (*named) DeliverError(*Work, *ICMPError) {}
 
+// sharing is a named that allows others what it says.
+type sharing struct {
+	named
+	addr, port bool
+}
+
+func (s *sharing) Shares() (addr, port bool) { return s.addr, s.port }
+
 func nameOf(r Receiving) string {
 	if r == nil {
 		return "nobody"
@@ -368,49 +376,81 @@ func TestRebind(t *testing.T) {
 	require.Equal(t, "nobody", nameOf(d.Find(flow(header.ProtocolUDP, "10.0.0.1:53 10.0.0.2:10"), nil, 0)))
 }
 
-// Connections, those in TIME-WAIT included, keep a port from who has not set SO_REUSEADDR.
+// Connections, those in TIME-WAIT included, keep a port from who has not set the same option as they have. What takes
+// a connection's place inherits what that said.
 func TestBindBesideFlows(t *testing.T) {
 	d := &newFixture(t).Demux
 	id := flow(header.ProtocolTCP, "10.0.0.1:53 10.0.0.2:9")
-	r := &named{"time-wait"}
-	require.Equal(t, tcpip.OK, d.Insert(id, r))
-	for s, want := range map[string]tcpip.Error{
-		"tcp v4":                   tcpip.ErrAddrInUse,
-		"tcp dual":                 tcpip.ErrAddrInUse,
-		"tcp v4 on=10.0.0.1":       tcpip.ErrAddrInUse,
-		"tcp v4 on=10.0.0.3":       tcpip.OK,
-		"tcp v4 reuse":             tcpip.OK,
-		"tcp v4 reuse on=10.0.0.1": tcpip.OK,
-		"v4":                       tcpip.OK,
+	for _, c := range []struct {
+		first                Receiving
+		addrInUse, portInUse bool
+	}{
+		{&named{"none"}, true, true},
+		{&sharing{addr: true}, false, true},
+		{&sharing{port: true}, true, false},
+		{&sharing{addr: true, port: true}, false, false},
 	} {
-		b := claimOf(s, nil)
-		require.Equal(t, want, d.Bind(b), s)
+		r := &named{"time-wait"}
+		require.Equal(t, tcpip.OK, d.Insert(id, c.first))
+		require.True(t, d.Replace(id, c.first, r))
+		for s, inUse := range map[string]bool{
+			"tcp v4":                   true,
+			"tcp dual":                 true,
+			"tcp v4 on=10.0.0.1":       true,
+			"tcp v4 on=10.0.0.3":       false,
+			"tcp v4 reuse":             c.addrInUse,
+			"tcp v4 reuse on=10.0.0.1": c.addrInUse,
+			"tcp v4 share":             c.portInUse,
+			"tcp v4 share on=10.0.0.1": c.portInUse,
+			"v4":                       false,
+		} {
+			b := claimOf(s, nil)
+			require.Equal(t, inUse, d.Bind(b) == tcpip.ErrAddrInUse, "%s beside %+v", s, c)
+			d.Unbind(b)
+		}
+		require.True(t, d.Remove(id, r))
+		b := claimOf("tcp v4", nil)
+		require.Equal(t, tcpip.OK, d.Bind(b))
 		d.Unbind(b)
 	}
-	d.Remove(id, r)
-	require.Equal(t, tcpip.OK, d.Bind(claimOf("tcp v4", nil)))
 }
 
 func TestLocalCounts(t *testing.T) {
 	f := newFixture(t)
 	var l localCounts
-	want := make(map[addr128]int)
+	type flow struct {
+		a addr128
+		c claimClass
+	}
+	want := make(map[flow]int)
 	for range 2000 {
-		a := addr128From(netip.AddrFrom4([4]byte{10, 0, 0, byte(f.random.IntN(5))}))
-		if want[a] == 0 || f.random.IntN(2) == 0 {
-			l.add(a)
-			want[a]++
+		x := flow{addr128From(netip.AddrFrom4([4]byte{10, 0, 0, byte(f.random.IntN(5))})), claimClass(f.random.IntN(int(numClaimClasses)))}
+		if want[x] == 0 || f.random.IntN(2) == 0 {
+			l.add(x.a, x.c)
+			want[x]++
 		} else {
-			l.remove(a)
-			want[a]--
+			l.remove(x.a, x.c)
+			want[x]--
 		}
-		total := 0
-		for b, n := range want {
-			total += n
-			require.Equal(t, n > 0, l.has(&claim{local: b}))
+		for class := range numClaimClasses {
+			fresh := &claim{Binding: Binding{V4: true, ReuseAddr: class&sharesAddr != 0, ReusePort: class&sharesPort != 0}}
+			any, total := false, 0
+			for x, n := range want {
+				total += n
+				bad := n > 0 && x.c&class == 0
+				any = any || bad
+				others := false // from the same address
+				for y, n := range want {
+					others = others || y.a == x.a && n > 0 && y.c&class == 0
+				}
+				fresh.local = x.a
+				require.Equal(t, others, l.conflict(fresh, claimPolite))
+			}
+			fresh.local = addr128{}
+			require.Equal(t, any, l.conflict(fresh, claimPolite))
+			require.Equal(t, total > 0, l.conflict(fresh, claimAlone))
+			require.Equal(t, total == 0, l.none())
 		}
-		require.Equal(t, total, l.total)
-		require.Equal(t, total > 0, l.has(&claim{}))
 	}
 }
 
@@ -445,7 +485,7 @@ func TestFindAllocations(t *testing.T) {
 // found, and what is found belongs to the flow.
 func TestDemuxConcurrent(t *testing.T) {
 	d := &newFixture(t).Demux
-	steady, listener := &named{"steady"}, &named{"listener"}
+	steady, listener := &sharing{addr: true}, &named{"listener"}
 	id := flow(header.ProtocolTCP, "10.0.0.1:80 10.9.9.9:9")
 	d.Insert(id, steady)
 	require.Equal(t, tcpip.OK, d.Bind(&Binding{Proto: header.ProtocolTCP, V4: true, Port: 80, Listening: true, ReuseAddr: true, Receiver: listener}))

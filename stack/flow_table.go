@@ -20,6 +20,7 @@ type flowBuckets[V comparable] []atomic.Pointer[flowNode[V]]
 type flowNode[V comparable] struct {
 	key   flowKey
 	value V
+	class claimClass // of a flow: what it allows others; it stays when another value takes its place
 	next  atomic.Pointer[flowNode[V]]
 }
 
@@ -27,8 +28,8 @@ func (b flowBuckets[V]) chain(hash uint64) *atomic.Pointer[flowNode[V]] {
 	return &b[hash&uint64(len(b)-1)]
 }
 
-func (b flowBuckets[V]) push(hash uint64, k flowKey, v V) {
-	n := &flowNode[V]{key: k, value: v}
+func (b flowBuckets[V]) push(hash uint64, k flowKey, v V, c claimClass) {
+	n := &flowNode[V]{key: k, value: v, class: c}
 	head := b.chain(hash)
 	n.next.Store(head.Load())
 	head.Store(n)
@@ -49,7 +50,7 @@ func (t *flowTable[V]) lookup(hash uint64, k flowKey) (v V, ok bool) {
 }
 
 // insert enters v and reports false if k is there. secret is what hash was made with. mu is held.
-func (t *flowTable[V]) insert(secret *[2]uint64, hash uint64, k flowKey, v V) bool {
+func (t *flowTable[V]) insert(secret *[2]uint64, hash uint64, k flowKey, v V, c claimClass) bool {
 	if _, there := t.lookup(hash, k); there {
 		return false
 	}
@@ -62,7 +63,7 @@ func (t *flowTable[V]) insert(secret *[2]uint64, hash uint64, k flowKey, v V) bo
 		b = b.grow(secret)
 		t.buckets.Store(b)
 	}
-	b.push(hash, k, v)
+	b.push(hash, k, v, c)
 	t.count++
 	return true
 }
@@ -72,18 +73,18 @@ func (b *flowBuckets[V]) grow(secret *[2]uint64) *flowBuckets[V] {
 	fresh := make(flowBuckets[V], 2*len(*b))
 	for i := range *b {
 		for n := (*b)[i].Load(); n != nil; n = n.next.Load() {
-			fresh.push(n.key.hash(secret), n.key, n.value)
+			fresh.push(n.key.hash(secret), n.key, n.value, n.class)
 		}
 	}
 	return &fresh
 }
 
-// replace puts *v in the place of old, or nothing if v is nil, and reports false if old is not there. mu
-// is held.
-func (t *flowTable[V]) replace(hash uint64, k flowKey, old V, v *V) bool {
+// replace puts *v in the place of old, or nothing if v is nil, and returns old's class, or ok false if old is not
+// there. mu is held.
+func (t *flowTable[V]) replace(hash uint64, k flowKey, old V, v *V) (class claimClass, ok bool) {
 	b := t.buckets.Load()
 	if b == nil {
-		return false
+		return 0, false
 	}
 	at := b.chain(hash)
 	n := at.Load()
@@ -92,11 +93,11 @@ func (t *flowTable[V]) replace(hash uint64, k flowKey, old V, v *V) bool {
 		n = at.Load()
 	}
 	if n == nil || n.value != old {
-		return false
+		return 0, false
 	}
 	next := n.next.Load()
 	if v != nil {
-		m := &flowNode[V]{key: k, value: *v}
+		m := &flowNode[V]{key: k, value: *v, class: n.class}
 		m.next.Store(next)
 		next = m
 	} else {
@@ -106,5 +107,5 @@ func (t *flowTable[V]) replace(hash uint64, k flowKey, old V, v *V) bool {
 	if t.count == 0 && len(*b) > flowBucketsMin {
 		t.buckets.Store(nil)
 	}
-	return true
+	return n.class, true
 }

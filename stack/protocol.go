@@ -143,6 +143,13 @@ type Receiving interface {
 	DeliverError(w *Work, e *ICMPError)
 }
 
+// Sharing is a Receiving that allows others to bind to its local port while it stands in the demux: those that have
+// SO_REUSEADDR, or SO_REUSEPORT, as it has. It is asked when it is inserted; what takes its place later inherits the
+// answer.
+type Sharing interface {
+	Shares() (addr, port bool)
+}
+
 // ICMPErrorKind says what an ICMP error is about, whichever version it is sent in.
 type ICMPErrorKind uint8
 

@@ -415,11 +415,6 @@ var foundDifferences = []difference{
 	{"found/ping-mapped/ping6", "an IPv6 ping socket has nothing to do with IPv4, whatever IPV6_V6ONLY says", "deliberate: on Linux it then connects, and can neither send nor receive"},
 	{"found/misrouted/udp4", "what was sent to another host by the loopback device arrives nowhere", "deliberate: as in raw/header?-misrouted"},
 	{"found/four-to-six/tcp6", "a stream that has tried an IPv4 peer can connect to one of IPv6", "deliberate: on Linux it then hears no answer"},
-	{"found/bind-over/*-[23]-2/*", "SO_REUSEPORT alone does not let a socket bind to the port of a connection", "gap: which of the two options connections have is not kept"},
-	{"found/bind-over/alone-[02]-1/*", "SO_REUSEADDR lets a socket bind to the port of a connection that had not set it", "gap: as above"},
-	{"found/bind-over/timewait-[02]-1/*", "SO_REUSEADDR lets a socket bind to the port of a connection that had not set it", "gap: as above"},
-	{"found/bind-over/alone-0-3/*", "SO_REUSEADDR lets a socket bind to the port of a connection that had not set it", "gap: as above"},
-	{"found/bind-over/timewait-0-3/*", "SO_REUSEADDR lets a socket bind to the port of a connection that had not set it", "gap: as above"},
 	{"found/least-buffer/*", "the least receive buffer holds a datagram more", "deliberate: buffers count the memory that they take here"},
 	{"found/accepted-multicast/*", "of multicast an accepted stream shows the defaults", "deliberate: Linux shows what the packet had that began the connection, to no use"},
 }

@@ -201,6 +201,9 @@ func (e *Endpoint) bindingOf(local tcpip.FullAddress) (*stack.Binding, tcpip.Err
 	}, tcpip.OK
 }
 
+// Shares says what e's options allow others. The lock is held, or e is not known to anybody yet.
+func (e *Endpoint) Shares() (addr, port bool) { return e.opts.sock.ReuseAddr, e.opts.sock.ReusePort }
+
 // anySource reports whether e may have an address that the stack lacks.
 func (e *Endpoint) anySource() bool { return e.opts.sock.FreeBind || e.opts.sock.Transparent }
 

@@ -71,6 +71,9 @@ func (r *halfOpen) place() bool {
 	return r.listener.proto.stack.Demux.Insert(r.id, r) == tcpip.OK
 }
 
+// Shares says what the listener's options allow others, and with them the connection's.
+func (r *halfOpen) Shares() (addr, port bool) { return r.opts.sock.ReuseAddr, r.opts.sock.ReusePort }
+
 // leave takes r out of the listener's list and the table, not of the demux. r.mu is held.
 func (r *halfOpen) leave() {
 	r.over = true
