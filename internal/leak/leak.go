@@ -40,7 +40,7 @@ func wait(d time.Duration) []string {
 }
 
 // native are functions of the standard library whose goroutines stay as long as the process.
-var native = []string{"os/signal.signal_recv", "os/signal.loop", "runtime.ensureSigM"}
+var native = []string{"os/signal.signal_recv", "os/signal.loop", "runtime.ensureSigM", "runtime.handleEvent"}
 
 // others returns the stacks of the goroutines beside the caller's, which comes first.
 func others() (left []string) {

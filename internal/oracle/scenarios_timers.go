@@ -70,5 +70,4 @@ func timerScenarios() (list []Scenario) {
 	return list
 }
 
-var timerDifferences = []difference{
-}
+var timerDifferences = []difference{}

@@ -74,16 +74,6 @@ func (s *Socket) setStreamMTU(v []byte) Errno {
 	return 0
 }
 
-// wordOr refuses what is at least an int.
-func wordOr(err Errno) func(*Socket, []byte) Errno {
-	return func(_ *Socket, v []byte) Errno {
-		if len(v) < 4 {
-			return EINVAL
-		}
-		return err
-	}
-}
-
 // extensionOption is the option that sets an extension header.
 func extensionOption(name string, kind transport.ExtensionKind, doc string) other {
 	return other{on: tcpip.KindIP, name: name, form: "bytes", byDefault: "none", doc: doc,
