@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/seed963a8790/netstack/tcpip"
@@ -11,6 +12,22 @@ import (
 func foundMore() (list []Scenario) {
 	add := func(name string, do func(*Run)) { list = append(list, Scenario{"found/" + name, do}) }
 	udp4, tcp4, tcp6, raw4, raw6 := sortOf("udp4"), sortOf("tcp4"), sortOf("tcp6"), sortOf("raw4"), sortOf("raw6")
+	for _, k := range []sort{tcp4, tcp6} {
+		for _, low := range []int{1, 2000, 100000, 1 << 20, -1} {
+			add(fmt.Sprintf("low-water-makes-room/%d/%s", low, k.name), func(r *Run) {
+				_, s, c := k.pair(r)
+				r.Send(c, []byte("abcdefghij"), nil, nil, 0)
+				r.Set(s, tcpip.SO_RCVLOWAT, low)
+				r.Get(s, tcpip.SO_RCVLOWAT)
+				r.Send(s, []byte("abcde"), nil, nil, 0)
+				r.Send(c, bytes.Repeat([]byte("a"), 600), nil, nil, 0)
+				r.Poll(s)
+				r.Recv(s, 1, 0, 0)
+				r.Send(c, bytes.Repeat([]byte("a"), 100), nil, nil, 0)
+				r.Recv(s, 3000, 0, 0)
+			})
+		}
+	}
 	for _, k := range sorts {
 		data := []byte("abc")
 		if pings(k) {
@@ -26,6 +43,12 @@ func foundMore() (list []Scenario) {
 					r.Send(s, data, k.loopback(4000), Cmsg(1, 79, append(Int(v), 0, 0, 0, 0)[:n]), 0)
 				}
 			}
+		})
+		add("message-of-devices-first/"+k.name, func(r *Run) { // of which a socket complains that is not connected
+			s := k.open(r)
+			r.Send(s, data, nil, Cmsg(1, 79, Int(64)), 0)
+			r.Send(s, data, nil, append(Cmsg(1, 79, Int(64)), Cmsg(1, 79, Int(0))...), 0)
+			r.Send(s, data, nil, append(Cmsg(1, 79, Int(64)), Cmsg(1, 36, []byte{1})...), 0)
 		})
 		add("message-of-protocol/"+k.name, func(r *Run) {
 			s := k.open(r)

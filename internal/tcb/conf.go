@@ -26,6 +26,7 @@ type Conf struct {
 	MaxSegment    int                      // TCP_MAXSEG: upper bound of the MSS both ways, bytes; 0 is none
 	WindowClamp   int                      // TCP_WINDOW_CLAMP: upper bound of the advertised window, bytes; 0 is none
 	NotSentLow    int                      // TCP_NOTSENT_LOWAT, bytes; 0 is none
+	ReceiveLow    int                      // SO_RCVLOWAT, bytes: a receive buffer that tunes itself holds as many and their cost
 	SynRetries    int                      // TCP_SYNCNT: retransmissions with a timeout that doubles
 	SynLinear     int                      // net.ipv4.tcp_syn_linear_timeouts: those before, with one that does not
 	SynAckRetries int                      // net.ipv4.tcp_synack_retries

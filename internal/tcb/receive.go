@@ -312,10 +312,11 @@ func (t *TCB) timeData(now tcpip.Time) {
 }
 
 // scheduleAck decides when in-order data of wire segments is acknowledged (RFC 9293 §3.8.6.3, SHLD-18,
-// SHLD-19): of two full segments at once, unless the user leaves them unread and so the window shrinks.
+// SHLD-19): of two full segments at once, unless the user leaves them unread, though they are as many bytes as he waits
+// for, and so the window shrinks.
 func (t *TCB) scheduleAck(now tcpip.Time, wire int) {
 	full := t.rcv.nxt.Sub(t.rcv.acked) > t.rcv.mss
-	if full && t.chooseWindow() >= t.lastWindow() || wire > 1 || t.due.quick > 0 && !t.due.pingPong {
+	if full && (t.recvQ.n < t.conf.ReceiveLow || t.chooseWindow() >= t.lastWindow()) || wire > 1 || t.due.quick > 0 && !t.due.pingPong {
 		t.ackNow()
 		return
 	}

@@ -265,7 +265,7 @@ func (t *TCB) SetConf(now tcpip.Time, c *Conf) {
 		t.cc.choose(c.Congestion)
 		t.beginDCTCP()
 	}
-	t.tun.receiveLimit = c.ReceiveBuffer.Or(t.tun.receiveLimit)
+	t.tun.receiveLimit = c.ReceiveBuffer.Or(max(t.tun.receiveLimit, 2*c.ReceiveLow))
 	t.tun.sendLimit = c.SendBuffer.Or(t.tun.sendLimit)
 	t.cc.setMSS(t.mss())
 	if c.KeepAlive != (t.deadline[timerKeepAlive] != 0) || c.KeepAlive && t.snd.probes == 0 {

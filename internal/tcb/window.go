@@ -40,7 +40,7 @@ const (
 
 func (u *tuning) init(t *TCB) {
 	*u = tuning{
-		receiveLimit: t.conf.ReceiveBuffer.Or(t.conf.receiveInitial()),
+		receiveLimit: t.conf.ReceiveBuffer.Or(max(t.conf.receiveInitial(), 2*t.conf.ReceiveLow)),
 		sendLimit:    t.conf.SendBuffer.Or(min(cmp.Or(t.conf.SendBufferInitial, initialSend), t.conf.SendBufferMax)),
 		ratio:        128,
 	}

@@ -57,5 +57,5 @@ func (e *Endpoint) readiness() (ev waiter.Events) {
 
 // lowWater returns SO_RCVLOWAT, as far as the receive buffer can hold it.
 func (e *Endpoint) lowWater() int {
-	return min(e.opts.sock.ReceiveLowWater, e.opts.sock.ReceiveBuffer/2)
+	return min(e.opts.sock.ReceiveLowWater, max(e.opts.sock.ReceiveBuffer, e.tcb.ReceiveLimit())/2)
 }

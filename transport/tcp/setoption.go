@@ -92,6 +92,7 @@ func (e *Endpoint) setOption(id tcpip.OptionID, v int) tcpip.Error {
 		o.sock.TrafficClass &^= ecnMask
 	case tcpip.SO_RCVLOWAT:
 		o.sock.ReceiveLowWater = min(o.sock.ReceiveLowWater, o.conf.ReceiveBuffer.Or(o.conf.ReceiveBufferMax)/2)
+		o.conf.ReceiveLow = o.sock.ReceiveLowWater
 	case tcpip.SO_SNDBUF:
 		o.conf.SendBuffer = tcpip.Set(o.sock.SendBuffer)
 	case tcpip.SO_RCVBUF:

@@ -35,10 +35,7 @@ func parseSocket(s *Socket, typ int, m []byte, c *tcpip.Control) Errno {
 		return EINVAL
 	case id == scmRights || id == scmCredentials:
 		return 0
-	case id == scmDeviceMemory && len(m) == 4: // which streams alone look at
-		if s.stream() && word() != 0 {
-			return EINVAL
-		}
+	case id == scmDeviceMemory && len(m) == 4: // which streams alone look at, later
 		return 0
 	case id == tcpip.SO_MARK && len(m) == 4:
 		c.Has |= tcpip.HasMark
@@ -79,4 +76,15 @@ func parseUDP(typ int, m []byte, c *tcpip.Control) Errno {
 	c.Has |= tcpip.HasSegmentBy
 	c.SegmentBy = binary.NativeEndian.Uint16(m)
 	return 0
+}
+
+// ofDevice reports whether control messages say that what is sent is in a device's memory, which nothing is here.
+func ofDevice(control []byte) (is bool) {
+	_ = eachControl(control, func(level, typ int, data []byte) Errno {
+		if level == SOL_SOCKET && tcpip.Option(level, typ) == scmDeviceMemory {
+			is = binary.NativeEndian.Uint32(data) != 0
+		}
+		return 0
+	})
+	return is
 }

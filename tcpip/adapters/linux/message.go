@@ -55,6 +55,9 @@ func (s *Socket) SendMsg(data, name, control []byte, flags int) (int, Errno) {
 			}
 			return 0, err
 		}
+		if ofDevice(control) {
+			return 0, EINVAL
+		}
 		if flags&MSG_FASTOPEN != 0 {
 			return s.sendFast(data, name, o)
 		}
