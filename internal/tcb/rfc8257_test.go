@@ -226,11 +226,11 @@ func TestDCTCPReducesOnce(t *testing.T) {
 func TestDCTCPKeepsTheQueueShort(t *testing.T) {
 	const rate, mark, room = 100e6, 20 * (1000 + goodputOverhead), 400_000
 	flows := func(cc Congestion, mark int) (share, even float64, queue int) {
-		var sum, samples int
+		var sum, samples int64
 		const length, skip = 3 * time.Second, time.Second
 		b := bottleneck{rate: rate, rtt: 2 * time.Millisecond, cc: cc, sack: true, queue: room, admit: func(now tcpip.Time, s *Segment, backlog int) {
 			if now.Sub(traceNow) > skip && s.Len > 0 {
-				sum, samples = sum+backlog, samples+1
+				sum, samples = sum+int64(backlog), samples+1
 			}
 			if s.ECT && backlog > mark {
 				s.CE = s.Wire
@@ -238,7 +238,7 @@ func TestDCTCPKeepsTheQueueShort(t *testing.T) {
 		}}
 		n := b.together(2, length, skip)
 		all := float64(n[0] + n[1])
-		return all * 8 / rate / (length - skip).Seconds(), float64(min(n[0], n[1])) / all, sum / samples
+		return all * 8 / rate / (length - skip).Seconds(), float64(min(n[0], n[1])) / all, int(sum / samples)
 	}
 	share, even, queue := flows(DCTCP, mark)
 	t.Logf("DCTCP: %.3f of the link, %.2f of it the smaller, %d bytes wait", share, even, queue)
