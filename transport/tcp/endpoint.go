@@ -303,21 +303,26 @@ func (e *Endpoint) Wait(ctx context.Context) error {
 
 // LocalAddress returns the local end, zero where it is not set.
 func (e *Endpoint) LocalAddress() tcpip.FullAddress {
-	w := e.begin()
-	a := tcpip.FullAddress{NIC: e.scope, Addr: e.id.Local.Addr(), Port: e.id.Local.Port()}
-	e.end(w)
-	return a
+	local, _ := e.Addresses()
+	return local
 }
 
 // RemoteAddress returns the peer, zero while there is none.
 func (e *Endpoint) RemoteAddress() tcpip.FullAddress {
+	_, remote := e.Addresses()
+	return remote
+}
+
+// Addresses returns both ends at once, as LocalAddress and RemoteAddress do.
+func (e *Endpoint) Addresses() (local, remote tcpip.FullAddress) {
 	w := e.begin()
-	a := tcpip.FullAddress{Addr: e.id.Remote.Addr(), Port: e.id.Remote.Port()}
-	if a.Addr.IsValid() {
-		a.NIC = e.scope
+	local = tcpip.FullAddress{NIC: e.scope, Addr: e.id.Local.Addr(), Port: e.id.Local.Port()}
+	remote = tcpip.FullAddress{Addr: e.id.Remote.Addr(), Port: e.id.Remote.Port()}
+	if remote.Addr.IsValid() {
+		remote.NIC = e.scope
 	}
 	e.end(w)
-	return a
+	return local, remote
 }
 
 // LastError returns the pending error and clears it (SO_ERROR), or else what ICMP has said of a connection that

@@ -46,6 +46,12 @@ type direction struct {
 
 func (c *conn) init(ep stack.Endpoint, network string) {
 	c.ep, c.network = ep, network
+	if a, ok := ep.(interface {
+		Addresses() (local, remote tcpip.FullAddress)
+	}); ok { // in one frame
+		c.local, c.remote = a.Addresses()
+		return
+	}
 	c.local, c.remote = ep.LocalAddress(), ep.RemoteAddress()
 }
 
