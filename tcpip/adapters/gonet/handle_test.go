@@ -338,8 +338,13 @@ func TestHandleTCPCancelled(t *testing.T) {
 func TestHandleTCPClose(t *testing.T) {
 	for _, whole := range []bool{false, true} {
 		left, right := newGateway(t, nil)
+		var handlers sync.WaitGroup
+		t.Cleanup(func() { // before the stacks are looked over
+			right.Close()
+			handlers.Wait()
+		})
 		l := handleTCP(t, right, transport.HandleOptions{}, func(r *gonet.TCPRequest) {
-			go func() {
+			handlers.Go(func() {
 				ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 				defer cancel()
 				c, err := r.Accept(ctx, tcp.AcceptOptions{AtOnce: r.Src.Port()%2 == 0})
@@ -347,7 +352,7 @@ func TestHandleTCPClose(t *testing.T) {
 					io.Copy(c, c)
 					c.Close()
 				}
-			}()
+			})
 		})
 		var wg sync.WaitGroup
 		stop := make(chan struct{})
