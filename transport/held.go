@@ -20,8 +20,7 @@ type Holder struct {
 	mu          sync.Mutex // before quota's
 	first, last *Held      // in the order of their deadlines
 	bytes       int        // their cost
-	timer       tcpip.Timer
-	armed       bool
+	alarm       Alarm
 	closed      bool
 
 	handled, accepted, rejected, dropped, expired, absorbed atomic.Uint64
@@ -103,24 +102,17 @@ func (h *Holder) take(d *Held) *stack.Packet {
 	d.prev, d.next = nil, nil
 	h.bytes -= d.cost
 	h.quota.Give(d.id)
-	if h.first == nil && h.armed && h.timer.Stop() { // an idle handler has no timer
-		h.armed = false
+	if h.first == nil { // an idle handler has no timer
+		h.alarm.Stop()
 	}
 	return p
 }
 
-// arm sets the timer for the first deadline, if it is not set: then it fires no later. mu is held.
+// arm sets the alarm for the first deadline. mu is held.
 func (h *Holder) arm() {
-	if h.first == nil || h.armed {
-		return
+	if h.first != nil {
+		h.alarm.Set(h.stack, h.first.due, h.expire)
 	}
-	h.armed = true
-	d := h.first.due.Sub(h.stack.Now())
-	if h.timer == nil {
-		h.timer = h.stack.Clock().AfterFunc(d, h.expire)
-		return
-	}
-	h.timer.Reset(d)
 }
 
 // expire drops what has waited too long.
@@ -128,7 +120,7 @@ func (h *Holder) expire() {
 	now := h.stack.Now()
 	var late stack.PacketList
 	h.mu.Lock()
-	h.armed = false
+	h.alarm.Rang()
 	for h.first != nil && h.first.due <= now {
 		late.Push(h.take(h.first))
 	}
@@ -145,9 +137,7 @@ func (h *Holder) Close() {
 	var all stack.PacketList
 	h.mu.Lock()
 	h.closed = true
-	if h.timer != nil {
-		h.timer.Stop()
-	}
+	h.alarm.Stop()
 	for h.first != nil {
 		all.Push(h.take(h.first))
 	}

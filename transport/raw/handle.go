@@ -26,8 +26,7 @@ type Handler struct {
 	flows       map[key]*Flow
 	first, last *Flow // the one that has been silent for longest comes first
 	bytes       int   // cost of the first packets that wait
-	timer       tcpip.Timer
-	armed       bool
+	alarm       transport.Alarm
 	closed      bool
 
 	handled, accepted, rejected, dropped, expired, absorbed atomic.Uint64
@@ -80,9 +79,7 @@ func (h *Handler) Close() {
 	var waiting stack.PacketList
 	h.mu.Lock()
 	h.closed = true
-	if h.timer != nil {
-		h.timer.Stop()
-	}
+	h.alarm.Stop()
 	for h.first != nil {
 		if p := h.forget(h.first); p != nil {
 			waiting.Push(p)
@@ -198,8 +195,8 @@ func (h *Handler) forget(f *Flow) *stack.Packet {
 	h.unlink(f)
 	delete(h.flows, f.key())
 	h.quota.Give(f.id())
-	if h.first == nil && h.armed && h.timer.Stop() { // an idle handler has no timer
-		h.armed = false
+	if h.first == nil { // an idle handler has no timer
+		h.alarm.Stop()
 	}
 	if f.verdict == pending {
 		f.verdict = dropped
@@ -217,18 +214,11 @@ func (h *Handler) take(f *Flow) *stack.Packet {
 	return p
 }
 
-// arm sets the timer for the first deadline, if it is not set: then it fires no later. mu is held.
+// arm sets the alarm for the first deadline. mu is held.
 func (h *Handler) arm() {
-	if h.first == nil || h.armed {
-		return
+	if h.first != nil {
+		h.alarm.Set(h.stack, h.first.due, h.expire)
 	}
-	h.armed = true
-	d := h.first.due.Sub(h.stack.Now())
-	if h.timer == nil {
-		h.timer = h.stack.Clock().AfterFunc(d, h.expire)
-		return
-	}
-	h.timer.Reset(d)
 }
 
 // expire forgets the flows that have stopped.
@@ -236,7 +226,7 @@ func (h *Handler) expire() {
 	now := h.stack.Now()
 	var late stack.PacketList
 	h.mu.Lock()
-	h.armed = false
+	h.alarm.Rang()
 	for h.first != nil && h.first.due <= now {
 		h.expired.Add(1)
 		if p := h.forget(h.first); p != nil {

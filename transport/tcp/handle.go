@@ -23,8 +23,7 @@ type Handler struct {
 
 	mu          sync.Mutex // a leaf
 	first, last *Request   // unanswered, in the order of their deadlines
-	timer       tcpip.Timer
-	armed       bool
+	alarm       transport.Alarm
 	closed      bool
 
 	handled, accepted, rejected, dropped, expired, absorbed atomic.Uint64
@@ -70,9 +69,7 @@ func (h *Handler) close() {
 	h.proto.handler.CompareAndSwap(h, nil)
 	h.mu.Lock()
 	h.closed = true
-	if h.timer != nil {
-		h.timer.Stop()
-	}
+	h.alarm.Stop()
 	var all []*Request
 	for r := h.first; r != nil; r = r.next {
 		all = append(all, r)
@@ -187,23 +184,16 @@ func (h *Handler) unlist(r *Request) {
 		r.next.prev = r.prev
 	}
 	r.prev, r.next = nil, nil
-	if h.first == nil && h.armed && h.timer.Stop() { // an idle handler has no timer
-		h.armed = false
+	if h.first == nil { // an idle handler has no timer
+		h.alarm.Stop()
 	}
 }
 
-// arm sets the timer for the first deadline, if it is not set: then it fires no later. mu is held.
+// arm sets the alarm for the first deadline. mu is held.
 func (h *Handler) arm() {
-	if h.first == nil || h.armed {
-		return
+	if h.first != nil {
+		h.alarm.Set(h.proto.stack, h.first.due, h.expire)
 	}
-	h.armed = true
-	d := h.first.due.Sub(h.proto.stack.Now())
-	if h.timer == nil {
-		h.timer = h.proto.clock.AfterFunc(d, h.expire)
-		return
-	}
-	h.timer.Reset(d)
 }
 
 // expire ends the requests that have waited too long.
@@ -211,7 +201,7 @@ func (h *Handler) expire() {
 	w := h.proto.stack.Begin()
 	now := h.proto.stack.Now()
 	h.mu.Lock()
-	h.armed = false
+	h.alarm.Rang()
 	for h.first != nil && h.first.due <= now && !h.closed {
 		r := h.first
 		h.mu.Unlock()
