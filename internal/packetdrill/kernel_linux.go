@@ -428,7 +428,17 @@ func (k *Kernel) Poll(fds []PollFD, timeout time.Duration) (int, int, bool) {
 	for i, p := range fds {
 		list[i] = unix.PollFd{Fd: int32(p.FD), Events: int16(p.Events)}
 	}
-	n, err := unix.Poll(list, int(int32(milliseconds(timeout))))
+	var n int
+	var err error
+	for begun, left := time.Now(), timeout; ; {
+		n, err = unix.Poll(list, int(int32(milliseconds(left))))
+		if !errors.Is(err, unix.EINTR) { // a signal of the runtime's is not the script's
+			break
+		}
+		if timeout > 0 {
+			left = max(timeout-time.Since(begun), 0)
+		}
+	}
 	for i := range fds {
 		fds[i].Revents = uint32(uint16(list[i].Revents))
 	}

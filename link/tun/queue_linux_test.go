@@ -2,6 +2,7 @@ package tun
 
 import (
 	"encoding/binary"
+	"errors"
 	"sync"
 	"testing"
 
@@ -38,6 +39,9 @@ func wire(t testing.TB) (h *linktest.Host, d *Device, peer int) {
 func waitFor(t testing.TB, fd int, events int16) {
 	fds := [1]unix.PollFd{{Fd: int32(fd), Events: events}}
 	n, err := unix.Poll(fds[:], 10_000)
+	for errors.Is(err, unix.EINTR) { // a signal of the runtime's
+		n, err = unix.Poll(fds[:], 10_000)
+	}
 	require.NoError(t, err)
 	require.NotZero(t, n, "waited in vain")
 }
