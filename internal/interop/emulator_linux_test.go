@@ -32,6 +32,7 @@ type emulator struct {
 	r     *rand.Rand
 
 	side [2]side
+	now  time.Time        // the path's clock: it stands at what is being done, however late that is
 	ours *channel.Channel // a host of this stack beside side 0, if not nil
 	stop atomic.Bool
 	done sync.WaitGroup
@@ -95,24 +96,30 @@ func (e *emulator) openSide(i int) error {
 	return nil
 }
 
-// start begins to carry packets, on a thread that other work does not hold up.
+// start begins to carry packets, on a thread that other work does not hold up. When it is held up all the same, it
+// does what it should have done in the order of its time, and what an end says to a packet is taken as said when the
+// packet was due: a stall is then no burst, that fills the queue as no path would.
 func (e *emulator) start() {
-	now := time.Now()
-	e.side[0].free, e.side[1].free = now, now
+	e.now = time.Now()
+	e.side[0].free, e.side[1].free = e.now, e.now
 	e.done.Go(func() {
-		runtime.LockOSThread()
-		// Best effort: without it more packets are late.
-		_ = unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 10}, 0)
+		promptly(10)
 		fds := []unix.PollFd{{Fd: int32(e.side[0].tun), Events: unix.POLLIN}, {Fd: int32(e.side[1].tun), Events: unix.POLLIN}}
 		b := make([]byte, 2048)
 		for !e.stop.Load() {
-			wait := 20 * time.Millisecond
-			for i := range e.side {
-				e.take(i, b)
-				wait = min(wait, e.deliver(i))
+			from, due := e.next()
+			if left := time.Until(due); left <= 0 {
+				e.now = due
+				e.deliver(from, -left)
+				e.take(1-from, b)
+				continue
 			}
+			e.now = time.Now()
+			e.take(0, b)
+			e.take(1, b)
+			_, due = e.next()
+			wait := min(time.Until(due), 20*time.Millisecond)
 			if e.ours != nil { // mostly it sends when something has arrived; for the rest it is looked at often
-				e.takeOurs(b)
 				wait = min(wait, time.Millisecond)
 			}
 			if wait > 0 {
@@ -123,35 +130,49 @@ func (e *emulator) start() {
 	})
 }
 
-// take reads what side i has sent, and puts it on the link.
-func (e *emulator) take(i int, b []byte) {
-	s := &e.side[i]
-	for {
-		n, err := unix.Read(s.tun, b)
-		if err != nil || n < 40 {
-			if err == nil {
-				continue
-			}
-			return
-		}
-		if b[0]>>4 == 4 {
-			e.carry(s, b[:n])
+// next returns the side whose packet arrives next, and when.
+func (e *emulator) next() (from int, due time.Time) {
+	due = e.now.Add(time.Hour)
+	for i := range e.side {
+		if p := e.side[i].packets; len(p) > 0 && p[0].due.Before(due) {
+			from, due = i, p[0].due
 		}
 	}
+	return from, due
 }
 
-// takeOurs takes what our host has sent.
-func (e *emulator) takeOurs(b []byte) {
-	for p := e.ours.TryNext(); p != nil; p = e.ours.TryNext() {
-		n := p.CopyTo(b)
-		p.Release()
-		e.carry(&e.side[0], b[:n])
+// promptly gives the calling goroutine a thread of its own, which goes before the machine's other work, and before such
+// threads of a lower priority. Where that is not allowed, more packets are late.
+func promptly(priority uint32) {
+	runtime.LockOSThread()
+	_ = unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: priority}, 0)
+}
+
+// take reads what the hosts of side i have sent, and puts it on the link: of each in turn, that none comes first.
+func (e *emulator) take(i int, b []byte) {
+	s := &e.side[i]
+	for kernel, ours := true, i == 0 && e.ours != nil; kernel || ours; {
+		if kernel {
+			n, err := unix.Read(s.tun, b)
+			kernel = err == nil
+			if kernel && n >= 40 && b[0]>>4 == 4 {
+				e.carry(s, b[:n])
+			}
+		}
+		if ours {
+			p := e.ours.TryNext()
+			if ours = p != nil; ours {
+				n := p.CopyTo(b)
+				p.Release()
+				e.carry(s, b[:n])
+			}
+		}
 	}
 }
 
 // carry puts a packet on the link from s, which drops it where the queue is full, or by chance. It copies.
 func (e *emulator) carry(s *side, b []byte) {
-	n, now := len(b), time.Now()
+	n, now := len(b), e.now
 	headers := int(b[0]&15)*4 + int(b[int(b[0]&15)*4+12]>>4)*4
 	backlog := int(max(s.free.Sub(now), 0).Seconds() * float64(e.rate) / 8)
 	if backlog+n > e.queue || n > headers && e.r.Float64() < e.loss {
@@ -164,25 +185,18 @@ func (e *emulator) carry(s *side, b []byte) {
 	s.packets = append(s.packets, parcel{s.free.Add(e.rtt / 2), append([]byte(nil), b...)})
 }
 
-// deliver hands over what of side i has arrived, and returns when the next will have.
-func (e *emulator) deliver(i int) time.Duration {
+// deliver hands over the first packet that side i has sent.
+func (e *emulator) deliver(i int, late time.Duration) {
 	s := &e.side[i]
-	for len(s.packets) > 0 {
-		left := time.Until(s.packets[0].due)
-		if left > 0 {
-			return left
-		}
-		if e.carried++; left < -time.Millisecond {
-			e.late++
-		}
-		if b := s.packets[0].b; i == 1 && e.ours != nil && [4]byte(b[16:20]) == oursAddress {
-			_ = e.ours.Inject(b) // a packet that is not taken is lost
-		} else {
-			_, _ = unix.Write(e.side[1-i].tun, b)
-		}
-		s.packets = s.packets[1:]
+	if e.carried++; late > time.Millisecond {
+		e.late++
 	}
-	return time.Hour
+	if b := s.packets[0].b; i == 1 && e.ours != nil && [4]byte(b[16:20]) == oursAddress {
+		_ = e.ours.Inject(b) // a packet that is not taken is lost
+	} else {
+		_, _ = unix.Write(e.side[1-i].tun, b)
+	}
+	s.packets = s.packets[1:]
 }
 
 func (e *emulator) close() {
@@ -276,10 +290,13 @@ func (s kernelSender) Close() error {
 	return unix.Shutdown(int(s), unix.SHUT_RDWR)
 }
 
-// fill writes to sender, and empties receiver until end. It returns the bytes that came from from on.
+// fill writes to sender, and empties receiver until end. It returns the bytes that came from from on. The thread that
+// it is called on ends with its goroutine.
 func fill(sender io.WriteCloser, receiver int, from, end time.Time) (received int, err error) {
+	promptly(5)
 	var writer sync.WaitGroup
 	writer.Go(func() {
+		promptly(5)
 		b := make([]byte, 1<<18)
 		for {
 			if _, err := sender.Write(b); err != nil {
