@@ -125,10 +125,16 @@ func (r *Run) cut(name []byte, n *Value) []byte {
 	return name
 }
 
-// buffer reads what a buffer argument is: text, or so many bytes of anything.
+// null reports whether a value is the null pointer.
+func (v *Value) null() bool { return v.Kind == Symbol && v.Str == "NULL" }
+
+// buffer reads what a buffer argument is: text, or so many bytes of anything, or what NULL points to.
 func (r *Run) buffer(v *Value, size int64) []byte {
 	if size < 0 || size > 64<<20 {
 		scriptFail("a buffer of %d bytes", size)
+	}
+	if v.null() && size > 0 {
+		return r.system.Nowhere(int(size))
 	}
 	b := make([]byte, size)
 	if v.Kind == String {
@@ -145,7 +151,11 @@ func (r *Run) iovec(v *Value) (b []byte) {
 			if f == nil {
 				f = &Value{Kind: Ellipsis}
 			}
-			b = append(b, r.buffer(f, s.fieldNumber("iov_len", 1, 0))...)
+			size := s.fieldNumber("iov_len", 1, 0)
+			if f.null() && size > 0 { // and so the whole
+				return r.buffer(f, size)
+			}
+			b = append(b, r.buffer(f, size)...)
 		}
 	}
 	return b
@@ -160,7 +170,10 @@ func callRead(r *Run, c *Call) caller {
 	case "readv":
 		data, want = r.iovec(c.arg(1)), &Value{Kind: Ellipsis}
 	default:
-		data = make([]byte, len(r.buffer(&Value{}, c.number(2, 0))))
+		data = r.buffer(&Value{}, c.number(2, 0))
+		if c.arg(1).null() {
+			data = r.buffer(c.arg(1), c.number(2, 0))
+		}
 		flags = int(c.number(3, 0))
 	}
 	if c.Name == "read" || c.Name == "readv" {

@@ -3,6 +3,7 @@ package packetdrill
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -95,6 +96,9 @@ func statements(code string) (list []statement) {
 			continue
 		case c == '\\' && i+1 < len(code) && code[i+1] == '\n':
 			i++
+			continue
+		case c == '\\' && strings.HasPrefix(code[i+1:], "\r\n"):
+			i += 2
 			continue
 		case c == '(' || c == '[' || c == '{':
 			depth++
@@ -253,6 +257,12 @@ func (env *Env) statement(s string) (taken bool, err error) {
 			return false, nil
 		}
 		return env.statement(s[e.toks[e.at].at:])
+	case e.word("for"): // with its body on the line
+		colon := slices.IndexFunc(e.toks, func(t evalToken) bool { return t.kind == 'o' && t.text == ":" })
+		if colon < 0 {
+			evalFail("want : in %q", s)
+		}
+		return true, env.loop(e, []statement{{0, strings.TrimSpace(s[e.toks[colon].at+1:])}})
 	case e.word("pass", "import", "from"):
 	default:
 		e.assign()

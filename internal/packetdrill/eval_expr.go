@@ -1,6 +1,7 @@
 package packetdrill
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -224,6 +225,9 @@ func (e *evaluator) unary() any {
 		return ^integer(e.unary())
 	}
 	v := e.primary()
+	for e.accept("[") {
+		v = element(v, e.list("]"))
+	}
 	if e.accept("**") {
 		return arith("**", v, e.unary())
 	}
@@ -262,6 +266,13 @@ func (e *evaluator) primary() any {
 		return e.interpolate(t.text)
 	case t.kind == 'w' && e.accept("("):
 		return e.builtin(t.text, e.list(")"))
+	case t.kind == 'w' && e.accept("."): // of a module
+		name := e.peek().text
+		e.at++
+		if e.accept("(") {
+			return e.builtin(name, e.list(")"))
+		}
+		return nil
 	case t.kind == 'w':
 		return e.name(t.text)
 	case t.text == "(":
@@ -306,7 +317,12 @@ func (e *evaluator) interpolate(s string) string {
 
 func (e *evaluator) list(end string) (list []any) {
 	for !e.accept(end) {
-		list = append(list, e.expr())
+		if next := e.toks[min(e.at+1, len(e.toks)-1)]; e.peek().kind == 'w' && next.text == "=" { // sep=" ", for print
+			e.at += 2
+			e.expr()
+		} else {
+			list = append(list, e.expr())
+		}
 		if !e.accept(",") && (e.peek().text != end || e.done()) {
 			evalFail("want %q", end)
 		}
@@ -342,6 +358,24 @@ func (e *evaluator) builtin(name string, args []any) any {
 		return int64(len(text(args[0])))
 	case "bool":
 		return truth(args[0])
+	case "hex":
+		return fmt.Sprintf("%#x", integer(args[0]))
+	case "bin":
+		return fmt.Sprintf("%#b", integer(args[0]))
+	case "floor":
+		return int64(math.Floor(float(args[0])))
+	case "ceil":
+		return int64(math.Ceil(float(args[0])))
+	case "sqrt":
+		return math.Sqrt(float(args[0]))
+	case "pow":
+		if len(args) == 2 {
+			return arith("**", args[0], args[1])
+		}
+	case "sum", "any", "all":
+		if list, ok := args[0].([]any); ok {
+			return ofList(name, list)
+		}
 	case "round":
 		return int64(math.RoundToEven(float(args[0])))
 	case "range":
@@ -360,6 +394,37 @@ func (e *evaluator) builtin(name string, args []any) any {
 	}
 	evalFail("there is no function %s", name)
 	return nil
+}
+
+// ofList is sum(), any() and all().
+func ofList(name string, list []any) any {
+	if name == "sum" {
+		total := any(int64(0))
+		for _, v := range list {
+			total = arith("+", total, v)
+		}
+		return total
+	}
+	if name == "any" {
+		return slices.ContainsFunc(list, truth)
+	}
+	return !slices.ContainsFunc(list, func(v any) bool { return !truth(v) })
+}
+
+// element is v[i].
+func element(v any, index []any) any {
+	list, ok := v.([]any)
+	if !ok || len(index) != 1 {
+		evalFail("%s has no elements", text(v))
+	}
+	i := integer(index[0])
+	if i < 0 {
+		i += int64(len(list))
+	}
+	if i < 0 || i >= int64(len(list)) {
+		evalFail("there is no element %d", i)
+	}
+	return list[i]
 }
 
 // numbers is range(): from, to, step.

@@ -32,13 +32,18 @@ func TestExec(t *testing.T) {
 		"assert min(3, 1, 2) == 1 and max(1, 2.5) == 2.5 and int('12') == 12",
 		"assert 'a' + 'b' == 'ab' and 'a' != 1",
 		"assert (1 if 2 > 1 else 3) == 1",
+		"assert (1, 2) == (1, 2) and (1, 2) != (1, 3) and [1, 2][1] == 2 and [1, 2][-1] == 2",
+		"n = 0\nfor v in [1, 2]: n += v\nassert n == sum([1, 2]) == 3",
+		"assert x == 7, \\\r\n  'over lines'",
+		"import sys\nprint('x', end='', file=sys.stderr)",
+		"assert hex(255) == '0xff' and any([0, 1]) and not all([0, 1]) and math.sqrt(4) == 2",
 		"",
 	} {
 		require.NoError(t, e.Exec(code), code)
 	}
 	require.NoError(t, e.Exec(`print 'cwnd', tcpi_snd_cwnd; print "%5.2f|%03d|%s|%x|%%" % (1.5, 7, "s", 255)`))
 	require.NoError(t, e.Exec(`print("x=%d" % x)`))
-	require.Equal(t, []string{"cwnd 10", " 1.50|007|s|ff|%", "x=7"}, printed)
+	require.Equal(t, []string{"x", "cwnd 10", " 1.50|007|s|ff|%", "x=7"}, printed)
 }
 
 func TestExecFails(t *testing.T) {

@@ -1,6 +1,7 @@
 package packetdrill
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
@@ -63,6 +64,12 @@ func text(v any) string {
 		return "None"
 	case float64:
 		return strconv.FormatFloat(v, 'g', -1, 64)
+	case []any:
+		var parts []string
+		for _, w := range v {
+			parts = append(parts, text(w))
+		}
+		return "(" + strings.Join(parts, ", ") + ")"
 	}
 	return fmt.Sprint(v)
 }
@@ -80,8 +87,18 @@ func compareValues(a, b any) int {
 		}
 		return unordered
 	}
-	if _, list := a.([]any); list {
-		return unordered
+	x, list := a.([]any)
+	y, list2 := b.([]any)
+	if list || list2 {
+		if list != list2 {
+			return unordered
+		}
+		for i := range min(len(x), len(y)) {
+			if c := compareValues(x[i], y[i]); c != 0 {
+				return c
+			}
+		}
+		return cmp.Compare(len(x), len(y))
 	}
 	_, af := a.(float64)
 	_, bf := b.(float64)
@@ -97,14 +114,7 @@ func compareValues(a, b any) int {
 		}
 		return unordered
 	}
-	x, y := integer(a), integer(b)
-	switch {
-	case x < y:
-		return -1
-	case x > y:
-		return 1
-	}
-	return 0
+	return cmp.Compare(integer(a), integer(b))
 }
 
 // arith computes a op b; % with a string on the left formats.

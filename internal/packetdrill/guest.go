@@ -24,6 +24,8 @@ type guest struct {
 
 	forward *forwarder // nil: sockets listen themselves
 
+	nowhere [][]byte // buffers that cannot be reached
+
 	begun tcpip.Time // of the call that was begun last
 	until tcpip.Time // when the waiting call has to be asked anew though nothing happens; 0: not at all
 }
@@ -205,6 +207,9 @@ func (g *guest) SendMsg(fd int, data, name, control []byte, flags, done int) (in
 	if errno != 0 {
 		return -1, errno, false
 	}
+	if g.unreachable(data) {
+		return g.sendNowhere(f, name, control, flags)
+	}
 	block := !f.nonblock && flags&linux.MSG_DONTWAIT == 0
 	if f.full && f.socket.Poll(4|8|16) == 0 && !g.expiredSend(f) {
 		return done, 0, true
@@ -251,6 +256,9 @@ func (g *guest) RecvMsg(fd int, data, control []byte, flags, done int) (Message,
 	f, errno := g.socketOf(fd)
 	if errno != 0 {
 		return Message{N: -1}, errno, false
+	}
+	if g.unreachable(data) {
+		return g.receiveNowhere(fd, flags, done)
 	}
 	wait := !f.nonblock && flags&linux.MSG_DONTWAIT == 0 && flags&linux.MSG_ERRQUEUE == 0
 	_, stream := f.socket.Endpoint().(*tcp.Endpoint)
@@ -329,6 +337,9 @@ func (g *guest) WriteFD(fd int, data []byte, done int) (int, int, bool) {
 
 func (g *guest) SetSockOpt(fd, level, number int, value []byte) int {
 	f, errno := g.socketOf(fd)
+	if errno == 0 && g.unreachable(value) {
+		return eFAULT
+	}
 	if errno == 0 {
 		errno = int(f.socket.SetSockOpt(level, number, value))
 	}

@@ -26,6 +26,7 @@ type Kernel struct {
 	ready      chan struct{} // something has happened
 	parameters []parameter
 	limits     map[string]int // of socket buffers, as the namespace has them; by the file
+	nowhere    [][]byte
 
 	mu    sync.Mutex
 	queue []heldPacket
@@ -273,6 +274,9 @@ func (k *Kernel) End() {
 	k.done.Wait()
 	k.do(func() { unix.Close(k.tun) })
 	close(k.calls)
+	for _, b := range k.nowhere {
+		_ = unix.Munmap(b)
+	}
 }
 
 func sys(nr uintptr, args ...uintptr) (int, int) {
@@ -384,7 +388,7 @@ func (k *Kernel) WriteFD(fd int, data []byte, _ int) (int, int, bool) {
 }
 
 func (k *Kernel) SetSockOpt(fd, level, number int, value []byte) int {
-	if level == unix.SOL_SOCKET && len(value) >= 4 {
+	if level == unix.SOL_SOCKET && len(value) >= 4 && len(k.nowhere) == 0 {
 		number, value = k.bufferSize(number, value)
 	}
 	_, e := sys(unix.SYS_SETSOCKOPT, uintptr(fd), uintptr(level), uintptr(number), pointer(value), uintptr(len(value)))
@@ -515,6 +519,16 @@ func (k *Kernel) Sendfile(out, in int, offset int64, n int) (int, int, bool) {
 func (k *Kernel) Splice(in, out, n, flags int) (int, int, bool) {
 	v, e := sys(unix.SYS_SPLICE, uintptr(in), 0, uintptr(out), 0, uintptr(n), uintptr(flags))
 	return v, e, false
+}
+
+// Nowhere maps pages that may not be touched, for as long as the run lasts.
+func (k *Kernel) Nowhere(n int) []byte {
+	b, err := unix.Mmap(-1, 0, n, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	if err != nil {
+		scriptFail("mmap: %v", err)
+	}
+	k.nowhere = append(k.nowhere, b)
+	return b
 }
 
 func (k *Kernel) Close(fd int) (int, bool) {

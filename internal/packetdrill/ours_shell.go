@@ -3,6 +3,8 @@ package packetdrill
 import (
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +18,8 @@ func (o *Ours) Shell(dir, text string) error {
 	switch {
 	case err != nil:
 		return err
+	case status != 0 && strings.Contains(complaints, noQueue):
+		return skipped(strings.TrimSpace(text) + " has no meaning here: " + strings.TrimSpace(complaints))
 	case status == 127:
 		return skipped("a command is not there: " + strings.TrimSpace(complaints))
 	case status != 0:
@@ -149,7 +153,7 @@ func (c *routeConf) apply(o *oursConf) {
 }
 
 // ip is ip(8), as far as it flushes what there is none of, and gives the route to the script's side its metrics.
-func (o *Ours) ip(_ *shell, args []string, _ string, _ *strings.Builder) int {
+func (o *Ours) ip(_ *shell, args []string, _ string, out *strings.Builder) int {
 	args = args[1:]
 	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
 		args = args[1:]
@@ -167,9 +171,14 @@ func (o *Ours) ip(_ *shell, args []string, _ string, _ *strings.Builder) int {
 		}
 		return 0
 	case strings.HasPrefix("route", object) && (verb == "show" || verb == "get" || verb == "list"):
+		fmt.Fprintf(out, "default via %s dev tun0 onlink\n%s dev tun0 src %s\n", o.conf.Setup.V4.Gateway,
+			netip.PrefixFrom(o.conf.Setup.V4.Local, o.conf.Setup.V4.Bits).Masked(), o.conf.Setup.V4.Local)
 		return 0
 	case strings.HasPrefix("route", object) && (verb == "change" || verb == "replace" || verb == "add"):
 		o.route(args[2:])
+		return 0
+	case strings.HasPrefix("link", object) && (verb == "show" || verb == "list"), strings.HasPrefix("address", object) && (verb == "show" || verb == "list"):
+		out.WriteString(o.links())
 		return 0
 	case object == "link" && verb == "set" && len(args) >= 4:
 		return o.linkSet(args[2:])
@@ -236,6 +245,13 @@ func (o *Ours) route(args []string) {
 	}
 }
 
+// links is what ip link show and ip address show say of the interfaces.
+func (o *Ours) links() string {
+	v4, v6 := &o.conf.Setup.V4, &o.conf.Setup.V6
+	return fmt.Sprintf("1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536\n2: tun0: <POINTOPOINT,MULTICAST,NOARP,UP,LOWER_UP> mtu %d\n"+
+		"    inet %s/%d scope global tun0\n    inet6 %s/%d scope global\n", o.conf.MTU, v4.Local, v4.Bits, v6.Local, v6.Bits)
+}
+
 func (o *Ours) linkSet(args []string) int {
 	for i := 0; i < len(args); i++ {
 		switch args[i] {
@@ -260,8 +276,14 @@ func (o *Ours) linkSet(args []string) int {
 	return 0
 }
 
+// noQueue is what tc says of queues that the kernel is built without. The one that this stack is compared with has none
+// of these, and scripts that go on without them are to find the same here.
+const noQueue = "Specified qdisc kind is unknown"
+
+var absentQueues = []string{"fq", "fq_codel", "netem", "sfq", "prio", "codel", "pie", "fq_pie", "cake"}
+
 // tc is tc(8) with the queues that keep packets in order, and with one of no length, which loses all that is sent.
-func (o *Ours) tc(_ *shell, args []string, _ string, _ *strings.Builder) int {
+func (o *Ours) tc(s *shell, args []string, _ string, _ *strings.Builder) int {
 	text := strings.Join(args, " ")
 	if len(args) < 3 || args[1] != "qdisc" && args[1] != "q" {
 		panic(skipped(text + " has no meaning here"))
@@ -290,6 +312,10 @@ func (o *Ours) tc(_ *shell, args []string, _ string, _ *strings.Builder) int {
 			}
 			return 0
 		default:
+			if slices.Contains(absentQueues, args[i]) {
+				s.complain("Error: %s.", noQueue)
+				return 2
+			}
 			panic(skipped(text + " has no meaning here"))
 		}
 	}

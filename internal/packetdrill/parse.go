@@ -1,6 +1,7 @@
 package packetdrill
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +24,7 @@ func Parse(name, text string, defines map[string]string) (s *Script, err error) 
 	s = &Script{Name: name}
 	l := &lexer{name: name, src: text, line: 1}
 	l.options(s)
+	defines = s.defines(defines)
 	p := &parser{lexer: l, script: s}
 	for {
 		t := l.next()
@@ -70,6 +72,20 @@ func (l *lexer) options(s *Script) {
 			s.Options = append(s.Options, Option{name, value, l.line})
 		}
 	}
+}
+
+// defines adds the names that the script itself defines, which come before those of the command line.
+func (s *Script) defines(given map[string]string) map[string]string {
+	all := maps.Clone(given)
+	for _, o := range s.Options {
+		if name, value, ok := strings.Cut(o.Value, "="); ok && (o.Name == "define" || o.Name == "D") {
+			if all == nil {
+				all = map[string]string{}
+			}
+			all[strings.TrimSpace(name)] = strings.Trim(value, "\"")
+		}
+	}
+	return all
 }
 
 // parser reads events from tokens.

@@ -358,6 +358,9 @@ func (p *parser) icmp() *ICMP {
 		}
 		p.expect("]")
 	}
+	if p.word("mtu") {
+		m.MTU, m.HasMTU = uint32(p.number(32)), true
+	}
 	return m
 }
 

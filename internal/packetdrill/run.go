@@ -1,6 +1,7 @@
 package packetdrill
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -358,7 +359,15 @@ func (r *Run) lookup(name string) (any, bool) {
 		v, ok := tcpInfoField(r.infoFrom, name)
 		return v, ok
 	}
-	if v, ok := symbols[name]; ok {
+	v, ok := symbols[name]
+	if strings.HasPrefix(name, "SK_MEMINFO_") && ok { // in code the counter itself
+		b := make([]byte, 4*(v+1))
+		if n, errno := r.system.GetSockOpt(r.infoFD, 1, int(symbols["SO_MEMINFO"]), b); errno != 0 || n < len(b) {
+			return nil, false
+		}
+		return int64(binary.NativeEndian.Uint32(b[4*v:])), true
+	}
+	if ok {
 		return v, true
 	}
 	return nil, false

@@ -147,6 +147,10 @@ func (r *Run) md5sig(fd int, v *Value) []byte {
 func callSetsockopt(r *Run, c *Call) caller {
 	fd := r.fd(c.arg(0))
 	level, number := c.number(1, 0), c.number(2, 0)
+	if c.arg(3).null() {
+		nowhere := r.buffer(c.arg(3), c.number(4, 0))
+		return status(func(g Guest) int { return g.SetSockOpt(fd, int(level), int(number), nowhere) })
+	}
 	value := r.optionBytes(fd, level, number, c.arg(3))
 	if a := c.arg(4); !a.any() && a.Kind == Number {
 		if n := int(a.number()); n >= 0 && n <= len(value) {

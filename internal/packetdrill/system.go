@@ -75,6 +75,8 @@ type Guest interface {
 	Open(path string, flags int) (fd, errno int)
 	Sendfile(out, in int, offset int64, n int) (sent, errno int, again bool)
 	Splice(in, out, n, flags int) (moved, errno int, again bool)
+	// Nowhere returns a buffer of n bytes that calls cannot reach: they fail with EFAULT. Nobody else may touch it.
+	Nowhere(n int) []byte
 	// Close waits where SO_LINGER says so.
 	Close(fd int) (errno int, again bool)
 }

@@ -466,6 +466,9 @@ func (t *TCB) acknowledged(out *Out) {
 	}
 	t.rcv.acked = t.rcv.nxt
 	t.ooo.dup = header.SACKBlock{}
+	if t.rcv.ended { // what is left was of the end's acknowledgement
+		t.ooo.n = 0
+	}
 	d := &t.due
 	if (d.ack || d.delayed) && d.quick > 0 {
 		d.quick--

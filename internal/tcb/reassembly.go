@@ -23,25 +23,41 @@ func (q *reassembly) add(s *Segment) {
 	from := s.Seq
 	for i := range s.Data {
 		n := s.Data[i].Len()
-		q.addPiece(from, s.Data[i])
+		q.addPiece(from, s.Data[i], i == 0)
 		s.Data[i] = slab.Piece{}
 		from = from.Add(n)
 	}
 	q.report(header.SACKBlock{Start: s.Seq, End: s.end()})
 }
 
+// extendDup adds a range to the duplicate that is to be reported, if it has to do with it: of several that a segment
+// covers the first is told, as on Linux.
+func (q *reassembly) extendDup(b header.SACKBlock) {
+	d := &q.dup
+	switch {
+	case d.Start == d.End:
+		*d = b
+	case b.Start.LessEq(d.End) && d.Start.LessEq(b.End):
+		d.Start, d.End = seq.Min(d.Start, b.Start), seq.Max(d.End, b.End)
+	}
+}
+
 // addPiece keeps those bytes of p that are new. What is there already stays: that the later bytes
-// might differ is their sender's fault.
-func (q *reassembly) addPiece(from seq.Number, p slab.Piece) {
+// might differ is their sender's fault. first says that the segment begins with p.
+func (q *reassembly) addPiece(from seq.Number, p slab.Piece, first bool) {
 	to := from.Add(p.Len())
 	i := q.find(from)
-	for from.Less(to) {
+	for ; from.Less(to); first = false {
 		gap := to
 		if i < q.parts.len() {
 			c := q.parts.at(i)
 			if c.seq.LessEq(from) {
 				n := min(c.end().Sub(from), to.Sub(from))
-				q.dup = header.SACKBlock{Start: from, End: from.Add(n)}
+				if dup := (header.SACKBlock{Start: from, End: from.Add(n)}); first {
+					q.dup = dup
+				} else {
+					q.extendDup(dup)
+				}
 				p.TrimFront(n)
 				from = from.Add(n)
 				i++
@@ -189,17 +205,23 @@ func (q *reassembly) endsAt(n seq.Number) bool {
 	return n == last
 }
 
-func (q *reassembly) clear() {
+// clear drops everything; with reports the blocks stay, for one more acknowledgement.
+func (q *reassembly) clear(reports bool) {
 	for q.parts.len() > 0 {
 		c := q.parts.popFront()
 		c.piece.Release()
 	}
-	*q = reassembly{}
+	old := *q
+	if *q = (reassembly{}); reports {
+		q.blocks, q.n, q.dup = old.blocks, old.n, old.dup
+	}
 }
 
-// fillGap delivers the parts that have come into order.
+// fillGap delivers the parts that have come into order. What the segment before them has brought once more is a
+// duplicate to report.
 func (t *TCB) fillGap() {
 	q := &t.ooo
+	filled := t.rcv.nxt
 	for q.parts.len() > 0 {
 		c := q.parts.first()
 		if t.rcv.nxt.Less(c.seq) {
@@ -207,6 +229,9 @@ func (t *TCB) fillGap() {
 		}
 		part := q.parts.popFront()
 		q.cost -= int(part.cost)
+		if part.seq.Less(filled) && t.opt.sack && !t.conf.NoDSACK {
+			q.extendDup(header.SACKBlock{Start: part.seq, End: seq.Min(part.end(), filled)})
+		}
 		if old := t.rcv.nxt.Sub(part.seq); old >= part.piece.Len() {
 			part.piece.Release()
 			continue
@@ -215,7 +240,9 @@ func (t *TCB) fillGap() {
 		}
 		t.deliver(part.piece)
 	}
-	q.forget(t.rcv.nxt)
+	if !t.endsLast() {
+		q.forget(t.rcv.nxt)
+	}
 }
 
 // noteDuplicate remembers that [from, to) arrived twice.

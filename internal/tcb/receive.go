@@ -19,7 +19,7 @@ func (t *TCB) receive(now tcpip.Time, s *Segment) tcpip.Drop {
 		}
 		return tcpip.DropOldData
 	}
-	if (t.closed || t.deaf && t.snd.fin) && s.Len > 0 && t.rcv.nxt.Less(s.Seq.Add(s.Len)) { // nobody will read it (RFC 9293 §3.6.1, SHLD-3)
+	if (t.closed || t.deaf && t.snd.fin) && s.end() != s.Seq && t.rcv.nxt.Less(s.Seq.Add(s.Len)) { // nobody will read it (RFC 9293 §3.6.1, SHLD-3)
 		t.due.answer(s)
 		t.fail(now, tcpip.ErrConnReset)
 		return tcpip.DropAfterClose
@@ -197,14 +197,21 @@ func (t *TCB) deliver(p slab.Piece) {
 // delayed, as on Linux, if there was any data before: mostly our own FIN, or an answer, carries it.
 var endsFirst = states(StateSynRcvd, StateEstablished)
 
+// endsLast reports whether the peer's FIN, with all before it there, answers ours. Its acknowledgement is then Linux's of
+// the moment before it looks at what was behind a gap, and still reports that.
+func (t *TCB) endsLast() bool {
+	return t.rcv.hasFin && t.rcv.nxt == t.rcv.fin && states(StateFinWait1, StateFinWait2).has(t.state)
+}
+
 // finish is the eighth step: the FIN, once all before it is there.
 func (t *TCB) finish(now tcpip.Time) {
 	if !t.rcv.hasFin || t.rcv.nxt != t.rcv.fin {
 		return
 	}
+	last := t.endsLast()
 	t.rcv.hasFin, t.rcv.ended = false, true
 	t.rcv.nxt++
-	t.ooo.clear() // bytes beyond the end never were
+	t.ooo.clear(last) // bytes beyond the end never were
 	if endsFirst.has(t.state) && t.rcv.lastData != 0 {
 		t.delayAck(now)
 	} else {

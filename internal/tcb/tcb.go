@@ -190,7 +190,7 @@ func (t *TCB) fail(now tcpip.Time, err tcpip.Error) {
 func (t *TCB) release() {
 	t.sendQ.clear()
 	t.board.clear()
-	t.ooo.clear()
+	t.ooo.clear(false)
 	if t.closed {
 		t.recvQ.clear()
 	}

@@ -125,6 +125,9 @@ func (u *tuning) growSend(t *TCB) {
 // held returns the bytes charged for what is received and not yet read.
 func (t *TCB) held() int { return t.recvQ.cost + t.ooo.cost }
 
+// Held returns what the data that nobody has read yet are charged with, those behind a gap among them, bytes.
+func (t *TCB) Held() int { return t.held() }
+
 func chargeAll(pieces []slab.Piece) (sum int) {
 	for _, p := range pieces {
 		sum += charge(p)

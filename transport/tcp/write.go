@@ -104,6 +104,17 @@ func (e *Endpoint) NotSent() int {
 	return notSent
 }
 
+// Memory returns what the data that nobody has read yet are charged, what was written and is not acknowledged, bytes,
+// and how many segments found no room (SO_MEMINFO), which a stream does not count.
+func (e *Endpoint) Memory() (received, sent, drops int) {
+	w := e.begin()
+	if e.opened {
+		received, sent = e.tcb.Held(), e.tcb.Unacked()
+	}
+	e.end(w)
+	return received, sent, 0
+}
+
 func (e *Endpoint) queued() (unacked, notSent int) {
 	w := e.begin()
 	switch {

@@ -138,6 +138,9 @@ func (s *Socket) memory(int) ([]byte, Errno) {
 	if u, ok := s.ep.(memoryUser); ok {
 		received, sent, drops := u.Memory()
 		m[0], m[2], m[8] = uint32(received), uint32(sent), uint32(drops)
+		if s.stream() {
+			m[5] = m[2] // SK_MEMINFO_WMEM_QUEUED
+		}
 	}
 	for i, id := range map[int]tcpip.OptionID{1: tcpip.SO_RCVBUF, 3: tcpip.SO_SNDBUF} {
 		v, _ := s.ep.Option(id)
