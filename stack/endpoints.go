@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"sync"
+	"sync/atomic"
 )
 
 // endpoints is the register of endpoints that have not left the stack, in the order of their making.
@@ -12,6 +13,7 @@ type endpoints struct {
 	order list.List  // of Endpoint
 	place map[Endpoint]*list.Element
 	empty chan struct{} // closed when the last one leaves; nil if nobody waits
+	n     atomic.Int64  // len(place), for Full
 }
 
 // Register counts an endpoint in until Unregister: Stack.Wait waits for it, and Stack.Endpoints has it.
@@ -24,6 +26,7 @@ func (s *Stack) Register(e Endpoint) {
 	}
 	if r.place[e] == nil {
 		r.place[e] = r.order.PushBack(e)
+		r.n.Add(1)
 	}
 }
 
@@ -38,11 +41,17 @@ func (s *Stack) Unregister(e Endpoint) {
 	}
 	r.order.Remove(place)
 	delete(r.place, e)
+	r.n.Add(-1)
 	if len(r.place) == 0 && r.empty != nil {
 		close(r.empty)
 		r.empty = nil
 	}
 }
+
+// Full reports whether the stack has as many endpoints as Limits.Endpoints allows. Those that connections are given to
+// count as well, and those that were closed and still send; listeners leave the peer's last ACK unheard meanwhile, so that
+// it comes again.
+func (s *Stack) Full() bool { return s.endpoints.n.Load() >= int64(s.limits.Endpoints) }
 
 // Endpoints returns the endpoints that have not left the stack, in the order in which they were registered.
 func (s *Stack) Endpoints() []Endpoint {

@@ -24,6 +24,7 @@ type Limits struct {
 	RawReceivers         tcpip.Opt[int] // raw sockets of one IP protocol: 1024
 	Watchers             tcpip.Opt[int] // packet sockets: 1024
 	Subscriptions        tcpip.Opt[int] // of events: 64
+	Endpoints            tcpip.Opt[int] // of all protocols together (fs.nr_open): 1048576
 }
 
 // limits are Limits with the defaults put in.
@@ -31,7 +32,7 @@ type limits struct {
 	NICs, Addresses, Groups, Routes, PathMTUs        int
 	Neighbours, UnresolvedNeighbours, NeighbourQueue int
 	QueuePackets, QueueBytes                         int
-	RawReceivers, Watchers, Subscriptions            int
+	RawReceivers, Watchers, Subscriptions, Endpoints int
 }
 
 // defaultLimits and the least and largest values of each.
@@ -40,7 +41,7 @@ var (
 		NICs: maxNICs, Addresses: maxAddresses, Groups: maxGroups, Routes: maxRoutes, PathMTUs: maxPathMTUs,
 		Neighbours: maxNeighbours, UnresolvedNeighbours: maxUnresolved, NeighbourQueue: neighbourQueueBytes,
 		QueuePackets: txQueuePackets, QueueBytes: txQueueBytes,
-		RawReceivers: maxRawReceivers, Watchers: maxWatches, Subscriptions: maxSubscriptions,
+		RawReceivers: maxRawReceivers, Watchers: maxWatches, Subscriptions: maxSubscriptions, Endpoints: maxEndpoints,
 	}
 	leastLimits = limits{
 		NICs: 1, PathMTUs: 1, Neighbours: 2, UnresolvedNeighbours: 1, QueuePackets: 1, QueueBytes: 1,

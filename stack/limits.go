@@ -77,6 +77,9 @@ const (
 	// events wait for one that has not said: a burst of as many addresses as a NIC may have.
 	maxSubscriptions = 64
 	eventQueue       = 1024
+	// maxEndpoints bounds the endpoints of one stack: Linux's fs.nr_open, the most descriptors of a process. Each takes
+	// memory of its own beside its buffers.
+	maxEndpoints = 1 << 20
 	// routeCacheSize is how many routes a stack keeps at hand for who has nowhere to keep them.
 	routeCacheSize = 256
 )

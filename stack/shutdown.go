@@ -186,10 +186,13 @@ func (s *Stack) Wait(ctx context.Context) error {
 	return s.endpoints.wait(ctx)
 }
 
-// refuses returns the error of new endpoints: OK while the stack is open.
+// refuses returns the error of new endpoints: OK while the stack is open and has not all that it may.
 func (s *Stack) refuses() tcpip.Error {
-	if s.closed.Load() || s.ending.draining.Load() {
+	switch {
+	case s.closed.Load() || s.ending.draining.Load():
 		return tcpip.ErrClosed
+	case s.Full():
+		return tcpip.ErrTooMany
 	}
 	return tcpip.OK
 }

@@ -240,7 +240,8 @@ func (s *Stack) Transport(number header.Protocol) TransportProtocol { return s.t
 
 // NewEndpoint makes an endpoint of an IP protocol, for IPv4 or IPv6 as netProto says.
 //
-// Errors: ErrProtocolNotSupported if the stack has no such protocol, ErrClosed after Close or Shutdown.
+// Errors: ErrProtocolNotSupported if the stack has no such protocol, ErrClosed after Close or Shutdown, ErrTooMany if
+// Limits.Endpoints are there.
 func (s *Stack) NewEndpoint(number header.Protocol, netProto header.EtherType) (Endpoint, error) {
 	t := s.transports[number]
 	if t == nil || s.Internet(netProto) == nil {

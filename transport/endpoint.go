@@ -68,12 +68,15 @@ type Datagram struct {
 // Init makes d, embedded in outer, an endpoint of p for the family of netProto.
 //
 // Errors: ErrProtocolNotSupported if the protocol does not speak that family, ErrClosed after the
-// protocol's Close.
+// protocol's Close, ErrTooMany if the stack has all the endpoints that it may.
 func (d *Datagram) Init(p *Protocol, outer Outer, netProto header.EtherType) tcpip.Error {
 	d.proto, d.outer = p, outer
 	d.v6 = netProto == header.EtherTypeIPv6
 	if p.number(d.v6) == 0 || !d.v6 && netProto != header.EtherTypeIPv4 {
 		return tcpip.ErrProtocolNotSupported
+	}
+	if p.stack.Full() {
+		return tcpip.ErrTooMany
 	}
 	d.conf = p.stack.SocketConf()
 	d.born = p.stack.Now()

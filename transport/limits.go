@@ -13,6 +13,10 @@ const (
 	// A small datagram thus costs 768, as Linux's truesize has it.
 	packetCost = 512
 
+	// leastReceive is what a receive queue may hold, bytes charged, while the stack's memory is short (Linux's
+	// net.ipv4.udp_rmem_min).
+	leastReceive = 4096
+
 	// maxPieces is the longest list of pieces that a pooled datagram keeps.
 	maxPieces = 32
 	// mediumUpTo is the size in bytes up to which a copy is spread over slabs of 2 KB: above it one of

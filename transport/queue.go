@@ -190,6 +190,18 @@ func (q *queue) admit(e *datagram) tcpip.Drop {
 	return tcpip.DropNone
 }
 
+// starve refuses n datagrams while memory is short. It reports false, and refuses nothing, if the queue holds no more than
+// it may all the same.
+func (q *queue) starve(n int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.bytes < leastReceive {
+		return false
+	}
+	q.drops += uint32(n)
+	return true
+}
+
 // count counts e, which has been admitted. Joined datagrams count as those that they were.
 func (q *queue) count(e *datagram) {
 	q.passed.Bytes += uint64(e.size)

@@ -44,9 +44,18 @@ func (d *Datagram) Queue(w *stack.Work, p *stack.Packet, from netip.AddrPort, fr
 	e.pieces = p.TakeData(e.pieces)
 	e.charge += datagramCost + compact(&d.proto.stack.Slabs, e)
 
+	whole := seg == 0 || size <= seg || d.flags.Load()&flagJoin != 0
 	var drop tcpip.Drop
 	refused, n := 0, 1
-	if seg == 0 || size <= seg || d.flags.Load()&flagJoin != 0 {
+	if !whole {
+		n = (size + seg - 1) / seg
+	}
+	if d.proto.stack.Slabs.Short() && d.queue.starve(n) {
+		d.proto.free(e)
+		d.refuse(p, n, tcpip.DropNoMemory)
+		return false
+	}
+	if whole {
 		if size > seg {
 			e.seg = uint16(seg)
 		}
@@ -55,7 +64,7 @@ func (d *Datagram) Queue(w *stack.Work, p *stack.Packet, from netip.AddrPort, fr
 		}
 	} else {
 		refused, drop = d.queue.admitMany(d.proto, e, seg)
-		n = (size+seg-1)/seg - refused
+		n -= refused
 		d.proto.free(e)
 		e = nil
 	}

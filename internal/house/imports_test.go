@@ -15,7 +15,7 @@ var (
 	// machines are protocols without locks, clocks or packets.
 	machines = []string{"internal/tcb", "internal/nud", "internal/slaac", "internal/mcast", "internal/frag", "internal/dad", "internal/ratelimit", "internal/bpf"}
 	// support serves tests; the library never imports it.
-	support = []string{"internal/house", "internal/simnet", "internal/packetdrill", "internal/oracle", "internal/behaviour", "internal/interop", "internal/linktest", "internal/testnet", "internal/netns", "internal/leak"}
+	support = []string{"internal/house", "internal/simnet", "internal/packetdrill", "internal/oracle", "internal/behaviour", "internal/interop", "internal/linktest", "internal/testnet", "internal/netns", "internal/leak", "internal/conntest"}
 	// programs are the commands.
 	programs = []string{"internal/cmd"}
 )

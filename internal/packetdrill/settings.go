@@ -84,12 +84,12 @@ func tcpSettings() []setting {
 		}},
 		{name: "rmem", value: "4096 131072 6291456", apply: func(c *oursConf, v []int64) {
 			if len(v) == 3 {
-				c.tcp.ReceiveBuffer, c.tcp.ReceiveBufferMax = tcpip.Set(int(v[1])), tcpip.Set(int(v[2]))
+				c.tcp.ReceiveBufferMin, c.tcp.ReceiveBuffer, c.tcp.ReceiveBufferMax = tcpip.Set(int(v[0])), tcpip.Set(int(v[1])), tcpip.Set(int(v[2]))
 			}
 		}},
 		{name: "wmem", value: "4096 16384 4194304", apply: func(c *oursConf, v []int64) {
 			if len(v) == 3 {
-				c.tcp.SendBuffer, c.tcp.SendBufferMax = tcpip.Set(int(v[1])), tcpip.Set(int(v[2]))
+				c.tcp.SendBufferMin, c.tcp.SendBuffer, c.tcp.SendBufferMax = tcpip.Set(int(v[0])), tcpip.Set(int(v[1])), tcpip.Set(int(v[2]))
 			}
 		}},
 		{name: "dsack", value: "1", apply: flagOf(func(c *oursConf) *tcpip.Opt[bool] { return &c.tcp.DSACK })},

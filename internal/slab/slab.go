@@ -46,6 +46,13 @@ type class struct {
 // SetLimit bounds the bytes of live slabs; 0 removes the bound. Slabs already handed out stay.
 func (p *Pool) SetLimit(bytes int64) { p.limit.Store(bytes) }
 
+// Short reports whether more than seven eighths of the limit are out. What is kept for long then had better be less: the
+// rest is for what passes through.
+func (p *Pool) Short() bool {
+	limit := p.limit.Load()
+	return limit != 0 && p.Live() > limit-limit/8
+}
+
 // Live returns the bytes of all slabs that are handed out and not yet released.
 func (p *Pool) Live() int64 {
 	var n int64
@@ -65,13 +72,27 @@ func (p *Pool) Get(n int) (_ Piece, ok bool) {
 		cl.live.Add(-1)
 		return Piece{}, false
 	}
+	return p.take(c), true
+}
+
+// GetAnyway is Get that does not look at the limit. It is for the little without which nothing would ever be given back,
+// and whoever calls it bounds it.
+func (p *Pool) GetAnyway(n int) Piece {
+	c := classFor(n)
+	p.classes[c].live.Add(1)
+	return p.take(c)
+}
+
+// take returns an empty Piece over a slab of class c, which is counted already.
+func (p *Pool) take(c uint8) Piece {
+	cl := &p.classes[c]
 	s, _ := cl.pool.Get().(*Slab)
 	if s == nil {
 		s = &Slab{class: c, home: p, buf: make([]byte, sizes[c])}
 	}
 	s.fill = 0
 	s.refs.Store(1)
-	return Piece{s: s}, true
+	return Piece{s: s}
 }
 
 func classFor(n int) uint8 {

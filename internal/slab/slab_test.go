@@ -54,6 +54,30 @@ func TestLimit(t *testing.T) {
 	require.Zero(t, pool.Live())
 }
 
+// Memory is short before it is spent, and what may not fail is given all the same.
+func TestShort(t *testing.T) {
+	var pool Pool
+	require.False(t, pool.Short(), "without a limit")
+	pool.SetLimit(16 * Small)
+	var all []Piece
+	for range 14 {
+		all = append(all, get(t, &pool, 1))
+	}
+	require.False(t, pool.Short())
+	all = append(all, get(t, &pool, 1), get(t, &pool, 1))
+	require.True(t, pool.Short())
+	_, ok := pool.Get(1)
+	require.False(t, ok)
+	all = append(all, pool.GetAnyway(Medium))
+	require.Equal(t, Medium, all[16].Cost())
+	require.EqualValues(t, 16*Small+Medium, pool.Live())
+	for i := range all {
+		all[i].Release()
+	}
+	require.Zero(t, pool.Live())
+	require.False(t, pool.Short())
+}
+
 // The limit holds when many take at once.
 func TestLimitConcurrent(t *testing.T) {
 	var pool Pool

@@ -7,11 +7,12 @@ import (
 
 // chunk is a Piece of the stream and the sequence number of its first byte.
 type chunk struct {
-	piece slab.Piece
-	seq   seq.Number
-	cost  int32 // what it is accounted with, bytes
-	last  bool  // of a record
-	quiet bool  // whose end is not pushed
+	piece  slab.Piece
+	seq    seq.Number
+	cost   int32 // what it is accounted with, bytes
+	last   bool  // of a record
+	quiet  bool  // whose end is not pushed
+	sealed bool  // somebody else may write behind it in its slab
 }
 
 func (c *chunk) end() seq.Number { return c.seq.Add(c.piece.Len()) }
@@ -33,7 +34,7 @@ func (q *sendQueue) append(p slab.Piece) {
 
 // spare returns how many bytes extend can take.
 func (q *sendQueue) spare() int {
-	if q.chunks.len() == 0 || q.closed() {
+	if q.chunks.len() == 0 || q.closed() || q.chunks.last().sealed {
 		return 0
 	}
 	return q.chunks.last().piece.Room()

@@ -50,6 +50,8 @@ type Conf struct {
 	SendBufferMax, ReceiveBufferMax int // where tuning ends (net.ipv4.tcp_wmem[2], tcp_rmem[2])
 	// Where it begins (tcp_wmem[1], tcp_rmem[1]); 0: Linux's default.
 	SendBufferInitial, ReceiveBufferInitial int
+	// What a connection may hold however short memory is (tcp_wmem[0], tcp_rmem[0]).
+	SendBufferMin, ReceiveBufferMin int
 
 	Probing         MTUProbing // net.ipv4.tcp_mtu_probing
 	BaseMSS, MinMSS int        // net.ipv4.tcp_base_mss, tcp_min_snd_mss: where probing begins, and what is sent at least; bytes

@@ -6,8 +6,8 @@
 // The whole interface, which shell, scripts, simulator and fuzzer use and nothing else:
 //
 //	Init(now, *Conf, Path, Identity)
-//	User:     Connect(now) Error, Write(now, Piece) Error, Append(now, []byte) int, Spare() int,
-//	          Room() int, Writable() bool, SetMore(now, bool), MarkUrgent(now), EndRecord(now),
+//	User:     Connect(now) Error, Write(now, Piece) Error, Append(now, []byte) int, Give(now, Piece) Error,
+//	          Room() int, Space() int, Starved() bool, SetShort(bool), Writable() bool, SetMore(now, bool), MarkUrgent(now), EndRecord(now),
 //	          Readable() []Piece, ReadableLen() int, AtEnd() bool, Consume(now, n), Urgent() (byte, Error), TakeUrgent(),
 //	          AtMark() bool, Shutdown(now, dir) Error, Close(now), Abort(now), Disconnect(now), SetConf(now, *Conf),
 //	          SetPath(now, Path)

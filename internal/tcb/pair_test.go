@@ -338,7 +338,7 @@ func (u *user) act() bool {
 		room := t.Room()
 		if room > 0 {
 			n := min(1+p.r.IntN(1<<p.r.IntN(17)), u.toWrite-u.wrote, room, slab.Large)
-			if spare := min(t.Spare(), n); spare > 0 && p.chance(0.8) {
+			if spare := min(t.sendQ.spare(), n); spare > 0 && p.chance(0.8) {
 				b := make([]byte, spare)
 				fillPattern(b, t.sendQ.end)
 				u.wrote += t.Append(p.now, b)

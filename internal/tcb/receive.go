@@ -79,7 +79,7 @@ func (t *TCB) receiveEarly(now tcpip.Time, s *Segment) tcpip.Drop {
 	for _, p := range s.Data {
 		cost += chargeEarly(p)
 	}
-	if t.held()+cost > t.tun.receiveLimit {
+	if t.held()+cost > t.tun.bound(t.conf) {
 		return tcpip.DropOutOfOrder
 	}
 	crowded := t.ooo.crowds(header.SACKBlock{Start: s.Seq, End: s.end()})

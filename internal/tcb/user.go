@@ -45,8 +45,34 @@ func (t *TCB) Append(now tcpip.Time, b []byte) int {
 	return t.sendQ.extend(b[:min(len(b), n)])
 }
 
-// Spare returns how many bytes Append can take.
-func (t *TCB) Spare() int { return t.sendQ.spare() }
+// Space returns how many bytes of slabs the send buffer has room for; Give does not look whether there is any.
+func (t *TCB) Space() int {
+	if !mayWrite.has(t.state) || t.snd.fin {
+		return 0
+	}
+	if n := t.tun.sendLimit - t.sendQ.used(t.snd.una); n > 0 && !t.tooMuchUnsent() {
+		return n
+	}
+	t.tun.full = true
+	return 0
+}
+
+// Give queues p, which another connection has received, for sending, and takes it over, even where it fails. What it
+// shares with others is not written behind.
+//
+// Errors: those of Write but for ErrWouldBlock.
+func (t *TCB) Give(now tcpip.Time, p slab.Piece) tcpip.Error {
+	err := t.writeError()
+	if err != tcpip.OK || p.Len() == 0 {
+		p.Release()
+		return err
+	}
+	t.sendQ.gather = t.sendQ.end
+	sole := p.Sole()
+	t.sendQ.append(p)
+	t.sendQ.chunks.last().sealed = !sole
+	return tcpip.OK
+}
 
 func (t *TCB) writeError() tcpip.Error {
 	switch {

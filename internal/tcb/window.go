@@ -13,11 +13,13 @@ import (
 
 // tuning sizes the buffers and the window that is announced.
 type tuning struct {
-	sendLimit    int // slab bytes
-	receiveLimit int // slab bytes
-	synWindow    int // bytes announced in the SYN
-	ratio        int // payload per charged byte of what arrives, in 1/256
-	full         bool
+	sendLimit    int  // slab bytes
+	receiveLimit int  // slab bytes
+	synWindow    int  // bytes announced in the SYN
+	ratio        int  // payload per charged byte of what arrives, in 1/256
+	full         bool // a writer has found no room
+	short        bool // memory is
+	starved      bool // a writer has found no memory, and nothing was acknowledged since
 
 	earned int // the largest window that what has arrived has earned, bytes: Linux's rcv_ssthresh
 
@@ -113,7 +115,7 @@ func (t *TCB) near() bool {
 
 // growSend makes room for two congestion windows, one in flight and one to follow it, by what a segment costs Linux.
 func (u *tuning) growSend(t *TCB) {
-	if t.conf.SendBuffer.IsSet() {
+	if t.conf.SendBuffer.IsSet() || u.short {
 		return
 	}
 	const overhead, head = 512, 256 // of a buffer of segments, bytes: within the power of two, and beside it
@@ -148,10 +150,14 @@ func (t *TCB) admit(s *Segment, larger bool) bool {
 		}
 		t.tun.ratio = min(max(t.tun.ratio+news, 16), 256)
 	}
-	if t.held()+cost > t.tun.receiveLimit {
-		t.ooo.prune(max(t.tun.receiveLimit-t.recvQ.cost-cost, 0))
+	limit := t.tun.bound(t.conf)
+	if t.held()+cost > limit {
+		t.ooo.prune(max(limit-t.recvQ.cost-cost, 0))
 	}
-	return t.held()+cost <= 2*t.tun.receiveLimit || t.recvQ.n == 0
+	if t.tun.short {
+		return t.held() < limit || t.recvQ.n == 0
+	}
+	return t.held()+cost <= 2*limit || t.recvQ.n == 0
 }
 
 // chooseWindow returns the window that the free space allows, avoiding silly ones (RFC 9293
@@ -169,6 +175,9 @@ func (t *TCB) chooseWindow() int {
 		if free < max(full/16, mss) {
 			return 0
 		}
+	}
+	if t.tun.short {
+		t.tun.earned = min(t.tun.earned, shortWindow*int(t.opt.advMSS))
 	}
 	free = min(free, t.tun.earned)
 	if t.rcv.scale > 0 {
@@ -191,7 +200,7 @@ func (t *TCB) lastWindow() int { return t.rcv.adv.Sub(t.rcv.acked) }
 // ones at least, so that it doubles in a round trip as the peer's slow start does. Small segments earn nothing: they
 // cost too much.
 func (t *TCB) earnWindow(s *Segment) {
-	if s.Len < leastEarning {
+	if s.Len < leastEarning || t.tun.short {
 		return
 	}
 	room := min(t.freeWindow(), t.fullWindow()) - t.tun.earned
@@ -258,7 +267,7 @@ func (t *TCB) resizeReceive(now tcpip.Time, n int) {
 	if rtt == 0 {
 		rtt = t.rtt.srtt
 	}
-	if t.conf.ReceiveBuffer.IsSet() || rtt == 0 || now.Sub(u.measuredAt) < rtt {
+	if t.conf.ReceiveBuffer.IsSet() || u.short || rtt == 0 || now.Sub(u.measuredAt) < rtt {
 		return
 	}
 	if u.taken > u.space {
@@ -351,7 +360,7 @@ func (t *TCB) Writable() bool {
 		return true // a write fails at once
 	}
 	used := t.sendQ.used(t.snd.una)
-	return !t.halfTooMuchUnsent() && t.tun.sendLimit-used >= used/2
+	return !t.tun.starved && !t.halfTooMuchUnsent() && t.tun.sendLimit-used >= used/2
 }
 
 // tooMuchUnsent is TCP_NOTSENT_LOWAT.
@@ -364,6 +373,7 @@ func (t *TCB) halfTooMuchUnsent() bool {
 
 // noteWritable follows the window with the send buffer, if a writer has found it full, and tells him.
 func (t *TCB) noteWritable() {
+	t.tun.starved = false
 	if t.tun.full {
 		t.tun.growSend(t)
 		t.tellWritable()

@@ -74,6 +74,9 @@ type Endpoint struct {
 //
 // Errors: ErrTooMany, ErrClosed after the stack's Close.
 func New(s *stack.Stack, mode Mode, proto header.EtherType) (*Endpoint, error) {
+	if s.Full() {
+		return nil, tcpip.ErrTooMany
+	}
 	e := &Endpoint{stack: s, mode: mode, conf: s.SocketConf(), done: make(chan struct{})}
 	tcpip.Defaults(Options, &e.options)
 	e.apply()

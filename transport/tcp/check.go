@@ -24,6 +24,8 @@ func (o *Options) Check() error {
 		tcpip.CheckRange(p+"Timestamps", o.Timestamps, tcpip.TimestampsOff, tcpip.TimestampsStrict),
 		tcpip.CheckRange(p+"ECN", o.ECN, ECNOff, ECNAccurateAccept),
 		tcpip.CheckRange(p+"Congestion", o.Congestion, Cubic, DCTCP),
+		tcpip.CheckRange(p+"SendBufferMin", o.SendBufferMin, 1, largestBuffer),
+		tcpip.CheckRange(p+"ReceiveBufferMin", o.ReceiveBufferMin, 1, largestBuffer),
 		tcpip.CheckRange(p+"SendBuffer", o.SendBuffer, 1, largestBuffer),
 		tcpip.CheckRange(p+"ReceiveBuffer", o.ReceiveBuffer, 1, largestBuffer),
 		tcpip.CheckRange(p+"SendBufferMax", o.SendBufferMax, 1, largestBuffer),

@@ -67,6 +67,10 @@ type Options struct {
 	Congestion  tcpip.Opt[Congestion]          // CUBIC
 	HyStartPlus tcpip.Opt[bool]                // CUBIC and Reno leave slow start by HyStart++ (RFC 9406) rather than as on Linux: off
 
+	// What each connection may hold while the stack's memory is short (net.ipv4.tcp_wmem, tcp_rmem), slab bytes: 4096
+	// each, or less if the maximum is. Beyond it writers wait, and what arrives is dropped for the peer to send again. See stack.Options.MaxMemory.
+	SendBufferMin    tcpip.Opt[int]
+	ReceiveBufferMin tcpip.Opt[int]
 	SendBuffer       tcpip.Opt[int] // slab bytes at which tuning begins (net.ipv4.tcp_wmem): 16 KB
 	ReceiveBuffer    tcpip.Opt[int] // slab bytes at which tuning begins (net.ipv4.tcp_rmem): 128 KB
 	SendBufferMax    tcpip.Opt[int] // slab bytes at which tuning ends (net.ipv4.tcp_wmem): 4 MB
@@ -166,6 +170,8 @@ func (o *Options) config(sock tcpip.SocketConf) config {
 		KeepCount:            o.KeepCount.Or(9),
 		Congestion:           o.Congestion.Or(Cubic),
 		HyStartPlus:          o.HyStartPlus.Or(false),
+		SendBufferMin:        min(o.SendBufferMin.Or(bufferMin), o.SendBufferMax.Or(sendBufferMax)),
+		ReceiveBufferMin:     min(o.ReceiveBufferMin.Or(bufferMin), o.ReceiveBufferMax.Or(receiveBufferMax)),
 		SendBufferMax:        o.SendBufferMax.Or(sendBufferMax),
 		ReceiveBufferMax:     o.ReceiveBufferMax.Or(receiveBufferMax),
 		SendBufferInitial:    o.SendBuffer.Or(defaultSendBuffer),
@@ -196,8 +202,9 @@ func (o *Options) config(sock tcpip.SocketConf) config {
 }
 
 // Defaults that others are compared with. What SO_SNDBUF and SO_RCVBUF say of a new TCP socket, and how far they grow:
-// net.ipv4.tcp_wmem and tcp_rmem, bytes.
+// net.ipv4.tcp_wmem and tcp_rmem, bytes; bufferMin is the first number of either.
 const (
+	bufferMin            = 4096
 	defaultSendBuffer    = 16384
 	defaultReceiveBuffer = 131072
 	sendBufferMax        = 4 << 20

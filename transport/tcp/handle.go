@@ -121,6 +121,10 @@ func (h *Handler) take(w *stack.Work, p *stack.Packet, id stack.FlowID, iss tcpi
 	if !r.read(p) {
 		return false
 	}
+	if h.proto.stack.Slabs.Short() {
+		p.Drop(tcpip.DropNoMemory)
+		return true
+	}
 	if !h.quota.Take(id, r.NIC) {
 		p.Drop(tcpip.DropHandlerLimit)
 		return true

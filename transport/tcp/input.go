@@ -142,6 +142,7 @@ func (e *Endpoint) receive(w *stack.Work, p *stack.Packet) {
 	}
 	lacksTimestamp := !s.Options.HasTimestamp
 	una, received := e.tcb.Una(), e.tcb.Received()
+	e.tcb.SetShort(e.proto.stack.Slabs.Short())
 	d := e.tcb.Segment(e.lock.now, &s)
 	if e.opts.arrivals {
 		e.arrived(received, p.At)

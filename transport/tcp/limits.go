@@ -96,6 +96,9 @@ const (
 	requestsMax    = synBacklog
 	requestTimeout = 30 * time.Second
 
+	// batchPieces bounds the pieces of a Batch: a super-segment of full Ethernet frames has 45.
+	batchPieces = 64
+
 	// redeliveries is how often a packet may find its endpoint gone and ask the demux again.
 	redeliveries = 2
 )

@@ -143,11 +143,12 @@ func (e *Endpoint) Accept() (tcpip.Endpoint, error) {
 	return c, nil
 }
 
-// push adds a connection to the accept queue. It reports false if nobody listens any more.
+// push adds a connection to the accept queue. It reports false if nobody listens any more, or the stack is coming to
+// its end: Close and Drain may have looked at the register before c was in it.
 func (l *listener) push(c *Endpoint) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
+	if l.closed || l.proto.closed.Load() || l.proto.drain.active.Load() {
 		return false
 	}
 	l.queue = append(l.queue, c)
@@ -163,8 +164,12 @@ func (l *listener) hand(c *Endpoint, to *Request) bool {
 	return l.push(c)
 }
 
-// full reports whether the accept queue takes no more: as on Linux, it takes one more than its backlog.
+// full reports whether the accept queue takes no more: as on Linux, it takes one more than its backlog. So it does
+// where the stack has all the endpoints that it may.
 func (l *listener) full() bool {
+	if l.proto.stack.Full() {
+		return true
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.queue) > l.backlog
@@ -185,6 +190,7 @@ const (
 	admitCookie             // answer without keeping anything
 	admitNoAccept           // drop: the accept queue is full
 	admitNoSyn              // drop: too many are half open
+	admitNoMemory           // drop: memory is short
 	admitClosed             // nobody listens any more
 )
 
@@ -198,6 +204,8 @@ func (l *listener) admission() admission {
 		return admitClosed
 	case len(l.queue) > l.backlog:
 		return admitNoAccept
+	case l.proto.stack.Slabs.Short():
+		return admitNoMemory
 	case c.cookies == CookiesAlways:
 		return admitCookie
 	case l.halfOpen <= l.backlog && l.halfOpen < c.synBacklog:
@@ -259,6 +267,10 @@ func (l *listener) syn(w *stack.Work, p *stack.Packet, o *endpointOptions, iss t
 		c.TCPReqQFullDrop.Inc()
 		c.ListenDrops.Inc()
 		p.Drop(tcpip.DropSynQueue)
+		return
+	case admitNoMemory:
+		c.ListenDrops.Inc()
+		p.Drop(tcpip.DropNoMemory)
 		return
 	}
 	id := flowOf(p)

@@ -42,17 +42,22 @@ func (e *Endpoint) read(b []byte, flags tcpip.ReadFlags) (r tcpip.Received, err 
 			return r, tcpip.OK
 		}
 	}
+	return r, e.unreadable()
+}
+
+// unreadable is what a read finds that finds no data: OK is the end of the stream.
+func (e *Endpoint) unreadable() tcpip.Error {
 	switch {
 	case e.done: // of what came after the peer's end only writers and SO_ERROR are told
-		return r, tcpip.OK
+		return tcpip.OK
 	case e.err != tcpip.OK:
-		return r, e.takeError()
+		return e.takeError()
 	case e.shut&tcpip.ShutdownRead != 0:
-		return r, tcpip.OK
+		return tcpip.OK
 	case !e.running:
-		return r, tcpip.ErrNotConnected
+		return tcpip.ErrNotConnected
 	}
-	return r, tcpip.ErrWouldBlock
+	return tcpip.ErrWouldBlock
 }
 
 // inq is what TCP_INQ reports. The peer's FIN counts, so that the program reads on to the end.
@@ -86,14 +91,25 @@ func (e *Endpoint) readData(b []byte, flags tcpip.ReadFlags, r *tcpip.Received) 
 		r.Count += n
 	}
 	r.Total = r.Count
-	moved := r.Count
 	if flags&tcpip.ReadPeek == 0 {
-		e.tcb.Consume(e.lock.now, r.Count)
-		moved = -moved
+		e.consume(r.Count)
+	} else {
+		e.movePeek(r.Count)
 	}
-	if at := e.opts.sock.PeekOffset; at >= 0 && moved != 0 {
+}
+
+// consume gives back the first n bytes that can be read.
+func (e *Endpoint) consume(n int) {
+	e.tcb.SetShort(e.proto.stack.Slabs.Short())
+	e.tcb.Consume(e.lock.now, n)
+	e.movePeek(-n)
+}
+
+// movePeek moves SO_PEEK_OFF, where it is in use.
+func (e *Endpoint) movePeek(n int) {
+	if at := e.opts.sock.PeekOffset; at >= 0 && n != 0 {
 		own := *e.opts
-		own.sock.PeekOffset = max(at+moved, 0)
+		own.sock.PeekOffset = max(at+n, 0)
 		e.configure(&own)
 	}
 }

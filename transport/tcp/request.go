@@ -99,9 +99,10 @@ func (r *Request) id() stack.FlowID {
 // waits for, and returns, the same. If ctx ends first the request is reset and Accept returns ctx's error.
 //
 // Errors: ErrAddrNotAvailable if the way to the peer leads through a NIC that may not send from Dst (Spoofing) and Dst is not
-// ours, or another error of the route; what an option in o is refused with; and, for a request that was ended otherwise,
-// ErrConnAborted after Reject, Drop or the handler's Close, ErrConnReset if the peer has given up, ErrTimedOut. After an
-// error the request is over, but for those of options and routes: it can still be rejected.
+// ours, or another error of the route; what an option in o is refused with; ErrTooMany if the stack has all the endpoints
+// that it may (stack.Limits); and, for a request that was ended otherwise, ErrConnAborted after Reject, Drop or the
+// handler's Close, ErrConnReset if the peer has given up, ErrTimedOut. After an error the request is over, but for those
+// of options, routes and limits: it can still be rejected.
 func (r *Request) Accept(ctx context.Context, o AcceptOptions) (*Endpoint, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -142,6 +143,9 @@ func (r *Request) answer(w *stack.Work, a *AcceptOptions) tcpip.Error {
 		return tcpip.OK
 	case requestOver:
 		return err
+	}
+	if t.stack.Full() {
+		return tcpip.ErrTooMany
 	}
 	o, err := r.options(a)
 	if err != tcpip.OK {

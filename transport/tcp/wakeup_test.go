@@ -106,6 +106,43 @@ func TestNewEndpointWhileClosing(t *testing.T) {
 	}
 }
 
+// A connection whose handshake ends while its stack does, and is accepted before the listener is closed, ends with the others:
+// nobody would tell its user otherwise.
+func TestAcceptedWhileClosing(t *testing.T) {
+	for name, end := range map[string]func(*stack.Stack){
+		"close": (*stack.Stack).Close,
+		"shutdown": func(s *stack.Stack) {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			_ = s.Shutdown(ctx)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := newWire(t, Options{})
+			l := listenOn(t, x.s, 0, 80, 4)
+			x.syn(1000)
+			w := l.begin() // for which the end waits, once it has seen what endpoints there are
+			over := make(chan struct{})
+			go func() {
+				defer close(over)
+				end(x.s)
+			}()
+			for p := protocolOf(x.s); !p.closed.Load() && !p.drain.active.Load(); {
+				runtime.Gosched()
+			}
+			time.Sleep(20 * time.Millisecond)
+			x.send(1000, header.ACK, x.seq, x.ack, x.tsOpt(), "")
+			child, err := l.Accept()
+			l.end(w)
+			<-over
+			if err == nil {
+				require.Equal(t, StateClosed, child.(*Endpoint).State())
+			}
+			require.Empty(t, x.s.Endpoints())
+		})
+	}
+}
+
 // A connection whose failure was told may be tried again; what it had received before does not leak.
 func TestConnectAgainWithUnreadData(t *testing.T) {
 	h := newHosts(t, Options{}, Options{})

@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"github.com/seed963a8790/netstack/internal/slab"
 	"github.com/seed963a8790/netstack/internal/tcb"
 	"github.com/seed963a8790/netstack/tcpip"
 )
@@ -8,9 +9,9 @@ import (
 // Write queues b, or as much of it as the send buffer takes, and returns how much that was. It copies: b
 // is the caller's again when Write returns. It never blocks.
 //
-// Errors: ErrWouldBlock if the send buffer is full (a Writable event follows), ErrPipe after
-// ShutdownWrite and after the connection has ended, ErrClosed after Close, the connection's error,
-// once, if it failed, and ErrNoMemory if the stack's byte budget is spent.
+// Errors: ErrWouldBlock if the send buffer is full, or the stack's memory short and SendBufferMin used (a Writable event
+// follows), ErrPipe after ShutdownWrite and after the connection has ended, ErrClosed after Close, and the connection's
+// error, once, if it failed.
 //
 // Small writes wait while a segment that was not full is unacknowledged (Nagle's algorithm with
 // Minshall's change, RFC 9293 §3.7.4) unless TCP_NODELAY is set.
@@ -32,10 +33,7 @@ func (e *Endpoint) write(b []byte, flags tcpip.WriteFlags) (n int, err tcpip.Err
 		return 0, err
 	}
 	now := e.lock.now
-	if e.stale {
-		e.stale = false
-		e.reroute()
-	}
+	e.refresh()
 	for n < len(b) {
 		if k := e.tcb.Append(now, b[n:]); k > 0 {
 			n += k
@@ -45,9 +43,8 @@ func (e *Endpoint) write(b []byte, flags tcpip.WriteFlags) (n int, err tcpip.Err
 		if room == 0 {
 			break
 		}
-		p, ok := e.proto.stack.Slabs.Get(min(e.tcb.SlabFor(room), len(b)-n)) // of which the next super-segment takes the rest
+		p, ok := e.slab(min(e.tcb.SlabFor(room), len(b)-n)) // of which the next super-segment takes the rest
 		if !ok {
-			err = tcpip.ErrNoMemory
 			break
 		}
 		k := p.Append(b[n : n+room])
@@ -72,6 +69,32 @@ func (e *Endpoint) write(b []byte, flags tcpip.WriteFlags) (n int, err tcpip.Err
 		return 0, err
 	}
 	return 0, tcpip.ErrWouldBlock
+}
+
+// refresh looks the way to the peer up where it has changed since the last write.
+func (e *Endpoint) refresh() {
+	if e.stale {
+		e.stale = false
+		e.reroute()
+	}
+}
+
+// slab takes n bytes for the send queue, or less where memory is short. ok is false if the connection has had its part
+// then.
+func (e *Endpoint) slab(n int) (p slab.Piece, ok bool) {
+	pool := &e.proto.stack.Slabs
+	short := pool.Short()
+	e.tcb.SetShort(short)
+	if !short {
+		if p, ok = pool.Get(n); ok {
+			return p, true
+		}
+		e.tcb.SetShort(true)
+	}
+	if e.tcb.Starved() {
+		return slab.Piece{}, false
+	}
+	return pool.GetAnyway(min(n, slab.Medium)), true
 }
 
 // mayWrite reports why nothing can be written, however much room there is.

@@ -118,10 +118,19 @@ func (c *TCPConn) ReadFrom(r io.Reader) (total int64, err error) {
 	}
 }
 
-// WriteTo passes what arrives to w, until the end of the stream. While nothing arrives it holds no buffer.
+// WriteTo passes what arrives to w, until the end of the stream. While nothing arrives it holds no buffer. To another
+// TCPConn of the same stack nothing is copied.
 func (c *TCPConn) WriteTo(w io.Writer) (total int64, err error) {
+	move := func() error { return c.moveData(w, &total) }
+	if d, ok := w.(*TCPConn); ok {
+		from, ours := c.ep.(*tcp.Endpoint)
+		to, theirs := d.ep.(*tcp.Endpoint)
+		if ours && theirs && from.Stack() == to.Stack() {
+			move = func() error { return c.pass(d, from, to, &total) }
+		}
+	}
 	for err == nil {
-		err = c.moveData(w, &total)
+		err = move()
 	}
 	if err == io.EOF {
 		return total, nil
@@ -169,6 +178,55 @@ func (c *TCPConn) moveData(w io.Writer, total *int64) error {
 			return err
 		}
 	}
+}
+
+// pass gives what has arrived to d, until there is no more, and waits. The slabs go from queue to queue.
+func (c *TCPConn) pass(d *TCPConn, from, to *tcp.Endpoint, total *int64) error {
+	var b tcp.Batch
+	defer b.Release()
+	for {
+		c.in.turn.Lock()
+		err := c.check(&c.in)
+		if err == nil {
+			_, err = from.Take(&b)
+		}
+		if isBlocked(err) {
+			c.wait(&c.in, waiter.Readable|waiter.ReadHangUp)
+			c.in.turn.Unlock()
+			return nil
+		}
+		c.in.turn.Unlock()
+		switch {
+		case err != nil:
+			return err
+		case b.Len() == 0:
+			return io.EOF
+		}
+		d.out.turn.Lock()
+		err = d.give(to, &b, total)
+		d.out.turn.Unlock()
+		if err != nil {
+			return d.fail("write", err)
+		}
+	}
+}
+
+// give is write for what another connection has received. The turn is held.
+func (c *TCPConn) give(ep *tcp.Endpoint, b *tcp.Batch, total *int64) error {
+	for b.Len() > 0 {
+		if err := c.check(&c.out); err != nil {
+			return err
+		}
+		n, err := ep.Give(b)
+		*total += int64(n)
+		switch {
+		case isBlocked(err):
+			c.wait(&c.out, waiter.Writable)
+		case err != nil:
+			return err
+		}
+	}
+	return nil
 }
 
 // wrap is fail for errors that may be another connection's, or wrapped by our own Read or Write.
