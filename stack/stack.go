@@ -41,7 +41,8 @@ type Options struct {
 	// and may lag behind.
 	Logger *slog.Logger
 
-	// MaxMemory bounds the bytes of packets and buffers; unset means no bound.
+	// MaxMemory bounds the bytes of packets and buffers; unset means no bound. Before it is reached windows shrink and new
+	// connections are refused; what each connection keeps all the same (tcp.Options.SendBufferMin) comes on top.
 	MaxMemory tcpip.Opt[int64]
 	// Buffers are the sizes of endpoints' buffers.
 	Buffers Buffers
