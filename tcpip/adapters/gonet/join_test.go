@@ -161,7 +161,9 @@ func BenchmarkJoin(b *testing.B) {
 				left, right := newPair(b, nil)
 				client, server := joinedPair(b, left, right, c.join)
 				var done sync.WaitGroup
-				done.Go(func() { _, _ = io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{server}, make([]byte, 256<<10)) })
+				done.Go(func() {
+					_, _ = io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{server}, make([]byte, 256<<10))
+				})
 				data := make([]byte, size)
 				b.SetBytes(int64(size))
 				b.ResetTimer()
