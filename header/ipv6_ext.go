@@ -13,7 +13,7 @@ type IPv6Chain struct {
 	Offset   int      // of the upper layer's first byte; in a later fragment, of its data
 
 	Fragment    IPv6Fragment // zero if there is no fragment header
-	Routing     IPv6Routing  // zero if there is no routing header
+	Routing     IPv6Routing  // the last; zero if there is no routing header
 	RouterAlert IPv6Alert    // zero if there is no router alert option
 
 	// Problem is what an ICMPv6 parameter problem is to say about a dropped packet.
@@ -109,8 +109,8 @@ const (
 // the reassembled packet, which WalkExtFrom takes. A later fragment ends the walk: Protocol is then
 // that of its fragment header.
 //
-// Headers may come in any order (RFC 8200 §4.1), but for hop-by-hop options, which come first; routing
-// and fragment headers come once, destination options twice.
+// Headers may come in any order and number (RFC 8200 §4.1), but for hop-by-hop options, which come first, and
+// the fragment header, which comes once.
 func (h IPv6) WalkExt(c *IPv6Chain) tcpip.Drop {
 	*c = IPv6Chain{Protocol: h.NextHeader(), Offset: IPv6Size}
 	if !c.Protocol.isExtension() {
@@ -144,7 +144,7 @@ const ipv6NextHeaderAt = 6 // offset of the Next Header field of the IPv6 header
 // isExtension reports whether p is an extension header that the walk goes through.
 func (p Protocol) isExtension() bool {
 	switch p {
-	case ProtocolHopByHop, ProtocolRouting, ProtocolFragment, ProtocolAH, ProtocolDestOptions:
+	case ProtocolHopByHop, ProtocolRouting, ProtocolFragment, ProtocolDestOptions:
 		return true
 	}
 	return false
@@ -152,7 +152,6 @@ func (p Protocol) isExtension() bool {
 
 func (h IPv6) walk(c *IPv6Chain, nextAt int) tcpip.Drop {
 	options := checkOptions
-	destOptions := 0
 	for n := 0; c.Protocol.isExtension(); n++ {
 		if n == IPv6MaxExtHeaders {
 			return tcpip.DropHeaderChain
@@ -160,14 +159,6 @@ func (h IPv6) walk(c *IPv6Chain, nextAt int) tcpip.Drop {
 		switch c.Protocol {
 		case ProtocolHopByHop:
 			if nextAt != ipv6NextHeaderAt {
-				return c.problem(tcpip.DropBadExtHeader, ReportUnicast, ICMPv6UnknownNextHeader, nextAt)
-			}
-		case ProtocolRouting:
-			if c.Routing.At != 0 {
-				return c.problem(tcpip.DropBadExtHeader, ReportUnicast, ICMPv6UnknownNextHeader, nextAt)
-			}
-		case ProtocolDestOptions:
-			if destOptions++; destOptions > 2 {
 				return c.problem(tcpip.DropBadExtHeader, ReportUnicast, ICMPv6UnknownNextHeader, nextAt)
 			}
 		case ProtocolFragment:
@@ -259,9 +250,6 @@ func (h IPv6) step(c *IPv6Chain, nextAt int, mode optionMode) tcpip.Drop {
 		return tcpip.DropShort
 	}
 	size := 8 + int(b[1])*8
-	if c.Protocol == ProtocolAH {
-		size = 8 + int(b[1])*4 // RFC 4302 §2.2
-	}
 	if size > len(b) {
 		return tcpip.DropShort
 	}

@@ -131,10 +131,7 @@ func IPv6ExtHeaders(h []byte) (list []IPv6ExtHeader) {
 	next, b := Protocol(h[ipv6NextHeaderAt]), h[IPv6Size:]
 	for len(list) < IPv6MaxExtHeaders && next.isExtension() && len(b) >= 8 {
 		n := 8 + 8*int(b[1])
-		switch next {
-		case ProtocolAH:
-			n = 8 + 4*int(b[1])
-		case ProtocolFragment:
+		if next == ProtocolFragment {
 			n = IPv6FragmentSize
 		}
 		if n > len(b) {

@@ -15,6 +15,7 @@ type Address struct {
 	State  AddressState
 	// Temporary says that it is one of RFC 8981: for connections that begin here, not to be found by.
 	Temporary bool
+	Leased    bool // it lasts as long as somebody says, a router for one
 }
 
 // AddressState is the state of RFC 4862 that an address is in.
@@ -49,6 +50,7 @@ type AddressOptions struct {
 	NoDAD         bool // usable at once
 	Deprecated    bool
 	Temporary     bool // see Address
+	Leased        bool // see Address
 }
 
 // localAddress is one address of one NIC. It is never changed, only replaced.
@@ -59,12 +61,13 @@ type localAddress struct {
 	broadcast netip.Addr   // IPv4: the subnet's; zero if it has none
 	state     AddressState
 	temporary bool   // RFC 8981
+	leased    bool   // lasts as long as somebody says
 	route     bool   // brings the route to its prefix
 	order     uint64 // of its addition, among routes and addresses
 }
 
 func (a *localAddress) address() Address {
-	return Address{netip.PrefixFrom(a.addr, a.prefix.Bits()), a.state, a.temporary}
+	return Address{netip.PrefixFrom(a.addr, a.prefix.Bits()), a.state, a.temporary, a.leased}
 }
 
 func (a *localAddress) loopback() bool { return a.nic.Info().Kind == LinkLoopback }
@@ -163,7 +166,7 @@ func (n *NIC) AddAddressWith(p netip.Prefix, o AddressOptions) error {
 		a.IsLoopback() && n.Info().Kind != LinkLoopback {
 		return tcpip.ErrInvalid
 	}
-	l := &localAddress{nic: n, addr: a, prefix: p.Masked(), temporary: o.Temporary, route: !o.NoPrefixRoute && !p.IsSingleIP()}
+	l := &localAddress{nic: n, addr: a, prefix: p.Masked(), temporary: o.Temporary, leased: o.Leased, route: !o.NoPrefixRoute && !p.IsSingleIP()}
 	if a.Is4() && p.Bits() < 31 {
 		l.broadcast = lastAddr(l.prefix)
 	}

@@ -269,7 +269,18 @@ func (n *NIC) SetSpoofing(on bool) {
 func (n *NIC) Forwarding() bool { return n.forwarding.Load() }
 
 // SetForwarding sets it.
-func (n *NIC) SetForwarding(on bool) { n.forwarding.Store(on) }
+func (n *NIC) SetForwarding(on bool) {
+	if n.forwarding.Swap(on) == on {
+		return
+	}
+	w := n.stack.Begin()
+	for _, p := range n.stack.networks {
+		if f, ok := p.(ForwardingWatcher); ok {
+			f.Forwarding(w, n, on)
+		}
+	}
+	w.End()
+}
 
 // StrictHost reports whether only this NIC's own addresses are accepted here (the strong host model).
 func (n *NIC) StrictHost() bool { return n.strict.Load() }

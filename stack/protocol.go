@@ -63,6 +63,12 @@ type NeighbourWatcher interface {
 	NeighbourReachable(w *Work, nic *NIC, a netip.Addr, ok bool)
 }
 
+// ForwardingWatcher is a network protocol for which a NIC that forwards is another: it is a router's then.
+type ForwardingWatcher interface {
+	// Forwarding tells that the NIC has begun or ceased to forward. No lock is held.
+	Forwarding(w *Work, nic *NIC, on bool)
+}
+
 // LinkResolver asks for link addresses: ARP for IPv4, neighbour discovery for IPv6.
 type LinkResolver interface {
 	// Resolves returns the EtherType of the network protocol whose addresses it resolves.

@@ -300,6 +300,17 @@ func (r *Route) Valid() bool { return r.stack.conf.Load().generation == r.genera
 // MTU returns the bytes of the largest packet that the first link and the route's own MTU allow.
 func (r *Route) MTU() int { return r.mtu }
 
+// HopsTo returns the hop limit of IPv6 packets to a peer for which nobody has chosen one: what a router has told, where
+// there is a way to the peer.
+func (s *Stack) HopsTo(peer tcpip.FullAddress) uint8 {
+	if peer.Addr.Is6() && !peer.Addr.IsMulticast() {
+		if r, err := s.FindRoute(RouteQuery{Destination: peer.Addr, NIC: peer.NIC}); err == tcpip.OK {
+			return r.DefaultTTL()
+		}
+	}
+	return s.DefaultTTL()
+}
+
 // DefaultTTL returns the TTL or hop limit of packets along r for which nobody has chosen one.
 func (r *Route) DefaultTTL() uint8 {
 	if hops := r.NIC.hops6.Load(); hops != 0 && r.Remote.Is6() {

@@ -18,7 +18,19 @@ type RouteEntry struct {
 	Metric      uint32      // the lowest wins among equal prefixes
 	Preference  int8        // the highest wins among equal metrics (RFC 4191 §2.1)
 	MTU         int         // bytes; 0: the NIC's
+	Origin      RouteOrigin
 }
+
+// RouteOrigin is where a route comes from. It has no say in the choice of routes.
+type RouteOrigin uint8
+
+// The origins.
+const (
+	RouteConfigured RouteOrigin = iota
+	RouteAdvertised             // by a router, for as long as it says
+	RouteLasting                // by a router, without end
+	RouteRedirected             // by a router that knows a better first hop to one destination
+)
 
 // routeRow is a RouteEntry in the table. It is never changed, only replaced.
 type routeRow struct {

@@ -191,8 +191,11 @@ func (d *Datagram) option(id tcpip.OptionID) (int, tcpip.Error) {
 		return 0, tcpip.ErrNoProtocolOption
 	}
 	v := row.Get(&d.conf)
-	if v < 0 && (id == tcpip.IP_TTL || id == tcpip.IPV6_UNICAST_HOPS) {
+	switch {
+	case v < 0 && id == tcpip.IP_TTL:
 		v = int(d.proto.stack.DefaultTTL())
+	case v < 0 && id == tcpip.IPV6_UNICAST_HOPS:
+		v = int(d.proto.stack.HopsTo(d.peer))
 	}
 	return v, tcpip.OK
 }

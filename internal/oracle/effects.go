@@ -21,7 +21,7 @@ var effects = map[string]string{
 	"IPV6_2292PKTOPTIONS":       "ip6/ext/pktoptions/udp6",
 	"IPV6_2292RTHDR":            "ip6/arrive/rt253-done/old",
 	"IPV6_ADDRFORM":             "ip6/addrform/mapped",
-	"IPV6_ADDR_PREFERENCES":     "ip6/preferences/values",
+	"IPV6_ADDR_PREFERENCES":     "router/temporary",
 	"IPV6_AUTOFLOWLABEL":        "ip6/flow/auto",
 	"IPV6_CHECKSUM (SOL_RAW)":   "raw/checksum/values/raw6",
 	"IPV6_HDRINCL (SOL_RAW)":    "found/header-by-raw-level/raw6",

@@ -84,3 +84,24 @@ func (k *kernel) AddEthernet() {
 	})
 	k.SentOther()
 }
+
+func (k *kernel) Autoconfigure(temporary bool) {
+	k.AddEthernet()
+	values := []struct{ name, value string }{
+		{"addr_gen_mode", "0"}, {"accept_ra_rt_info_max_plen", "128"}, {"use_tempaddr", "0"}, {"disable_ipv6", "0"},
+	}
+	if temporary {
+		values[2].value = "2"
+	}
+	k.do(func() {
+		for _, v := range values {
+			if err := os.WriteFile("/proc/sys/net/ipv6/conf/e0/"+v.name, []byte(v.value), 0); err != nil {
+				k.fail(err)
+			}
+		}
+		if err := usable6(); err != nil {
+			k.fail(err)
+		}
+	})
+	k.SentOther()
+}

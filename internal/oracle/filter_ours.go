@@ -6,6 +6,7 @@ import (
 	"github.com/seed963a8790/netstack/header"
 	"github.com/seed963a8790/netstack/link/channel"
 	"github.com/seed963a8790/netstack/link/ethernet"
+	"github.com/seed963a8790/netstack/network/ipv6"
 	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
 	"github.com/seed963a8790/netstack/tcpip/adapters/linux"
@@ -49,6 +50,18 @@ func (o *ours) AddEthernet() {
 	o.other = channel.New(channel.Options{MTU: tunMTU + header.EthernetSize})
 	_, err := o.stack.AddNIC(ethernet.New(o.other, ethernet.Options{Address: ethernetHost}), stack.NICOptions{
 		Name: "e0", DAD: tcpip.Set(0), Addresses: []netip.Prefix{netip.MustParsePrefix(Host4b + "/24")},
+	})
+	if err != nil {
+		o.fail(err)
+	}
+	o.clock.Settle()
+	o.SentOther()
+}
+
+func (o *ours) Autoconfigure(temporary bool) {
+	o.AddEthernet()
+	_, err := ipv6.Discover(o.stack.NIC(nicE0), ipv6.DiscoveryOptions{
+		Generation: ipv6.Hardware, Temporary: temporary, Solicitations: tcpip.Set(0),
 	})
 	if err != nil {
 		o.fail(err)

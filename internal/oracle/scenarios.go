@@ -35,6 +35,7 @@ func Scenarios() []Scenario {
 		manyScenarios(),
 		epollScenarios(),
 		procnetScenarios(),
+		routerScenarios(),
 		filterScenarios(),
 		reuseportScenarios(),
 		packetScenarios(),

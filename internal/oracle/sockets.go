@@ -43,6 +43,9 @@ type Sockets interface {
 	// AddEthernet makes a device with Ethernet addresses, e0 with interface 3, instead of t1; what InjectOther and
 	// SentOther take and give are frames then.
 	AddEthernet()
+	// Autoconfigure is AddEthernet with IPv6, which heeds routers and makes addresses from that of the device, and
+	// temporary ones if asked to.
+	Autoconfigure(temporary bool)
 	InjectOther(packet []byte)
 	SentOther() [][]byte
 	AddRoute(prefix, gateway string)

@@ -70,7 +70,7 @@ func (r *router) rank() header.NDPPreference {
 }
 
 func (r *router) route(k ActionKind) Action {
-	return Action{Kind: k, Prefix: anywhere, Router: r.addr, Preference: r.rank()}
+	return Action{Kind: k, Prefix: anywhere, Router: r.addr, Preference: r.rank(), Lasting: r.until == forever}
 }
 
 // router takes in what an advertisement says of its sender.
@@ -99,7 +99,7 @@ func (h *Host) setRouter(now tcpip.Time, r router) {
 		old := h.routers[i]
 		r.failed = old.failed
 		h.routers[i] = r
-		if old.rank() != r.rank() {
+		if old.route(AddRoute) != r.route(AddRoute) {
 			h.do(old.route(RemoveRoute))
 			h.do(r.route(AddRoute))
 		}
@@ -119,15 +119,27 @@ func (h *Host) Reachable(addr netip.Addr, ok bool) {
 	h.do(r.route(AddRoute)) // behind its equals
 }
 
+// ForgetRouters forgets the default routers. Prefixes and more-specific routes stay until their end, as on Linux.
+func (h *Host) ForgetRouters() {
+	for i := range h.routers {
+		h.do(h.routers[i].route(RemoveRoute))
+	}
+	h.routers = nil
+}
+
 // onLink is a prefix whose addresses are neighbours.
 type onLink struct {
 	prefix netip.Prefix
 	until  tcpip.Time
 }
 
+func (p *onLink) route(k ActionKind) Action {
+	return Action{Kind: k, Prefix: p.prefix, Lasting: p.until == forever}
+}
+
 // prefix takes in a prefix information option: as a neighbourhood (RFC 4861 §6.3.4) and for addresses.
 func (h *Host) prefix(now tcpip.Time, p *header.NDPPrefixInfo) {
-	if p.Prefix.Addr().IsLinkLocalUnicast() || p.Prefix.Addr().IsMulticast() {
+	if p.Prefix.Addr().IsLinkLocalUnicast() || p.Prefix.Addr().IsMulticast() || p.Preferred > p.Valid { // as Linux does
 		return
 	}
 	if p.OnLink {
@@ -144,12 +156,16 @@ func (h *Host) setPrefix(now tcpip.Time, p onLink) {
 	case i < 0 && (p.until <= now || len(h.prefixes) >= MaxPrefixes):
 	case i < 0:
 		h.prefixes = append(h.prefixes, p)
-		h.do(Action{Kind: AddRoute, Prefix: p.prefix})
+		h.do(p.route(AddRoute))
 	case p.until <= now:
-		h.do(Action{Kind: RemoveRoute, Prefix: p.prefix})
+		h.do(h.prefixes[i].route(RemoveRoute))
 		h.prefixes = slices.Delete(h.prefixes, i, i+1)
 	default:
-		h.prefixes[i].until = p.until
+		if old := h.prefixes[i]; old.route(AddRoute) != p.route(AddRoute) {
+			h.do(old.route(RemoveRoute))
+			h.do(p.route(AddRoute))
+		}
+		h.prefixes[i] = p
 	}
 }
 
@@ -159,16 +175,17 @@ type moreSpecific struct {
 	router     netip.Addr
 	preference header.NDPPreference
 	until      tcpip.Time
+	redirected bool
 }
 
 func (r *moreSpecific) route(k ActionKind) Action {
-	return Action{Kind: k, Prefix: r.prefix, Router: r.router, Preference: r.preference}
+	return Action{Kind: k, Prefix: r.prefix, Router: r.router, Preference: r.preference, Lasting: r.until == forever, Redirected: r.redirected}
 }
 
 // route takes in a route information option. One to everywhere is what the router says of itself as a default
 // router, and has precedence over the message's own fields (RFC 4191 §3.1).
 func (h *Host) route(now tcpip.Time, from netip.Addr, o *header.NDPRouteInfo) {
-	r := moreSpecific{o.Prefix, from, o.Preference, until(now, o.Lifetime)}
+	r := moreSpecific{prefix: o.Prefix, router: from, preference: o.Preference, until: until(now, o.Lifetime)}
 	if r.prefix.Addr().IsLinkLocalUnicast() || r.prefix.Addr().IsMulticast() {
 		return
 	}
@@ -186,7 +203,7 @@ func (h *Host) route(now tcpip.Time, from netip.Addr, o *header.NDPRouteInfo) {
 		h.do(h.routes[i].route(RemoveRoute))
 		h.routes = slices.Delete(h.routes, i, i+1)
 	default:
-		if old := h.routes[i]; old.preference != r.preference {
+		if old := h.routes[i]; old.route(AddRoute) != r.route(AddRoute) {
 			h.do(old.route(RemoveRoute))
 			h.do(r.route(AddRoute))
 		}
@@ -200,7 +217,7 @@ func (h *Host) Redirected(now tcpip.Time, dst, router netip.Addr) {
 	if !h.running || !h.conf.Routers {
 		return
 	}
-	r := moreSpecific{prefix: netip.PrefixFrom(dst, 128), router: router, until: now.Add(redirectTime)}
+	r := moreSpecific{prefix: netip.PrefixFrom(dst, 128), router: router, until: now.Add(redirectTime), redirected: true}
 	i := slices.IndexFunc(h.redirects, func(m moreSpecific) bool { return m.prefix == r.prefix })
 	if i < 0 && len(h.redirects) >= MaxRedirects {
 		i = 0 // the oldest makes room
@@ -224,7 +241,7 @@ func (h *Host) advanceRouters(now tcpip.Time) {
 	}
 	h.routers = slices.DeleteFunc(h.routers, func(r router) bool { return expire(r.until, r.route(RemoveRoute)) })
 	h.prefixes = slices.DeleteFunc(h.prefixes, func(p onLink) bool {
-		return expire(p.until, Action{Kind: RemoveRoute, Prefix: p.prefix})
+		return expire(p.until, p.route(RemoveRoute))
 	})
 	h.routes = slices.DeleteFunc(h.routes, func(r moreSpecific) bool { return expire(r.until, r.route(RemoveRoute)) })
 	h.redirects = slices.DeleteFunc(h.redirects, func(r moreSpecific) bool { return expire(r.until, r.route(RemoveRoute)) })

@@ -70,6 +70,8 @@ type Action struct {
 	Preference header.NDPPreference
 	Temporary  bool
 	Deprecated bool
+	Lasting    bool          // of a route: its router has said that it has no end
+	Redirected bool          // of a route: from a redirect
 	Value      int           // hop limit, MTU in bytes
 	Duration   time.Duration // reachable and retransmission times
 }
@@ -112,7 +114,7 @@ func (h *Host) Stop() {
 		h.do(r.route(RemoveRoute))
 	}
 	for _, p := range h.prefixes {
-		h.do(Action{Kind: RemoveRoute, Prefix: p.prefix})
+		h.do(p.route(RemoveRoute))
 	}
 	for _, r := range h.routes {
 		h.do(r.route(RemoveRoute))

@@ -205,7 +205,7 @@ func (d *Discovery) perform(w *stack.Work, a *slaac.Action) bool {
 	case slaac.Solicit:
 		d.ip.solicitRouters(w, n)
 	case slaac.AddAddress:
-		_ = n.AddAddressWith(a.Prefix, stack.AddressOptions{NoPrefixRoute: !a.Prefix.Addr().IsLinkLocalUnicast(), Temporary: a.Temporary})
+		_ = n.AddAddressWith(a.Prefix, stack.AddressOptions{NoPrefixRoute: !a.Prefix.Addr().IsLinkLocalUnicast(), Temporary: a.Temporary, Leased: !a.Prefix.Addr().IsLinkLocalUnicast()})
 		return true // if the address is there already, its detection is what counts
 	case slaac.SetDeprecated:
 		state := stack.AddressPreferred
@@ -246,13 +246,27 @@ func (d *Discovery) perform(w *stack.Work, a *slaac.Action) bool {
 	return false
 }
 
-// advertisedMetric is the metric of routes that routers advertise, as on Linux: what is configured comes first.
-const advertisedMetric = 1024
+// The metrics of routes that routers advertise, as on Linux: what is configured comes before a gateway.
+const (
+	neighbourhoodMetric = 256
+	advertisedMetric    = 1024
+)
 
 func (d *Discovery) entry(a *slaac.Action) stack.RouteEntry {
-	return stack.RouteEntry{
+	e := stack.RouteEntry{
 		Destination: a.Prefix, Gateway: a.Router, NIC: d.nic.ID(), Metric: advertisedMetric, Preference: int8(a.Preference),
+		Origin: stack.RouteAdvertised,
 	}
+	switch {
+	case a.Redirected:
+		e.Origin = stack.RouteRedirected
+	case a.Lasting:
+		e.Origin = stack.RouteLasting
+	}
+	if !a.Router.IsValid() {
+		e.Metric = neighbourhoodMetric
+	}
+	return e
 }
 
 // discoveries are those of a stack, one per NIC at most.
@@ -335,6 +349,15 @@ func (ip *Protocol) NeighbourReachable(w *stack.Work, nic *stack.NIC, a netip.Ad
 	if d := ip.discover.of(nic); d != nil {
 		d.mu.Lock()
 		d.host.Reachable(a, ok)
+		d.run(w)
+	}
+}
+
+// Forwarding forgets the default routers of a NIC that is a router's itself from now on (stack.ForwardingWatcher).
+func (ip *Protocol) Forwarding(w *stack.Work, nic *stack.NIC, _ bool) {
+	if d := ip.discover.of(nic); d != nil && !d.heeds() {
+		d.mu.Lock()
+		d.host.ForgetRouters()
 		d.run(w)
 	}
 }

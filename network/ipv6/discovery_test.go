@@ -58,7 +58,7 @@ func prefixInfo(valid, preferred time.Duration) func([]byte) []byte {
 // learntRoutes are the rows that routers have made.
 func (b *bench) learntRoutes() (list []string) {
 	for e := range b.Wired.Routes() {
-		if e.Metric == 1024 {
+		if e.Origin != stack.RouteConfigured {
 			s := e.Destination.String()
 			if e.Gateway.IsValid() {
 				s += " via " + e.Gateway.String()

@@ -145,11 +145,7 @@ func nextHeaderAt(p *stack.Packet) int {
 	at, next, end := 6, header.IPv6Size, p.NetworkLen()
 	for proto := header.Protocol(b[at]); next < end; proto = header.Protocol(b[at]) {
 		size := 8
-		switch proto {
-		case header.ProtocolFragment:
-		case header.ProtocolAH:
-			size += int(b[next+1]) * 4
-		default:
+		if proto != header.ProtocolFragment {
 			size += int(b[next+1]) * 8
 		}
 		at, next = next, next+size

@@ -13,11 +13,7 @@ func (ip *Protocol) deliverExtensions(w *stack.Work, p *stack.Packet, end int) {
 	proto, at := header.IPv6(b).NextHeader(), header.IPv6Size
 	for at+8 <= min(end, len(b)) {
 		size := 8
-		switch proto {
-		case header.ProtocolFragment:
-		case header.ProtocolAH:
-			size += int(b[at+1]) * 4
-		default:
+		if proto != header.ProtocolFragment {
 			size += int(b[at+1]) * 8
 		}
 		if proto != header.ProtocolHopByHop {

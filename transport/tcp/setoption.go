@@ -194,7 +194,10 @@ func (e *Endpoint) option(id tcpip.OptionID) (int, tcpip.Error) {
 	}
 	if row := tcpip.FindOption(tcpip.SocketOptions, id, tcpip.KindTCP); row != nil {
 		v := row.Get(&e.opts.sock)
-		if v < 0 && (id == tcpip.IP_TTL || id == tcpip.IPV6_UNICAST_HOPS) {
+		switch {
+		case v < 0 && id == tcpip.IPV6_UNICAST_HOPS && e.route != nil:
+			v = int(e.proto.stack.HopsTo(tcpip.FullAddress{Addr: e.id.Remote.Addr(), NIC: e.scope}))
+		case v < 0 && (id == tcpip.IP_TTL || id == tcpip.IPV6_UNICAST_HOPS):
 			v = int(e.proto.stack.DefaultTTL())
 		}
 		return v, tcpip.OK

@@ -81,8 +81,11 @@ func (n *Sockets) procAddresses6(b *bytes.Buffer) {
 			case siteLocal.Contains(addr):
 				scope = scopeSite
 			}
+			if a.Leased {
+				flags = 0
+			}
 			if a.Temporary {
-				flags = addressTemporary
+				flags |= addressTemporary
 			}
 			switch a.State {
 			case stack.AddressDeprecated:
@@ -158,7 +161,32 @@ const (
 	RTF_REJECT  = 0x200
 	RTF_NONEXT  = 0x200000
 	RTF_LOCAL   = 0x80000000
+
+	RTF_DEFAULT   = 0x10000  // IPv6: of a router
+	RTF_ADDRCONF  = 0x40000  // IPv6: advertised
+	RTF_PREFIX_RT = 0x80000  // IPv6: to a neighbourhood that was
+	RTF_EXPIRES   = 0x400000 // IPv6: for a time
+	RTF_ROUTEINFO = 0x800000 // IPv6: to what a router has said it knows
+
+	preferenceShift = 27 // of an advertised route's preference, two bits
 )
+
+// advertisedFlags are those of a route that a router has advertised.
+func advertisedFlags(r stack.RouteEntry) uint32 {
+	flags := uint32(RTF_ADDRCONF)
+	if r.Origin == stack.RouteAdvertised {
+		flags |= RTF_EXPIRES
+	}
+	switch {
+	case !r.Gateway.IsValid():
+		return flags | RTF_PREFIX_RT
+	case r.Destination.Bits() == 0:
+		flags |= RTF_DEFAULT
+	default:
+		flags |= RTF_ROUTEINFO
+	}
+	return flags | uint32(r.Preference&3)<<preferenceShift
+}
 
 // The metrics of IPv6 routes that Linux makes itself.
 const (
@@ -213,15 +241,15 @@ func (n *Sockets) procRoute6(b *bytes.Buffer) {
 	byDefault := false
 	for r := range n.stack.Routes() {
 		nic := n.stack.NIC(r.NIC)
-		if nic == nil || !r.Destination.Addr().Is6() || nic.Info().Kind == stack.LinkLoopback {
+		if nic == nil || !r.Destination.Addr().Is6() || nic.Info().Kind == stack.LinkLoopback || r.Origin == stack.RouteRedirected {
 			continue
 		}
 		flags, metric := uint32(RTF_UP), r.Metric
+		if r.Origin != stack.RouteConfigured {
+			flags |= advertisedFlags(r)
+		}
 		if r.Gateway.IsValid() {
 			flags |= RTF_GATEWAY
-		}
-		if r.Destination.IsSingleIP() {
-			flags |= RTF_HOST
 		}
 		if metric == 0 {
 			metric = metricConnected6
