@@ -21,14 +21,16 @@ var kernelRecord = flag.Bool("kernel.record", false, "TestKernelGoodput measures
 const (
 	kernelSeeds = 5
 	sideBySide  = 50e6 // bits per second, that are measured at once
+	tooLate     = 0.2  // of the packets, by more than a millisecond
 )
 
 // kernelLength is how long a cell lasts: ten seconds, or a hundred round trips.
 func kernelLength(rtt time.Duration) time.Duration { return max(10*time.Second, 100*rtt) }
 
 // The goodput of the kernel's CUBIC goes to the table that internal/tcb's TestGoodputLikeTheKernel reads. Seeds of slow
-// paths run side by side, and of those where losses leave little of the rate. A gigabit at 200 ms wants more memory of
-// sockets than a namespace may give them.
+// paths run side by side, and of those where losses leave little of the rate. What the
+// emulator cannot keep up with says nothing about the kernel, and is not a line of the table but a remark; a gigabit at
+// 200 ms is not tried.
 func TestKernelGoodput(t *testing.T) {
 	if !*kernelRecord {
 		t.Skip("only with -kernel.record")
@@ -72,6 +74,9 @@ func TestKernelGoodput(t *testing.T) {
 					})
 				}
 				all.Wait()
+				if (late[0]+late[1]+late[2]+late[3]+late[4])/kernelSeeds > tooLate {
+					fmt.Fprint(&out, "# not kept up with: ")
+				}
 				fmt.Fprintf(&out, "%d\t%d\t%g\t%g", rate/1e6, rtt.Milliseconds(), 100*loss, length.Seconds())
 				for i := range share {
 					require.NoError(t, failed[i])
