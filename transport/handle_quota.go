@@ -14,6 +14,7 @@ type Quota struct {
 
 	mu      sync.Mutex // a leaf
 	n       int
+	most    int                // sources since the map was made
 	sources map[netip.Addr]int // never walked
 	refused [2]uint64          // in total, of a source
 	missed  uint64
@@ -60,6 +61,7 @@ func (q *Quota) Take(id stack.FlowID, nic tcpip.NICID) bool {
 	if !full && !had {
 		q.n++
 		q.sources[src]++
+		q.most = max(q.most, len(q.sources))
 		return true
 	}
 	if full {
@@ -87,6 +89,9 @@ func (q *Quota) Give(id stack.FlowID) {
 	q.n--
 	if q.sources[src]--; q.sources[src] == 0 {
 		delete(q.sources, src)
+	}
+	if len(q.sources) == 0 && q.most > keptSources { // a map does not shrink
+		q.sources, q.most = make(map[netip.Addr]int), 0
 	}
 }
 

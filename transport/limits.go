@@ -45,6 +45,9 @@ const (
 	// a little less.
 	heldBytes = 1 << 20
 
+	// keptSources is for how many sources of flows a table is kept when all are gone, entries: what a flood has made goes
+	// with it.
+	keptSources = 64
 	// maxRefusals bounds the refusals that wait to be told to a program, entries.
 	maxRefusals = 64
 )

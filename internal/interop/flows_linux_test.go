@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/internal/testnet"
 	"github.com/seed963a8790/netstack/link/tun"
 	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
@@ -199,6 +202,88 @@ func TestHalfOpenFlowsLeaveNothing(t *testing.T) {
 	late.Wait()
 	atRest(t, bytes, goroutines, over)
 	require.Greater(t, asked.Load(), int64(n)/2)
+}
+
+// Ten thousand clients that never send the final ACK (BEHAVIOUR A8): SYNs from hosts that are not there, whose SYN-ACKs
+// nobody answers, not even by a RST. What they take meanwhile is bounded, and once the SYN-ACKs have been repeated for
+// nothing, none of it is left.
+func TestClientsThatNeverAnswer(t *testing.T) {
+	ns, s := takeover(t)
+	require.NoError(t, s.AddRoute(stack.RouteEntry{Destination: netip.MustParsePrefix("10.128.0.0/9"), NIC: s.NICs()[1].ID()}))
+	require.NoError(t, s.Transport(header.ProtocolTCP).(*tcp.Protocol).Configure(tcp.Options{SynAckRetries: tcpip.Set(2)}))
+	var waiting sync.WaitGroup
+	var timedOut, asked atomic.Int64
+	n := flowCount()
+	o := transport.HandleOptions{Max: tcpip.Set(2 * n), MaxPerSource: tcpip.Set(n)}
+	h, err := gonet.HandleTCP(s, o, func(r *gonet.TCPRequest) {
+		if asked.Add(1)%50 != 0 {
+			_ = r.Answer(tcp.AcceptOptions{})
+		} else {
+			waiting.Go(func() {
+				c, err := r.Accept(context.Background(), tcp.AcceptOptions{})
+				switch {
+				case err == nil:
+					c.Close()
+				case errors.Is(err, unix.ETIMEDOUT):
+					timedOut.Add(1)
+				default:
+					t.Error(err)
+				}
+			})
+		}
+	})
+	require.NoError(t, err)
+	defer h.Close()
+	sent := 0
+	run := func(n int) { // until so many have come through: a queue that is full loses some
+		until := h.Stats().Handled + uint64(n)
+		require.NoError(t, ns.inside(func() error {
+			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
+			if err != nil {
+				return err
+			}
+			defer unix.Close(fd)
+			for ; h.Stats().Handled < until; sent++ {
+				i := sent
+				src := netip.AddrFrom4([4]byte{10, 128 | byte(i>>16)&127, byte(i >> 8), byte(i)})
+				to := unix.SockaddrInet4{Addr: [4]byte{198, 18, byte(i >> 8), byte(i)}}
+				if err := unix.Sendto(fd, syn(src, netip.AddrFrom4(to.Addr)), 0, &to); err != nil {
+					return err
+				}
+				if i%100 == 99 {
+					time.Sleep(time.Millisecond)
+				}
+			}
+			return nil
+		}))
+	}
+	over := func() bool { return h.Stats().Open == 0 && len(s.Endpoints()) == 0 }
+	run(n / 10)
+	require.Eventually(t, over, 30*time.Second, 10*time.Millisecond)
+	waiting.Wait()
+	bytes, goroutines := held()
+	run(n)
+	require.Zero(t, h.Stats().Accepted)
+	require.Greater(t, h.Stats().Open, n/2, "half-open at a time")
+	atRest(t, bytes, goroutines, over)
+	waiting.Wait()
+	require.NotZero(t, timedOut.Load())
+	require.NoError(t, ns.inside(func() error { // and the next one gets through
+		fd, err := kernelFlow(7, 0)
+		if err == nil {
+			unix.Close(fd)
+		}
+		return err
+	}))
+}
+
+// syn is a packet that opens a connection.
+func syn(src, dst netip.Addr) []byte {
+	o := header.TCPOptions{HasMSS: true, MSS: 1460, SACKPermitted: true, HasTimestamp: true, TSVal: 1, HasWindowScale: true, WindowScale: 7}
+	b := make([]byte, header.TCPSize+o.Size())
+	f := header.TCPFields{SrcPort: 4000, DstPort: 80, Seq: 1000, Flags: header.SYN, Window: 64240}
+	f.Encode(b, &o).SetChecksum(header.TransportChecksum(header.ProtocolTCP, src, dst, b))
+	return testnet.IPv4(header.IPv4Fields{Protocol: header.ProtocolTCP, Src: src, Dst: dst}, b)
 }
 
 // The stack ends in the middle of flows, requests that nobody has answered and calls that wait for a handshake: Close,

@@ -302,6 +302,14 @@ func (t *halfOpens) remove(r *halfOpen) {
 	defer t.mu.Unlock()
 	if r.index >= 0 && r.index < len(t.heap) && t.heap[r.index] == r {
 		heap.Remove(&t.heap, r.index)
+		t.shrink()
+	}
+}
+
+// shrink gives the array back that a flood has made, once all of it is over. mu is held.
+func (t *halfOpens) shrink() {
+	if len(t.heap) == 0 && cap(t.heap) > keptHalfOpen {
+		t.heap = nil
 	}
 }
 
@@ -334,6 +342,7 @@ func (t *halfOpens) expire() {
 	if !t.closed {
 		t.arm()
 	}
+	t.shrink()
 	t.mu.Unlock()
 	t.proto.putScratch(sc)
 	w.End()

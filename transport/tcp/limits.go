@@ -19,6 +19,8 @@ const (
 	// synBacklog is the default bound of a listener's half-open connections, of which its backlog is
 	// another (net.ipv4.tcp_max_syn_backlog with plenty of memory).
 	synBacklog = 4096
+	// keptHalfOpen is for how many half-open connections the table is kept when there are none, entries.
+	keptHalfOpen = 256
 	// synAckRetries is how often a SYN-ACK is sent again (net.ipv4.tcp_synack_retries): 63 s in all.
 	synAckRetries = 5
 

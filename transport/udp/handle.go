@@ -41,6 +41,7 @@ type Handler struct {
 
 	mu          sync.Mutex               // taken after a flow's
 	cones       map[netip.AddrPort]*Flow // FullCone: by source; never walked
+	most        int                      // entries since the map was made
 	first, last *Flow
 	closed      bool
 
@@ -160,6 +161,7 @@ func (h *Handler) enter(f *Flow) bool {
 			return false
 		}
 		h.cones[f.Src] = f
+		h.most = max(h.most, len(h.cones))
 	} else if h.proto.stack.Demux.Insert(f.id(), f) != tcpip.OK {
 		return false
 	}
@@ -178,6 +180,9 @@ func (h *Handler) leave(f *Flow) {
 	defer h.mu.Unlock()
 	if h.cone {
 		delete(h.cones, f.Src)
+		if len(h.cones) == 0 && h.most > keptCones { // a map does not shrink
+			h.cones, h.most = make(map[netip.AddrPort]*Flow), 0
+		}
 	} else {
 		h.proto.stack.Demux.Remove(f.id(), f)
 	}

@@ -6,6 +6,8 @@ import "time"
 const (
 	// flowsMax bounds the flows of a Handler, entries: a quarter of the ports that a client has.
 	flowsMax = 16384
+	// keptCones is for how many full cones the table is kept when there are none, entries.
+	keptCones = 64
 	// flowTimeout is how long a flow may be idle: what connection tracking gives a flow that has had no answer, and what
 	// RFC 4787 REQ-5 calls too short for one that has; those whose protocols are quieter set another.
 	flowTimeout = 30 * time.Second

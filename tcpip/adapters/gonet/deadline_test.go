@@ -14,8 +14,8 @@ import (
 	"github.com/seed963a8790/netstack/tcpip/adapters/gonet"
 )
 
-// settled moves a manual clock, for as long as f runs, whenever nothing else happens; time passes as
-// fast as the stacks can use it.
+// settled moves a manual clock for as long as f runs. Time passes faster than it does, but not so fast that a goroutine which
+// has to wait for a processor would miss minutes of it.
 func settled(clock *tcpip.ManualClock, f func()) {
 	done := make(chan struct{})
 	go func() {
@@ -28,6 +28,7 @@ func settled(clock *tcpip.ManualClock, f func()) {
 			return
 		default:
 			clock.Advance(time.Millisecond)
+			time.Sleep(10 * time.Microsecond)
 		}
 	}
 }
