@@ -28,7 +28,7 @@ func (p *Packet) Arrive() {
 // told and that stack counts the reason. It takes p.
 func DropReceived(r Receiver, p *Packet, d tcpip.Drop) {
 	r.Dropped(p, d)
-	r.Stack().counters.Drops[d].Inc()
+	r.Stack().dropped(p, d)
 	p.Release()
 }
 

@@ -92,6 +92,7 @@ func (r *receiver) Dropped(p *Packet, d tcpip.Drop) {
 	if r.observer != nil {
 		r.observer.ObserveDrop(p, d)
 	}
+	(*NIC)(r).tap(TapDrop, p, d)
 }
 
 // transmit gives a batch to the link and returns what has to wait. What the link cannot carry is cut
@@ -190,7 +191,7 @@ func (s *Stack) DeliverError(w *Work, e *ICMPError) {
 		return
 	}
 	if !taken {
-		s.counters.Drops[tcpip.DropICMPNoFlow].Inc()
+		e.Drop(s, tcpip.DropICMPNoFlow)
 	}
 }
 

@@ -374,11 +374,6 @@ func (p *Packet) Drop(d tcpip.Drop) {
 		}
 		n.tap(TapDrop, p, d)
 	}
-	if taps := s.dropTaps.Load(); taps != nil {
-		for _, t := range *taps {
-			t.f(TapDrop, p, d)
-		}
-	}
-	s.counters.Drops[d].Inc()
+	s.dropped(p, d)
 	p.Release()
 }

@@ -46,9 +46,11 @@ func (n *NIC) tap(ev TapEvent, p *Packet, d tcpip.Drop) {
 	}
 }
 
-// AddDropTap makes f see every packet that the stack discards, with the reason, until RemoveDropTap: on whichever NIC, and
-// those of no NIC as well. It is called as a NIC's tap is. What is counted as dropped and no packet, such as a frame
-// that a device could not take in, is counted alone.
+// AddDropTap makes f see everything that the stack discards, with the reason, until RemoveDropTap: on whichever NIC, and
+// what is of no NIC as well. It is called as a NIC's tap is, as often as a reason is counted. For an ICMP error that
+// concerns nobody the packet is the message that told of it; for a SYN that a program was asked about, its headers; for
+// one that others get, too, the packet itself. It is nil where there is nothing to show: what arrived while memory
+// was short, the fragments of a datagram that never got its first, an ICMP error that waited for its endpoint.
 func (s *Stack) AddDropTap(f func(*Packet, tcpip.Drop)) *Tap {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,6 +63,34 @@ func (s *Stack) RemoveDropTap(t *Tap) {
 	defer s.mu.Unlock()
 	removeTap(&s.dropTaps, t)
 }
+
+// dropped shows what is discarded to who wants to see it, and counts the reason. It borrows p, which may be nil.
+func (s *Stack) dropped(p *Packet, d tcpip.Drop) {
+	if taps := s.dropTaps.Load(); taps != nil {
+		for _, t := range *taps {
+			t.f(TapDrop, p, d)
+		}
+	}
+	s.counters.Drops[d].Inc()
+}
+
+// Lose counts what was discarded before it was a packet: b, which may be empty, is shown as a copy.
+func (s *Stack) Lose(b []byte, d tcpip.Drop) {
+	var p *Packet
+	if len(b) > 0 && s.dropTaps.Load() != nil {
+		if p = s.NewPacketCopy(b); p != nil {
+			p.EtherType = EtherTypeOf(b)
+			defer p.Release()
+		}
+	}
+	s.dropped(p, d)
+}
+
+// Miss counts that somebody of s did not get p, which others may get and which it borrows.
+func (s *Stack) Miss(p *Packet, d tcpip.Drop) { s.dropped(p, d) }
+
+// Drop counts that nobody wants e, by the message that told of it.
+func (e *ICMPError) Drop(s *Stack, d tcpip.Drop) { s.dropped(e.Packet, d) }
 
 // addTap adds a tap to a list, whose writers have a lock.
 func addTap(list *atomic.Pointer[[]*Tap], f func(TapEvent, *Packet, tcpip.Drop)) *Tap {

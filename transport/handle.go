@@ -109,20 +109,36 @@ func QuoteOf(p *stack.Packet, n int) Quote {
 	return q
 }
 
-// Reject answers the packet with an ICMP error, where the rules and the limits allow one.
-func (q *Quote) Reject(w *stack.Work, s *stack.Stack, r Rejection) {
+// packet makes a packet of what was kept, nil if nothing was or memory is short.
+func (q *Quote) packet(s *stack.Stack) *stack.Packet {
 	if len(q.bytes) == 0 {
-		return
+		return nil
 	}
 	p := s.NewPacketCopy(q.bytes)
 	if p == nil {
-		return
+		return nil
 	}
 	p.SetNetwork(q.network)
 	p.Src, p.Dst, p.Local, p.Proto, p.TOS, p.NIC, p.EtherType = q.src, q.dst, q.local, q.proto, q.tos, q.nic, q.netProto
 	p.Homed, p.Link.Type, p.At = q.homed, q.linkedType, s.Now()
-	r.Answer(w, s, p)
-	p.Release()
+	return p
+}
+
+// Reject answers the packet with an ICMP error, where the rules and the limits allow one.
+func (q *Quote) Reject(w *stack.Work, s *stack.Stack, r Rejection) {
+	if p := q.packet(s); p != nil {
+		r.Answer(w, s, p)
+		p.Release()
+	}
+}
+
+// Drop counts the packet, which has been released, as dropped.
+func (q *Quote) Drop(s *stack.Stack, d tcpip.Drop) {
+	if p := q.packet(s); p != nil {
+		p.Drop(d)
+		return
+	}
+	s.Lose(nil, d)
 }
 
 // Answer answers p with an ICMP error, where the rules and the limits allow one. It borrows p.

@@ -222,7 +222,7 @@ func (d *Datagram) RouterAlert() bool { return d.raw != nil && d.raw.alert6.Load
 func (d *Datagram) queueRaw(w *stack.Work, p *stack.Packet) bool {
 	c := p.Clone(d.proto.stack)
 	if c == nil {
-		d.proto.stack.Counters().Drops[tcpip.DropNoMemory].Inc()
+		d.proto.stack.Miss(p, tcpip.DropNoMemory)
 		return true
 	}
 	c.SegSize = 0 // it stays whole

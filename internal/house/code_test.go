@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/format"
 	"go/token"
+	"go/types"
 	"os"
 	"slices"
 	"strings"
@@ -70,6 +71,29 @@ func selects(n ast.Node, pkg string) (string, bool) {
 		return "", false
 	}
 	return s.Sel.Name, true
+}
+
+// What is dropped is counted in one place, which shows it to who wants to see it, too.
+func TestDropsAreShown(t *testing.T) {
+	for _, f := range everySource(t) {
+		if f.test || under(f.dir, "internal") || f.name == "stack/tap.go" {
+			continue
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			s, ok := call.Fun.(*ast.SelectorExpr)
+			if !ok || s.Sel.Name != "Inc" && s.Sel.Name != "Add" {
+				return true
+			}
+			if x, ok := s.X.(*ast.IndexExpr); ok && strings.HasSuffix(strings.ToLower(types.ExprString(x.X)), "drops") {
+				t.Errorf("%s: a drop is counted and not shown: Packet.Drop, Stack.Miss, Stack.Lose or ICMPError.Drop do both", at(n))
+			}
+			return true
+		})
+	}
 }
 
 // Nothing registers itself: protocols are passed to stack.New.

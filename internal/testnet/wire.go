@@ -50,7 +50,11 @@ func Wire(t testing.TB, o stack.Options, transports ...stack.NewTransport) *Wire
 		Addresses: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8"), netip.MustParsePrefix("::1/128")},
 	})
 	require.NoError(t, err)
-	t.Cleanup(func() { closeAll(t, w.Clock, w.Stack) })
+	disagree := WatchDrops(w.Stack)
+	t.Cleanup(func() {
+		closeAll(t, w.Clock, w.Stack)
+		require.Empty(t, disagree(), "drops that were counted and not shown")
+	})
 	return w
 }
 

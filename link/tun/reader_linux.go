@@ -61,7 +61,7 @@ func (d *reader) readBatch(fd uintptr) bool {
 	d.n = 0
 	for d.n < readBatch {
 		if !d.scratch() {
-			d.up.Stack().Counters().Drops[tcpip.DropNoMemory].Inc()
+			d.up.Stack().Lose(nil, tcpip.DropNoMemory)
 		}
 		n, _, errno := unix.Syscall(unix.SYS_READV, fd, uintptr(unsafe.Pointer(&d.iov[0])), 2)
 		switch {
@@ -130,12 +130,12 @@ func (d *reader) packet(n int) *stack.Packet {
 		v, drop = header.ParseVirtioNet(at, d.vnet)
 	}
 	if drop != tcpip.DropNone {
-		s.Counters().Drops[drop].Inc()
+		s.Lose(at[:min(n, len(at))], drop)
 		return nil
 	}
 	p := d.take(s, n-d.vnet)
 	if p == nil {
-		s.Counters().Drops[tcpip.DropNoMemory].Inc()
+		s.Lose(nil, tcpip.DropNoMemory)
 		return nil
 	}
 	if d.network == 0 {

@@ -276,18 +276,18 @@ func (t *Tunnel) packet(r stack.Receiver, b []byte) *stack.Packet {
 	if t.vnet > 0 {
 		var drop tcpip.Drop
 		if v, drop = header.ParseVirtioNet(b, t.vnet); drop != tcpip.DropNone {
-			s.Counters().Drops[drop].Inc()
+			s.Lose(b, drop)
 			return nil
 		}
 		b = b[t.vnet:]
 	}
 	if len(b) > gsoMax {
-		s.Counters().Drops[tcpip.DropTooBig].Inc()
+		s.Lose(b[:gsoMax], tcpip.DropTooBig)
 		return nil
 	}
 	p := load(s, b)
 	if p == nil {
-		s.Counters().Drops[tcpip.DropNoMemory].Inc()
+		s.Lose(nil, tcpip.DropNoMemory)
 		return nil
 	}
 	p.EtherType = stack.EtherTypeOf(b)

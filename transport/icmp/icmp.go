@@ -179,7 +179,7 @@ func (c *protocol) ReceiveError(w *stack.Work, e *stack.ICMPError) {
 	id := stack.FlowID{Proto: c.family.proto, Local: e.Local, Remote: netip.AddrPortFrom(e.Remote.Addr(), 0)}
 	r := c.stack.Demux.Find(id, e.NIC, 0)
 	if r == nil {
-		c.stack.Counters().Drops[tcpip.DropICMPNoFlow].Inc()
+		e.Drop(c.stack, tcpip.DropICMPNoFlow)
 		return
 	}
 	r.DeliverError(w, e)

@@ -55,7 +55,7 @@ func (e *Endpoint) queueCopy(w *stack.Work, p *stack.Packet, a Address, link, si
 		}
 	}
 	if drop != tcpip.DropNone {
-		e.stack.Counters().Drops[drop].Inc()
+		e.stack.Miss(p, drop)
 		return
 	}
 	w.Wake(e.stack, &e.waiters, waiter.Readable)

@@ -352,7 +352,7 @@ func (e *Endpoint) enter(w *stack.Work, p *stack.Packet, from *Address, link, si
 	}
 	q.mu.Unlock()
 	if !entered {
-		e.stack.Counters().Drops[tcpip.DropReceiveQueue].Inc()
+		e.stack.Miss(p, tcpip.DropReceiveQueue)
 		return
 	}
 	if whole {

@@ -221,9 +221,9 @@ func (r *halfOpen) DeliverError(_ *stack.Work, e *stack.ICMPError) {
 	defer r.mu.Unlock()
 	switch {
 	case r.over:
-		t.counters.Drops[tcpip.DropICMPNoFlow].Inc()
+		e.Drop(t.stack, tcpip.DropICMPNoFlow)
 	case uint32(quotedSeq(e)) != r.request.ISS():
-		t.counters.Drops[tcpip.DropICMPSequence].Inc()
+		e.Drop(t.stack, tcpip.DropICMPSequence)
 	case endsRequest(e):
 		t.counters.TcpExt.ListenDrops.Inc()
 		t.counters.Tcp.AttemptFails.Inc()

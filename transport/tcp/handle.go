@@ -141,7 +141,7 @@ func (h *Handler) take(w *stack.Work, p *stack.Packet, id stack.FlowID, iss tcpi
 	listed := h.list(r, p.At.Add(h.limit))
 	r.mu.Unlock()
 	if !listed {
-		r.drop()
+		r.end(tcpip.ErrClosed)
 		p.Drop(tcpip.DropEndpointClosed)
 		return true
 	}

@@ -204,7 +204,7 @@ func (t *Protocol) ReceiveError(w *stack.Work, e *stack.ICMPError) {
 	id := stack.FlowID{Proto: header.ProtocolTCP, Local: e.Local, Remote: e.Remote}
 	r := t.stack.Demux.Lookup(id)
 	if r == nil {
-		t.counters.Drops[tcpip.DropICMPNoFlow].Inc()
+		e.Drop(t.stack, tcpip.DropICMPNoFlow)
 		return
 	}
 	r.DeliverError(w, e)
@@ -226,7 +226,7 @@ func (e *Endpoint) DeliverError(w *stack.Work, i *stack.ICMPError) {
 	}
 	entered, queued := e.lock.putOffError(i, at)
 	if !queued {
-		e.proto.counters.Drops[tcpip.DropBacklog].Inc()
+		i.Drop(e.proto.stack, tcpip.DropBacklog)
 	}
 	if entered {
 		e.unlock(w)
@@ -244,7 +244,7 @@ func (e *Endpoint) receiveError(w *stack.Work, i *stack.ICMPError) {
 		d = e.icmpError(i)
 	}
 	if d != tcpip.DropNone {
-		e.proto.counters.Drops[d].Inc()
+		i.Drop(e.proto.stack, d)
 	} else if e.hasReports() {
 		w.Wake(e.proto.stack, &e.waiters, waiter.Error)
 	}

@@ -335,8 +335,8 @@ func (l *listener) syn(w *stack.Work, p *stack.Packet, o *endpointOptions, iss t
 }
 
 // DeliverError ignores errors: a listener has sent nothing.
-func (l *listener) DeliverError(*stack.Work, *stack.ICMPError) {
-	l.proto.counters.Drops[tcpip.DropICMPNoFlow].Inc()
+func (l *listener) DeliverError(_ *stack.Work, e *stack.ICMPError) {
+	e.Drop(l.proto.stack, tcpip.DropICMPNoFlow)
 }
 
 // establish makes an endpoint, locked, of the half-open connection q, which s completes, and queues it to

@@ -334,6 +334,7 @@ func (r *Request) Endpoint() (*Endpoint, error) {
 func (r *Request) end(err tcpip.Error) (was requestState, half *halfOpen) {
 	r.mu.Lock()
 	was, half = r.state, r.half
+	quote := r.quote
 	if was <= requestAnswering {
 		r.over(err)
 	}
@@ -341,17 +342,23 @@ func (r *Request) end(err tcpip.Error) (was requestState, half *halfOpen) {
 	if half != nil {
 		half.cancel()
 	}
+	if was == requestPending && err == tcpip.ErrConnAborted {
+		quote.Drop(r.handler.proto.stack, tcpip.DropDeclined)
+	}
 	return was, half
 }
 
 // expire ends a request that has no answer. It reports false if it has one.
 func (r *Request) expire() bool {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	if r.state != requestPending {
+		r.mu.Unlock()
 		return false
 	}
+	quote := r.quote
 	r.over(tcpip.ErrTimedOut)
+	r.mu.Unlock()
+	quote.Drop(r.handler.proto.stack, tcpip.DropDeclined)
 	return true
 }
 
@@ -465,6 +472,6 @@ func (r *Request) Deliver(w *stack.Work, p *stack.Packet) {
 }
 
 // DeliverError ignores errors: nothing was sent.
-func (r *Request) DeliverError(*stack.Work, *stack.ICMPError) {
-	r.handler.proto.counters.Drops[tcpip.DropICMPNoFlow].Inc()
+func (r *Request) DeliverError(_ *stack.Work, e *stack.ICMPError) {
+	e.Drop(r.handler.proto.stack, tcpip.DropICMPNoFlow)
 }

@@ -238,8 +238,8 @@ func (r *timeWait) Deliver(w *stack.Work, p *stack.Packet) {
 }
 
 // DeliverError ignores errors about a connection that is over.
-func (r *timeWait) DeliverError(*stack.Work, *stack.ICMPError) {
-	r.list.proto.counters.Drops[tcpip.DropICMPNoFlow].Inc()
+func (r *timeWait) DeliverError(_ *stack.Work, e *stack.ICMPError) {
+	e.Drop(r.list.proto.stack, tcpip.DropICMPNoFlow)
 }
 
 // crowded reports whether so many are in TIME-WAIT that free ports are rare.

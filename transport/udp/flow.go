@@ -267,7 +267,7 @@ func (f *Flow) DeliverError(w *stack.Work, i *stack.ICMPError) {
 	e := f.ep
 	f.mu.Unlock()
 	if e == nil {
-		f.handler.proto.stack.Counters().Drops[tcpip.DropICMPNoFlow].Inc()
+		i.Drop(f.handler.proto.stack, tcpip.DropICMPNoFlow)
 		return
 	}
 	e.DeliverError(w, i)

@@ -150,7 +150,7 @@ func (u *protocol) spread(w *stack.Work, p *stack.Packet, id stack.FlowID) {
 		if c := p.Clone(u.stack); c != nil {
 			e.Deliver(w, c)
 		} else {
-			u.stack.Counters().Drops[tcpip.DropNoMemory].Inc()
+			u.stack.Miss(p, tcpip.DropNoMemory)
 		}
 	}
 	all[last].Deliver(w, p)
@@ -162,7 +162,7 @@ func (u *protocol) ReceiveError(w *stack.Work, e *stack.ICMPError) {
 	id := stack.FlowID{Proto: header.ProtocolUDP, Local: e.Local, Remote: e.Remote}
 	r := u.stack.Demux.Find(id, e.NIC, u.stack.FlowHash(id))
 	if r == nil {
-		u.stack.Counters().Drops[tcpip.DropICMPNoFlow].Inc()
+		e.Drop(u.stack, tcpip.DropICMPNoFlow)
 		return
 	}
 	r.DeliverError(w, e)

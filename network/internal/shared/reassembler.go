@@ -67,9 +67,8 @@ func (r *Reassembler) Add(w *stack.Work, p *stack.Packet, headers int, f *frag.F
 	r.arm()
 	r.mu.Unlock()
 
-	drops := &r.stack.Counters().Drops
-	drops[res.Drop].Add(uint64(res.Killed))
-	drops[tcpip.DropFragmentLimit].Add(uint64(res.Evicted))
+	r.lose(res.Killed, res.Drop)
+	r.lose(res.Evicted, tcpip.DropFragmentLimit)
 	switch {
 	case res.Drop != tcpip.DropNone:
 		if res.Drop != tcpip.DropOldData {
@@ -160,27 +159,36 @@ func (r *Reassembler) expire() {
 func (r *Reassembler) lost(w *stack.Work, d *frag.Datagram) {
 	r.count.Fails.Inc()
 	r.count.Timeout.Inc()
-	r.stack.Counters().Drops[tcpip.DropFragmentTimeout].Add(uint64(d.Fragments))
 	nic := r.stack.NIC(d.Arrived)
 	if d.Head.IsZero() || nic == nil {
+		r.lose(d.Fragments, tcpip.DropFragmentTimeout)
 		d.Release()
 		return
 	}
+	r.lose(d.Fragments-1, tcpip.DropFragmentTimeout)
 	headers, prefix := d.Head.Len(), d.Prefix
 	p := r.build(d)
 	p.Truncate(headers + prefix)
 	p.NIC, p.Src, p.Dst = nic, d.Src, d.Dst
 	r.expired(w, p)
-	p.Release()
+	p.Drop(tcpip.DropFragmentTimeout)
+}
+
+// lose counts n fragments of which there is nothing to show.
+func (r *Reassembler) lose(n int, why tcpip.Drop) {
+	for range n {
+		r.stack.Lose(nil, why)
+	}
 }
 
 // Close drops everything and stops the timer.
 func (r *Reassembler) Close() {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.closed = true
 	if r.timer != nil {
 		r.timer.Stop()
 	}
-	r.stack.Counters().Drops[tcpip.DropFragmentTimeout].Add(uint64(r.table.Clear()))
+	left := r.table.Clear()
+	r.mu.Unlock()
+	r.lose(left, tcpip.DropFragmentTimeout)
 }

@@ -14,8 +14,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/internal/testnet"
+	"github.com/seed963a8790/netstack/link/tunnel"
 	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
+	"github.com/seed963a8790/netstack/tcpip/adapters/gonet"
+	"github.com/seed963a8790/netstack/transport"
+	"github.com/seed963a8790/netstack/transport/tcp"
 )
 
 // Flows and listeners are what there is: addresses, states, what has passed, round trips, ages.
@@ -117,4 +122,64 @@ func TestDropTap(t *testing.T) {
 	send()
 	require.Len(t, seen, 1)
 	require.EqualValues(t, 2, right.Counters().Drops[tcpip.DropNoPort].Value())
+}
+
+// What a program has declined is shown as far as it was kept, an ICMP error that concerns nobody as the message, what was no
+// packet yet as the bytes that came, or as nothing.
+func TestDropTapWithoutPackets(t *testing.T) {
+	clock := tcpip.NewManualClock()
+	left, right := newGateway(t, clock)
+	handleTCP(t, right, transport.HandleOptions{Timeout: tcpip.Set(time.Second)}, func(r *gonet.TCPRequest) {
+		switch r.Dst.Port() {
+		case 80:
+			r.Drop()
+		case 81:
+			r.Reject(transport.RejectHost)
+		}
+	})
+	wire := tunnel.New(tunnel.Options{VirtioNet: true})
+	_, err := right.AddNIC(wire, stack.NICOptions{})
+	require.NoError(t, err)
+	var seen []string
+	right.AddDropTap(func(p *stack.Packet, d tcpip.Drop) {
+		s := d.String()
+		if p != nil {
+			s = fmt.Sprintf("%s %s>%s %d bytes", d, p.Src, p.Dst, p.Len())
+		}
+		seen = append(seen, s)
+	})
+	shown := func(want ...string) {
+		t.Helper()
+		require.Equal(t, want, seen)
+		seen = nil
+	}
+	for port, want := range map[int]string{80: "declined", 81: "declined", 82: "declined"} {
+		ep, err := left.NewEndpoint(header.ProtocolTCP, header.EtherTypeIPv4)
+		require.NoError(t, err)
+		require.ErrorIs(t, ep.Connect(tcpip.FullAddress{Addr: netip.MustParseAddr("203.0.113.7"), Port: uint16(port)}), tcpip.ErrInProgress)
+		clock.Settle()
+		ep.(*tcp.Endpoint).Abort()
+		if port == 82 { // no answer, and the peer does not say that it has gone
+			shown()
+			clock.Advance(2 * time.Second)
+		}
+		shown(fmt.Sprintf("%s %s>203.0.113.7 40 bytes", want, left4))
+	}
+	unreachable := testnet.ICMPv4(header.ICMPv4Unreachable, 3, 0, testnet.IPv4(header.IPv4Fields{
+		Protocol: header.ProtocolUDP, Src: netip.MustParseAddr(right4), Dst: netip.MustParseAddr(left4),
+	}, make([]byte, 8)))
+	message := testnet.IPv4(header.IPv4Fields{Protocol: header.ProtocolICMPv4, Src: netip.MustParseAddr(left4), Dst: netip.MustParseAddr(right4)}, unreachable)
+	_, err = wire.WritePackets([][]byte{append(make([]byte, header.VirtioNetSize), message...)}, nil, 0)
+	require.NoError(t, err)
+	shown(fmt.Sprintf("icmp-no-flow %s>%s %d bytes", left4, right4, len(message)))
+	bad := append(make([]byte, header.VirtioNetSize), message...)
+	bad[1] = 99
+	_, err = wire.WritePackets([][]byte{bad, {1, 2}}, nil, 0)
+	require.NoError(t, err)
+	shown(fmt.Sprintf("bad-offload invalid IP>invalid IP %d bytes", len(bad)), "short invalid IP>invalid IP 2 bytes")
+	right.Slabs.SetLimit(1)
+	_, err = wire.WritePackets([][]byte{bad[:0:0], append(make([]byte, header.VirtioNetSize), message...)}, nil, 0)
+	require.NoError(t, err)
+	right.Slabs.SetLimit(0)
+	shown("short", "no-memory")
 }

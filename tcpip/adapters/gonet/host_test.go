@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed963a8790/netstack/internal/testnet"
 	"github.com/seed963a8790/netstack/link/loopback"
 	"github.com/seed963a8790/netstack/link/pipe"
 	"github.com/seed963a8790/netstack/network/arp"
@@ -43,6 +44,7 @@ func newHost(t testing.TB, clock tcpip.Clock) *host {
 		Transports: []stack.NewTransport{tcp.New, udp.New, icmp.New4, icmp.New6},
 		Clock:      clock,
 	})
+	disagree := testnet.WatchDrops(s)
 	t.Cleanup(func() {
 		s.Close()
 		if clock, ok := s.Clock().(*tcpip.ManualClock); ok {
@@ -57,6 +59,7 @@ func newHost(t testing.TB, clock tcpip.Clock) *host {
 		}
 		require.Zero(t, s.LivePackets(), "packets leaked")
 		require.Zero(t, s.Slabs.Live(), "bytes of slabs leaked")
+		require.Empty(t, disagree(), "drops that were counted and not shown")
 	})
 	_, err := s.AddNIC(loopback.New(loopback.Options{}), stack.NICOptions{
 		Name: "lo", Addresses: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8"), netip.MustParsePrefix("::1/128")},
