@@ -32,6 +32,7 @@ func takeover(t *testing.T) (*namespace, *stack.Stack) {
 	nic.SetPromiscuous(true)
 	nic.SetSpoofing(true)
 	ns.ip("-n", ns.name, "route", "add", "198.18.0.0/15", "dev", "t0")
+	ns.ip("-n", ns.name, "-6", "route", "add", "fd99::/64", "dev", "t0")
 	return ns, s
 }
 

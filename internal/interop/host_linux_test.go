@@ -31,6 +31,7 @@ import (
 	"github.com/seed963a8790/netstack/tcpip"
 	"github.com/seed963a8790/netstack/tcpip/adapters/gonet"
 	"github.com/seed963a8790/netstack/transport/icmp"
+	"github.com/seed963a8790/netstack/transport/raw"
 	"github.com/seed963a8790/netstack/transport/tcp"
 	"github.com/seed963a8790/netstack/transport/udp"
 )
@@ -104,6 +105,7 @@ func newStack(t *testing.T) *stack.Stack {
 	s := stack.New(stack.Options{
 		Networks:   []stack.NewNetwork{arp.New, ipv4.New, ipv6.New},
 		Transports: []stack.NewTransport{tcp.New, udp.New, icmp.New4, icmp.New6},
+		Raw:        raw.New,
 	})
 	_, err := s.AddNIC(loopback.New(loopback.Options{}), stack.NICOptions{Name: "lo", Addresses: []netip.Prefix{
 		netip.MustParsePrefix("127.0.0.1/8"), netip.MustParsePrefix("::1/128"),
