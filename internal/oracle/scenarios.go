@@ -16,6 +16,7 @@ func Scenarios() []Scenario {
 		tcpFlagScenarios(),
 		tcpICMPScenarios(),
 		tcpoptScenarios(),
+		streamInfoScenarios(),
 		fastOpenScenarios(),
 		md5Scenarios(),
 		tcpStampScenarios(),

@@ -395,7 +395,6 @@ var foundDifferences = []difference{
 	{"found/listen-again/*", "a socket that has ceased to listen can listen again while its connections live on", "deliberate: it has kept its port; Linux takes the connections for strangers on it"},
 	{"found/error-about-group/udp6", "an ICMP error about what went to a group is passed over", "deliberate: none may be sent (RFC 4443 §2.4(e))"},
 	{"found/six-to-four/udp6", "a socket that turns from an IPv6 peer to an IPv4 one hears its errors", "deliberate: on Linux it keeps its IPv6 address and is deaf to them"},
-	{"found/device-of-connection/*", "a connection that is bound to another device goes on receiving", "deliberate: what was sent to it would be answered by resets of nobody's"},
 	{"found/connect-from-many/*", "a stream that is bound to a group cannot connect", "deliberate: a group is no source (RFC 1122 §3.2.1.3)"},
 	{"found/connect-mapped/raw6", "a raw socket that was connected to a mapped address can be connected to one of IPv6", "deliberate: the source was the host's choice, and it can choose anew"},
 	{"found/connect-from-many/any/*", "a stream that is bound to a group cannot connect", "deliberate: a group is no source (RFC 1122 §3.2.1.3)"},
@@ -408,7 +407,6 @@ var foundDifferences = []difference{
 	{"found/group-without-hops/*", "what has a TTL of 0 does not leave the host", "deliberate: RFC 1112 §6.1; Linux sends it where no socket of the host has joined the group"},
 	{"found/from-one-to-host/*", "who is refused a connection from ::1 to another address of the host hears of it", "deliberate: on Linux the reset finds no way back, since it looks on the address's device"},
 	{"found/corked-elsewhere/*/udp4", "what is sent without a name goes to the peer, whatever was corked for another before", "deliberate: on Linux a connected socket that has corked a datagram for another address goes on sending there"},
-	{"found/by-device/10.77.0.1/1-[02]/tcp4", "a connection that is bound to another device goes on receiving", "deliberate: as in found/device-of-connection"},
 	{"found/corked-anew/device/raw4", "what a raw socket has corked goes by the way of its last write", "deliberate: on Linux by the device of the first, and so from 127.0.0.1 to the network (RFC 1122 §3.2.1.3)"},
 	{"found/bind-beside-child/tcp4", "a connection over IPv6 keeps IPv4 sockets from a port only while its listener does", "deliberate: as in found/bind-beside-six/connected"},
 	{"found/mapped-source/*", "a mapped source of an IPv6 packet is refused first", "deliberate: it is never right; with IP_FREEBIND Linux looks at the way and the shutdown first"},
@@ -416,5 +414,4 @@ var foundDifferences = []difference{
 	{"found/misrouted/udp4", "what was sent to another host by the loopback device arrives nowhere", "deliberate: as in raw/header?-misrouted"},
 	{"found/four-to-six/tcp6", "a stream that has tried an IPv4 peer can connect to one of IPv6", "deliberate: on Linux it then hears no answer"},
 	{"found/least-buffer/*", "the least receive buffer holds a datagram more", "deliberate: buffers count the memory that they take here"},
-	{"found/accepted-multicast/*", "of multicast an accepted stream shows the defaults", "deliberate: Linux shows what the packet had that began the connection, to no use"},
 }

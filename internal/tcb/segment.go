@@ -27,6 +27,7 @@ type Segment struct {
 	ECT  bool  // the IP header said ECN-capable (ECT(0), ECT(1) or CE)
 	Mark uint8 // the ECN codepoint of the IP header
 	TTL  uint8 // of the IP header
+	TOS  uint8 // of the IP header, or the traffic class
 }
 
 // Out is the next segment to send. The machine fills it in Poll; Data shares the send queue's slabs,

@@ -35,6 +35,7 @@ type Endpoint struct {
 	fixedAddr   bool // and the address
 	stale       bool // the path's MTU has changed, and the next write is to see to it
 	draining    bool // the protocol's Drain waits for it
+	df          bool // set Don't Fragment
 	deferred    bool // connected as far as the user knows: the SYN waits for the first write
 	shut        tcpip.Shutdown
 
@@ -45,8 +46,8 @@ type Endpoint struct {
 	scope   tcpip.NICID // of a link-local peer or address
 	hash    uint32
 	route   *stack.Route
-	mtu     int  // of packets along route, bytes
-	df      bool // set Don't Fragment
+	mtu     int       // of packets along route, bytes
+	began   Beginning // never changed
 	binding *stack.Binding
 
 	pathAt      tcpip.Time // when the path was last looked up
@@ -63,6 +64,7 @@ type Endpoint struct {
 	refused      atomic.Int64 // bytes that were refused, whose completion is still to be reported
 	waitBelow    atomic.Bool  // a completion is waited for
 	backlogLimit atomic.Int32 // slab bytes
+	device       atomic.Int32 // the NIC that segments must come by; 0: any
 	ready        atomic.Uint32
 	listener     atomic.Pointer[listener]
 	filter       atomic.Pointer[stack.SocketFilter] // nil: never had one
@@ -306,6 +308,17 @@ func (e *Endpoint) LocalAddress() tcpip.FullAddress {
 	local, _ := e.Addresses()
 	return local
 }
+
+// Beginning is what is known of the packet with which a peer has completed a handshake.
+type Beginning struct {
+	NIC   tcpip.NICID // that it came by
+	V4    bool
+	TTL   uint8 // or the hop limit
+	Class uint8 // TOS or traffic class
+}
+
+// Began returns how a connection that was accepted has begun, zero for any other endpoint.
+func (e *Endpoint) Began() Beginning { return e.began }
 
 // RemoteAddress returns the peer, zero while there is none.
 func (e *Endpoint) RemoteAddress() tcpip.FullAddress {

@@ -62,7 +62,11 @@ func (t *Protocol) validate(p *stack.Packet) tcpip.Drop {
 // dispatch gives a valid segment to its endpoint.
 func (t *Protocol) dispatch(w *stack.Work, p *stack.Packet) {
 	id := flowOf(p)
-	if r := t.stack.Demux.FindFor(id, p, t.stack.FlowHash(id)); r != nil {
+	r := t.stack.Demux.FindFor(id, p, t.stack.FlowHash(id))
+	if e, ok := r.(*Endpoint); ok && !e.hears(p.NIC) {
+		r = t.stack.Demux.FindClaim(id, p.NIC, t.stack.FlowHash(id))
+	}
+	if r != nil {
 		r.Deliver(w, p)
 		return
 	}
@@ -70,6 +74,13 @@ func (t *Protocol) dispatch(w *stack.Work, p *stack.Packet) {
 		return
 	}
 	t.answerReset(w, p, id, tcpip.DropNoPort)
+}
+
+// hears reports whether what arrives on a NIC is for a connection: one that is bound to another device is a stranger
+// there, as on Linux.
+func (e *Endpoint) hears(nic *stack.NIC) bool {
+	d := e.device.Load()
+	return d == 0 || nic == nil || tcpip.NICID(d) == nic.ID()
 }
 
 // redeliver gives a segment whose endpoint was gone when it came to it to the demux again. No lock is
@@ -105,7 +116,7 @@ func decode(p *stack.Packet, s *tcb.Segment) {
 	if p.TOS&3 == 3 && p.CE == 0 {
 		s.CE = s.Wire
 	}
-	s.TTL = p.TTL
+	s.TTL, s.TOS = p.TTL, p.TOS
 	s.Len = p.DataLen()
 	s.Data = p.TakeData(p.Data()[:0])
 }

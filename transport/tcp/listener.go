@@ -347,6 +347,7 @@ func (l *listener) establish(w *stack.Work, q *tcb.Request, s *tcb.Segment, b *b
 	e = l.child(b)
 	d = q.Establish(e.lock.now, s, &e.tcb, &e.opts.conf.Conf)
 	e.opened, e.running = true, true
+	e.began = Beginning{b.nic, b.id.Remote.Addr().Is4(), s.TTL, s.TOS}
 	if e.opts.headers != nil {
 		e.reroute()
 	}
@@ -371,6 +372,7 @@ func (l *listener) child(b *birth) *Endpoint {
 	e.lock.enter(t.clock)
 	t.stack.Register(e)
 	e.opts = l.inherited(b)
+	e.device.Store(int32(e.opts.sock.BoundNIC))
 	e.inheritFilter(l.e)
 	e.id, e.hash, e.phase = b.id, t.stack.FlowHash(b.id), phaseConnected
 	e.fixedAddr = l.fixedAddr

@@ -110,6 +110,7 @@ func (e *Endpoint) setOption(id tcpip.OptionID, v int) tcpip.Error {
 func (e *Endpoint) configure(o *endpointOptions) {
 	o.arrivals = o.notesArrivals()
 	e.opts = o
+	e.device.Store(int32(o.sock.BoundNIC))
 	if e.running {
 		e.tcb.SetConf(e.lock.now, &o.conf.Conf)
 	}

@@ -24,7 +24,6 @@ var hints = slices.Concat(ipHints, []hint{
 	{id: SO_NOFCS, name: "SO_NOFCS", on: tcpip.KindAny, flag: true},
 	{id: SO_SELECT_ERR_QUEUE, name: "SO_SELECT_ERR_QUEUE", on: tcpip.KindAny, flag: true},
 	{id: SO_PREFER_BUSY_POLL, name: "SO_PREFER_BUSY_POLL", on: tcpip.KindAny, flag: true},
-	{id: SO_INCOMING_CPU, name: "SO_INCOMING_CPU", on: tcpip.KindAny, min: math.MinInt32, max: math.MaxInt32, byDefault: -1},
 	{id: tcpip.SO_KEEPALIVE, name: "SO_KEEPALIVE", on: tcpip.KindPacket, flag: true},
 	{id: tcpip.SO_OOBINLINE, name: "SO_OOBINLINE", on: tcpip.KindPacket, flag: true},
 	{id: tcpip.SO_NO_CHECK, name: "SO_NO_CHECK", on: tcpip.KindPacket, flag: true},

@@ -36,14 +36,19 @@ const (
 	SIOCGIFHWADDR  = 0x8927
 	SIOCADDMULTI   = 0x8931
 	SIOCDELMULTI   = 0x8932
+	SIOCGIFSLAVE   = 0x8929
 	SIOCGIFINDEX   = 0x8933
 	SIOCSIFHWBROAD = 0x8937
 	SIOCGIFTXQLEN  = 0x8942
 	SIOCSIFTXQLEN  = 0x8943
+	SIOCETHTOOL    = 0x8946
+	SIOCGMIIPHY    = 0x8947
+	SIOCGMIIREG    = 0x8948
 	SIOCDARP       = 0x8953
 	SIOCSARP       = 0x8955
 	SIOCGIFMAP     = 0x8970
 	SIOCSIFMAP     = 0x8971
+	SIOCGHWTSTAMP  = 0x89b1
 	SIOCDEVPRIVATE = 0x89f0
 )
 
@@ -76,6 +81,12 @@ var changing = map[uint32]bool{
 	SIOCDELMULTI: true, SIOCSIFHWBROAD: true, SIOCSIFTXQLEN: true, SIOCDARP: true, SIOCSARP: true, SIOCSIFMAP: true,
 }
 
+// drivers are the requests that the driver of a device answers, of which there are none: what it can do cannot be
+// asked for. Linux gives the same errors for devices that do not answer; SIOCETHTOOL it answers for every device.
+var drivers = map[uint32]Errno{
+	SIOCETHTOOL: EOPNOTSUPP, SIOCGMIIPHY: EOPNOTSUPP, SIOCGMIIREG: EOPNOTSUPP, SIOCGHWTSTAMP: EOPNOTSUPP, SIOCGIFSLAVE: EINVAL,
+}
+
 // IoctlBytes is ioctl(2) for the requests whose argument is a struct: those about interfaces, with a struct ifreq
 // that is read and written in place, and SIOCGSTAMP with its relatives. SIOCGIFCONF is InterfaceList; requests that configure the host are refused as
 // to a process without privileges.
@@ -88,11 +99,14 @@ func (s *Socket) IoctlBytes(request uint32, arg []byte) Errno {
 		return s.lastStamp(nano, arg)
 	}
 	get, ok := interfaceRequests[request]
-	private := request >= SIOCDEVPRIVATE && request <= SIOCDEVPRIVATE+0xf
+	private := drivers[request]
+	if request >= SIOCDEVPRIVATE && request <= SIOCDEVPRIVATE+0xf {
+		private = EOPNOTSUPP
+	}
 	switch {
 	case changing[request]:
 		return EPERM
-	case !ok && !private, get.address != nil && s.kind.family == AF_INET6:
+	case !ok && private == 0, get.address != nil && s.kind.family == AF_INET6:
 		return ENOTTY
 	case len(arg) < sizeofIfreq:
 		return EFAULT
@@ -115,8 +129,8 @@ func (s *Socket) IoctlBytes(request uint32, arg []byte) Errno {
 			continue
 		}
 		switch {
-		case private:
-			return EOPNOTSUPP
+		case private != 0:
+			return private
 		case get.address != nil && alias:
 			return EADDRNOTAVAIL
 		case get.address != nil:

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 
 	"github.com/seed963a8790/netstack/tcpip"
+	"github.com/seed963a8790/netstack/transport/tcp"
+	"github.com/seed963a8790/netstack/transport/udp"
 )
 
 // identityOthers say what a socket is and what it holds, or, as Linux does of sockets of the Internet, that there is
@@ -17,6 +19,9 @@ var identityOthers = map[tcpip.OptionID]other{
 		name: "SO_MEMINFO", form: "uint32[9]", doc: "What is in the receive queue, SO_RCVBUF, what is being sent, SO_SNDBUF, four that are 0, and what was dropped. Read only."},
 	SO_INCOMING_NAPI_ID: {on: tcpip.KindAny, set: refuse, get: constant(0),
 		name: "SO_INCOMING_NAPI_ID", form: "int", byDefault: "0", hint: true, doc: "No device has one. Read only."},
+	SO_INCOMING_CPU: {on: tcpip.KindAny, set: (*Socket).setIncomingCPU, get: telling((*Socket).incomingCPU),
+		name: "SO_INCOMING_CPU", form: "int", byDefault: "-1",
+		doc: "The processor that the peer's packets arrive at: 0 once there were some. What is set is shown instead, and steers nothing."},
 	SO_BPF_EXTENSIONS: {on: tcpip.KindAny, set: refuse, get: constant(bpfExtensions),
 		name: "SO_BPF_EXTENSIONS", form: "int", byDefault: "64", doc: "Which ancillary loads a classic BPF program has. Read only."},
 	SO_SNDLOWAT: {on: tcpip.KindAny, set: refuse, get: constant(1),
@@ -261,4 +266,36 @@ func (s *Socket) lockBuffer(id tcpip.OptionID) {
 	s.mu.Lock()
 	s.store(SO_BUF_LOCK, s.stored[SO_BUF_LOCK]|bit)
 	s.mu.Unlock()
+}
+
+func (s *Socket) setIncomingCPU(v []byte) Errno {
+	if len(v) < 4 {
+		return EINVAL
+	}
+	s.mu.Lock()
+	s.store(SO_INCOMING_CPU, int(int32(binary.NativeEndian.Uint32(v))))
+	s.mu.Unlock()
+	return 0
+}
+
+// incomingCPU is a processor where packets of a peer have arrived: as on Linux those of a connected socket alone count.
+func (s *Socket) incomingCPU() int {
+	s.mu.Lock()
+	v, ok := s.stored[SO_INCOMING_CPU]
+	s.mu.Unlock()
+	if ok {
+		return v
+	}
+	heard := false
+	switch e := s.ep.(type) {
+	case *tcp.Endpoint:
+		st := e.State()
+		heard = st != tcp.StateClosed && st != tcp.StateListen && st != tcp.StateSynSent
+	case *udp.Endpoint:
+		heard = e.RemoteAddress().Addr.IsValid() && (s.hasRead.Load() || e.Unread() > 0)
+	}
+	if heard {
+		return 0
+	}
+	return -1
 }

@@ -122,23 +122,6 @@ func (s *Socket) setIPOptions(v []byte) Errno { return errnoOf(s.ep.(headed).Set
 
 func (s *Socket) ipOptions(int) ([]byte, Errno) { return s.ep.(headed).IPOptions(), 0 }
 
-// packetOptions tells what control messages a stream would have, if streams had any.
-func (s *Socket) packetOptions(size int) ([]byte, Errno) {
-	w := controlWriter{b: make([]byte, size)}
-	if s.flag4(tcpip.IP_PKTINFO) {
-		local := s.ep.LocalAddress().Addr
-		w.packetInfo4(tcpip.PacketInfo{Local: local, Destination: local})
-	}
-	if s.flag4(tcpip.IP_RECVTTL) {
-		v, _ := s.getInt(tcpip.IP_MULTICAST_TTL)
-		w.int(tcpip.IP_TTL, max(v, 1))
-	}
-	if s.flag4(tcpip.IP_RECVTOS) {
-		w.int(tcpip.IP_TOS, 0)
-	}
-	return w.b[:w.used], 0
-}
-
 // flag4 reports whether an option is on, a hint included.
 func (s *Socket) flag4(id tcpip.OptionID) bool {
 	v, err := s.getInt(id)

@@ -108,14 +108,6 @@ func (s *Socket) setPacketOptions(v []byte) Errno {
 	return 0
 }
 
-// oldPacketOptions is what streams tell of what they have received, which is nothing.
-func (s *Socket) oldPacketOptions(int) ([]byte, Errno) {
-	if !s.stream() {
-		return nil, ENOPROTOOPT
-	}
-	return nil, 0
-}
-
 // pathMTU is a struct ip6_mtuinfo without an address.
 func (s *Socket) pathMTU(size int) ([]byte, Errno) {
 	if size < sizeofSockaddrIn6+4 {

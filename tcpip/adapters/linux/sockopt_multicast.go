@@ -16,13 +16,13 @@ var multicastOthers = map[tcpip.OptionID]other{
 		return bytes.Clone(s.mcast4[:]), 0
 	}, name: "IP_MULTICAST_IF", form: "struct in_addr, ip_mreq or ip_mreqn", byDefault: "0.0.0.0",
 		doc: "Interface for sent IPv4 multicast, by its address or its index; none means the route's. Streams refuse it."},
-	// Of multicast a stream only tells the defaults.
-	tcpip.IP_MULTICAST_TTL: {on: tcpip.KindTCP, set: func(*Socket, []byte) Errno { return EINVAL }, get: constant(1), small: true,
-		name: "IP_MULTICAST_TTL", form: "int (hops)", byDefault: "1", hint: true, doc: "On a stream the default can be read."},
-	tcpip.IPV6_MULTICAST_HOPS: {on: tcpip.KindTCP, set: func(*Socket, []byte) Errno { return ENOPROTOOPT }, get: constant(1),
-		name: "IPV6_MULTICAST_HOPS", form: "int (hops)", byDefault: "1", hint: true, doc: "On a stream the default can be read."},
-	tcpip.IPV6_MULTICAST_IF: {on: tcpip.KindTCP, set: func(*Socket, []byte) Errno { return ENOPROTOOPT }, get: constant(0),
-		name: "IPV6_MULTICAST_IF", form: "int (NIC)", byDefault: "0", hint: true, doc: "On a stream the default can be read."},
+	// Of multicast a stream tells the defaults or, as on Linux, of the packet that it began with.
+	tcpip.IP_MULTICAST_TTL: {on: tcpip.KindTCP, set: func(*Socket, []byte) Errno { return EINVAL }, get: streamTTL, small: true,
+		name: "IP_MULTICAST_TTL", form: "int (hops)", byDefault: "1", doc: "A stream that was accepted shows the TTL of its handshake. Read only there."},
+	tcpip.IPV6_MULTICAST_HOPS: {on: tcpip.KindTCP, set: func(*Socket, []byte) Errno { return ENOPROTOOPT }, get: streamHops,
+		name: "IPV6_MULTICAST_HOPS", form: "int (hops)", byDefault: "1", doc: "A stream that was accepted shows the hop limit of its handshake. Read only there."},
+	tcpip.IPV6_MULTICAST_IF: {on: tcpip.KindTCP, set: func(*Socket, []byte) Errno { return ENOPROTOOPT }, get: streamIF,
+		name: "IPV6_MULTICAST_IF", form: "int (NIC)", byDefault: "0", doc: "A stream that was accepted shows the NIC of its handshake. Read only there."},
 }
 
 // setMulticastIF takes a struct in_addr, ip_mreq or ip_mreqn.
