@@ -154,27 +154,47 @@ func (q *sendQueue) clear() {
 	q.cost, q.ends = 0, 0
 }
 
-// charge returns the bytes that p is accounted with in a receive queue. A slab that other pieces
-// share, such as a super-segment that was cut, is not charged whole to each of them.
-func charge(p slab.Piece) int {
-	least := slab.Small
-	if p.Len() > slab.Small {
-		least = slab.Medium
+// chargeRoom is what fits into the buffers that Linux takes for one frame, payload without options, bytes: classes of its
+// allocator less what goes beside and in front of the payload. What is more goes into pages, behind as much as fits into
+// the last.
+var chargeRoom = [...]struct{ payload, buffer int }{{152, 576}, {600, 1024}, {1624, 2048}, {3672, 4096}, {7768, 8192}}
+
+const (
+	chargePages = 3672 // of a frame that is partly in pages, what is not; it is in a buffer of a page, too
+	pageSize    = 4096
+	chargeHead  = 256 // for the head of a buffer, and charged beside it
+)
+
+// charge returns what n bytes of payload that came in one frame are accounted with in a receive queue, bytes. It is
+// what Linux charges on a TUN device, so that a program that sets SO_RCVBUF gets the same windows; a slab takes about
+// as much.
+func charge(n int) int {
+	for _, c := range chargeRoom {
+		if n <= c.payload {
+			return c.buffer + chargeHead
+		}
 	}
-	return min(p.Cost(), max(least, 2*p.Len())) + chargeHead
+	return pageSize + (n-chargePages+pageSize-1)/pageSize*pageSize + chargeHead
 }
 
-// chargeHead is charged for a piece beside its slab, bytes: the head of Linux's buffers. A full Ethernet frame costs both
-// 2304, and a program that sets SO_RCVBUF gets the same windows.
-const chargeHead = 256
+// chargeSpare returns how many bytes the buffer of n bytes of payload has room for behind them.
+func chargeSpare(n int) int {
+	for _, c := range chargeRoom {
+		if n <= c.payload && n <= chargePages {
+			return c.payload - n
+		}
+	}
+	return 0
+}
 
 // receiveQueue holds what is ready for the user.
 type receiveQueue struct {
 	pieces []slab.Piece // pieces[head:]
 	head   int
-	n      int  // bytes
-	cost   int  // charged
-	sealed bool // the last piece ends at a mark and may not grow
+	n      int   // bytes
+	cost   int   // charged
+	front  int32 // bytes that were read of the first piece, and are charged until all are
+	sealed bool  // the last piece ends at a mark and may not grow
 }
 
 func (q *receiveQueue) push(p slab.Piece) {
@@ -182,11 +202,13 @@ func (q *receiveQueue) push(p slab.Piece) {
 	sealed := q.sealed
 	q.sealed = false
 	if last := len(q.pieces) - 1; last >= q.head && 2*p.Len() < p.Cost() && !sealed {
-		// A small piece goes into its neighbour's spare room, if nobody else can see it.
-		if tail := &q.pieces[last]; tail.Sole() && tail.Room() >= p.Len() {
-			q.cost -= charge(*tail)
+		// A small piece goes into its neighbour's spare room, if nobody else can see it, and costs nothing.
+		tail, full := &q.pieces[last], q.pieces[last].Len()
+		if last == q.head {
+			full += int(q.front)
+		}
+		if tail.Sole() && tail.Room() >= p.Len() && chargeSpare(full) >= p.Len() {
 			tail.Append(p.Bytes())
-			q.cost += charge(*tail)
 			p.Release()
 			return
 		}
@@ -197,7 +219,7 @@ func (q *receiveQueue) push(p slab.Piece) {
 		q.pieces, q.head = q.pieces[:n], 0
 	}
 	q.pieces = append(q.pieces, p)
-	q.cost += charge(p)
+	q.cost += charge(p.Len())
 }
 
 // consume releases the first n bytes.
@@ -205,12 +227,13 @@ func (q *receiveQueue) consume(n int) {
 	q.n -= n
 	for n > 0 {
 		p := &q.pieces[q.head]
-		q.cost -= charge(*p)
 		if n < p.Len() {
 			p.TrimFront(n)
-			q.cost += charge(*p)
+			q.front += int32(n)
 			return
 		}
+		q.cost -= charge(int(q.front) + p.Len())
+		q.front = 0
 		n -= p.Len()
 		p.Release()
 		q.head++

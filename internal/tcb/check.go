@@ -89,9 +89,11 @@ func (t *TCB) checkBoard() error {
 
 func (t *TCB) checkReceive() error {
 	n, cost := 0, 0
+	front := int(t.recvQ.front)
 	for _, p := range t.recvQ.pieces[t.recvQ.head:] {
 		n += p.Len()
-		cost += charge(p)
+		cost += charge(front + p.Len())
+		front = 0
 	}
 	oooCost := 0
 	at := t.rcv.nxt

@@ -156,6 +156,17 @@ func TestWindowUpdate(t *testing.T) {
 	}
 }
 
+// fillWindow sends data until the window is closed.
+func (x *trace) fillWindow() {
+	for range 100 {
+		if x.tcb.rcv.adv == x.tcb.rcv.nxt {
+			return
+		}
+		x.recv("ACK seq=" + itoa(x.tcb.rcv.nxt) + " ack=100 len=60000 wire=2")
+	}
+	x.t.Fatal("the window does not close")
+}
+
 // What exceeds the window of a super-segment is cut off; into a closed one nothing goes. Shows MUST-66.
 func TestWindowIsKept(t *testing.T) {
 	x := established(t, func(c *Conf) { c.ReceiveBuffer = tcpip.Set(8192) })
@@ -164,6 +175,7 @@ func TestWindowIsKept(t *testing.T) {
 	if n := x.tcb.ReadableLen(); n != wnd {
 		t.Fatalf("%d bytes for a window of %d", n, wnd)
 	}
+	x.fillWindow()
 	x.sent = nil
 	x.recv("ACK seq=" + itoa(x.tcb.rcv.nxt) + " ack=100 len=1")
 	x.dropped(tcpip.DropZeroWindow)
@@ -176,7 +188,8 @@ func TestWindowIsKept(t *testing.T) {
 	}
 }
 
-// The memory held is at most twice the limit, whatever the size of the segments (DESIGN §3).
+// The memory held is at most twice the limit, whatever the size of the segments (DESIGN §3), but for what four large
+// slabs have room for: jumbo frames are charged as on Linux, which has a size for each, and leave more of theirs empty.
 func TestMemoryIsBounded(t *testing.T) {
 	for _, size := range []int{1, 10, 100, 256, 500, 1448, 9000, 60000} {
 		for _, gap := range []int{0, 1} { // in order; and each behind a gap
@@ -187,7 +200,7 @@ func TestMemoryIsBounded(t *testing.T) {
 				at = at.Add(gap)
 				x.recv("ACK seq=" + itoa(at) + " ack=100 len=" + itoa(seq.Number(size)))
 				at = at.Add(size)
-				if n := x.pool.Live(); n > 2*65536+2*slab.Large {
+				if n := x.pool.Live(); n > 2*65536+4*slab.Large {
 					t.Fatalf("segments of %d, gap %d: %d bytes held", size, gap, n)
 				}
 			}

@@ -72,22 +72,13 @@ func (q *reassembly) addPiece(from seq.Number, p slab.Piece, first bool) {
 		} else {
 			p = slab.Piece{}
 		}
-		cost := chargeEarly(front)
+		cost := charge(front.Len())
 		q.cost += cost
 		q.parts.insert(i, chunk{piece: front, seq: from, cost: int32(cost)})
 		from = gap
 		i++
 	}
 	p.Release()
-}
-
-// chargeEarly returns what a piece that waits behind a gap is charged: a slab that nobody shares is all ours to
-// answer for.
-func chargeEarly(p slab.Piece) int {
-	if p.Sole() {
-		return p.Cost() + chargeHead
-	}
-	return charge(p)
 }
 
 // find returns the index of the first part that ends after n.

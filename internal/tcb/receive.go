@@ -75,11 +75,7 @@ func (t *TCB) receiveEarly(now tcpip.Time, s *Segment) tcpip.Drop {
 		}
 		return tcpip.DropNone
 	}
-	cost := 0
-	for _, p := range s.Data {
-		cost += chargeEarly(p)
-	}
-	if t.held()+cost > t.tun.bound(t.conf) {
+	if t.held()+chargeAll(s.Data) > t.tun.bound(t.conf) {
 		return tcpip.DropOutOfOrder
 	}
 	crowded := t.ooo.crowds(header.SACKBlock{Start: s.Seq, End: s.end()})
@@ -376,6 +372,17 @@ func (t *TCB) delAckTimeout(tcpip.Time) {
 	t.ackNow()
 }
 
+// segmentOptions returns the size of the options that the peer's segments are sure to have.
+func (t *TCB) segmentOptions() int {
+	if t.opt.timestamps {
+		return timestampSize
+	}
+	return 0
+}
+
+// askedFor returns the payload of the largest segment that the peer should send.
+func (t *TCB) askedFor() int { return int(t.opt.advMSS) - t.segmentOptions() }
+
 // leastReceiveMSS is the least estimate of what the peer sends, bytes: Linux's TCP_MIN_MSS.
 const leastReceiveMSS = 88
 
@@ -398,16 +405,11 @@ func (t *TCB) trackPeerSegments(s *Segment) (larger bool) {
 		if s.Flags&header.PSH != 0 {
 			t.due.pushed = max(t.due.pushed, 1)
 		}
-		n = min(n, int(t.opt.advMSS)) // no more than we have asked for
 		larger = n > r.mss
-		r.mss = n
+		r.mss = min(n, t.askedFor()) // no more than we have asked for
 		return larger
 	}
-	options := 0
-	if t.opt.timestamps {
-		options = timestampSize
-	}
-	if whole := n + options; whole >= defaultMSS || whole >= leastReceiveMSS && s.Flags&(header.PSH|header.FIN|header.URG) == 0 {
+	if whole := n + t.segmentOptions(); whole >= defaultMSS || whole >= leastReceiveMSS && s.Flags&(header.PSH|header.FIN|header.URG) == 0 {
 		if r.lastSize = uint16(n); r.lastSize == last {
 			r.mss = n
 			return false

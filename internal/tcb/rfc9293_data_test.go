@@ -62,7 +62,7 @@ func TestShrunkWindowOrphan(t *testing.T) {
 // RFC 9293 §3.4: our window is closed, and RST, URG and ACK count nevertheless. Shows MUST-66, MAY-8.
 func TestClosedWindowHears(t *testing.T) {
 	x := established(t, func(c *Conf) { c.ReceiveBuffer = tcpip.Set(8192) })
-	x.recv("ACK seq=300 ack=100 len=60000 wire=2")
+	x.fillWindow()
 	at := itoa(x.tcb.rcv.nxt)
 	x.sent = nil
 	x.sleep(time.Hour)

@@ -145,6 +145,7 @@ func (t *TCB) Consume(now tcpip.Time, n int) {
 	if n == 0 {
 		return
 	}
+	first := min(n, t.recvQ.pieces[t.recvQ.head].Len())
 	t.recvQ.consume(n)
 	if t.recvQ.n == 0 {
 		t.armTrim(now)
@@ -155,7 +156,8 @@ func (t *TCB) Consume(now tcpip.Time, n int) {
 	if !mayReceive.has(t.state) {
 		return
 	}
-	t.resizeReceive(now, n)
+	t.resizeReceive(now, first) // Linux looks at it with each buffer
+	t.tun.taken += n - first
 	t.windowOpened()
 }
 
@@ -293,6 +295,7 @@ func (t *TCB) SetConf(now tcpip.Time, c *Conf) {
 	}
 	t.tun.receiveLimit = c.ReceiveBuffer.Or(max(t.tun.receiveLimit, 2*c.ReceiveLow))
 	t.tun.sendLimit = c.SendBuffer.Or(t.tun.sendLimit)
+	t.tun.earned = min(t.tun.earned, t.fullWindow())
 	t.cc.setMSS(t.mss())
 	if c.KeepAlive != (t.deadline[timerKeepAlive] != 0) || c.KeepAlive && t.snd.probes == 0 {
 		t.armKeepAlive(now)

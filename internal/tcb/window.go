@@ -20,6 +20,7 @@ type tuning struct {
 	full         bool // a writer has found no room
 	short        bool // memory is
 	starved      bool // a writer has found no memory, and nothing was acknowledged since
+	reserve      bool // nothing has said yet what payload costs, and a segment's room is kept back
 
 	earned int // the largest window that what has arrived has earned, bytes: Linux's rcv_ssthresh
 
@@ -89,13 +90,15 @@ func chooseScale(c *Conf) uint8 {
 	return scale
 }
 
-// initialSpace is what a user is thought to take in a round trip at first, segments; half of it on Linux.
-const initialSpace = 20
+// initialSpace is what a user is thought to take in a round trip at first, segments.
+const initialSpace = 10
 
 // opened starts tuning when the handshake is over.
 func (u *tuning) opened(t *TCB, now tcpip.Time) {
 	u.measuredAt = now
-	u.space = min(u.synWindow, initialSpace*int(t.opt.advMSS)) // well below the window, or a user who takes all of it would not seem to take more
+	u.reserve = t.fullWindow() > 2*t.askedFor()
+	u.earned = min(u.earned, t.fullWindow())
+	u.space = min(u.synWindow, initialSpace*t.askedFor()) // well below the window, or a user who takes all of it would not seem to take more
 	u.growSend(t)
 }
 
@@ -132,23 +135,18 @@ func (t *TCB) Held() int { return t.held() }
 
 func chargeAll(pieces []slab.Piece) (sum int) {
 	for _, p := range pieces {
-		sum += charge(p)
+		sum += charge(p.Len())
 	}
 	return sum
 }
 
 // admit reports whether data that arrived in order can be kept. It lies in the window, so more than
 // the limit is tolerated: if the segments are small, they cost more than the window foresaw. Segments larger than all
-// before say at once what payload costs, as on Linux, others bit by bit, small ones only once they fill a part of the
-// buffer.
+// before, or than any should be, say what payload costs, as on Linux.
 func (t *TCB) admit(s *Segment, larger bool) bool {
 	cost := chargeAll(s.Data)
-	if cost > 0 && (s.Len >= t.rcv.mss || t.held()+cost > t.tun.receiveLimit/8) {
-		news := 256*s.Len/cost - t.tun.ratio
-		if !larger {
-			news /= 8
-		}
-		t.tun.ratio = min(max(t.tun.ratio+news, 16), 256)
+	if larger && cost > 0 {
+		t.tun.learn(t, min(max(256*s.Len/cost, 1), 256))
 	}
 	limit := t.tun.bound(t.conf)
 	if t.held()+cost > limit {
@@ -158,6 +156,21 @@ func (t *TCB) admit(s *Segment, larger bool) bool {
 		return t.held() < limit || t.recvQ.n == 0
 	}
 	return t.held()+cost <= 2*limit || t.recvQ.n == 0
+}
+
+// learn takes what payload costs, and moves what was earned with the window of an empty buffer, as Linux does: not above
+// it, and not below the window that was announced either if there is room for more.
+func (u *tuning) learn(t *TCB, ratio int) {
+	if ratio == u.ratio {
+		return
+	}
+	before := t.fullWindow()
+	u.ratio, u.reserve = ratio, false
+	if full := t.fullWindow(); full < before {
+		u.earned = min(u.earned, full)
+	} else {
+		u.earned = max(u.earned, min(t.lastWindow(), full))
+	}
 }
 
 // chooseWindow returns the window that the free space allows, avoiding silly ones (RFC 9293
@@ -207,7 +220,7 @@ func (t *TCB) earnWindow(s *Segment) {
 	if room <= 0 {
 		return
 	}
-	t.tun.earned += min(room, max(2*int(t.opt.advMSS), 2*s.Len))
+	t.tun.earned += min(room, max(2*t.askedFor(), 2*s.Len))
 	t.due.quick |= 1 // and the peer hears of it
 }
 
@@ -215,11 +228,17 @@ func (t *TCB) earnWindow(s *Segment) {
 const leastEarning = 128
 
 // freeWindow returns the window that the free part of the receive buffer allows.
-func (t *TCB) freeWindow() int { return scaled(max(t.tun.receiveLimit-t.held(), 0), t.tun.ratio, 256) }
+func (t *TCB) freeWindow() int { return t.tun.payload(max(t.tun.receiveLimit-t.held(), 0)) }
+
+// payload returns how much payload so many charged bytes are thought to hold.
+func (u *tuning) payload(n int) int { return int(int64(n) * int64(u.ratio) / 256) }
 
 // fullWindow returns the window that an empty receive buffer allows.
 func (t *TCB) fullWindow() int {
-	full := scaled(t.tun.receiveLimit, t.tun.ratio, 256)
+	full := t.tun.payload(t.tun.receiveLimit)
+	if t.tun.reserve {
+		full -= t.askedFor()
+	}
 	if clamp := t.conf.WindowClamp; clamp > 0 {
 		full = min(full, clamp)
 	}
