@@ -85,6 +85,9 @@ func (t *TCB) receiveEarly(now tcpip.Time, s *Segment) tcpip.Drop {
 		t.ooo.rotate()
 	}
 	t.ooo.add(s)
+	if !t.tun.unclaimed {
+		t.growReceive(2 * t.tun.space)
+	}
 	t.earnWindow(s)
 	return tcpip.DropNone
 }

@@ -244,6 +244,7 @@ func (r *Request) open(now tcpip.Time, t *TCB, c *Conf) {
 	t.rcv.acked = t.rcv.nxt
 	t.rcv.adv = t.rcv.nxt.Add(int(r.window))
 	t.tun.synWindow, t.tun.space, t.tun.earned = int(r.window), int(r.window), int(r.window)
+	t.tun.unclaimed = true
 	t.opt = negotiated{
 		timestamps: r.timestamps, strict: c.Timestamps == tcpip.TimestampsStrict,
 		sack: r.sack, scaling: r.scaling, ecn: r.ecn, peerMSS: int(r.mss), advMSS: uint16(advMSS(r.path, c)),

@@ -17,6 +17,7 @@ type tuning struct {
 	receiveLimit int  // slab bytes
 	synWindow    int  // bytes announced in the SYN
 	ratio        int  // payload per charged byte of what arrives, in 1/256
+	unclaimed    bool // nobody has accepted the connection
 	full         bool // a writer has found no room
 	short        bool // memory is
 	starved      bool // a writer has found no memory, and nothing was acknowledged since
@@ -286,18 +287,33 @@ func (t *TCB) resizeReceive(now tcpip.Time, n int) {
 	if rtt == 0 {
 		rtt = t.rtt.srtt
 	}
-	if t.conf.ReceiveBuffer.IsSet() || u.short || rtt == 0 || now.Sub(u.measuredAt) < rtt {
+	if rtt == 0 || now.Sub(u.measuredAt) < rtt {
 		return
 	}
 	if u.taken > u.space {
-		limit := u.max(t, t.conf.ReceiveBufferMax)
-		want := min(2*u.taken+16*t.rcv.mss, limit)
-		want = min(want+2*scaled(want, u.taken-u.space, u.space), limit)
-		u.receiveLimit = max(u.receiveLimit, min(scaled(want, 256, u.ratio), limit))
+		want := min(2*u.taken, t.conf.ReceiveBufferMax)
+		t.growReceive(want + 2*scaled(want, u.taken-u.space, u.space))
 		u.space = u.taken
 	}
 	u.taken, u.measuredAt = 0, now
 }
+
+// growReceive makes the receive buffer large enough for a window of so many bytes, and for what spans the gaps besides:
+// the user cannot take that before they are filled. As on Linux it is left alone where its size was set.
+func (t *TCB) growReceive(window int) {
+	u := &t.tun
+	if t.conf.ReceiveBuffer.IsSet() || u.short {
+		return
+	}
+	if n := t.ooo.parts.len(); n > 0 {
+		window += t.ooo.parts.at(n - 1).end().Sub(t.rcv.nxt)
+	}
+	limit := u.max(t, t.conf.ReceiveBufferMax)
+	u.receiveLimit = max(u.receiveLimit, min(scaled(min(window, limit), 256, u.ratio), limit))
+}
+
+// Accepted says that a user has the connection that a listener made.
+func (t *TCB) Accepted() { t.tun.unclaimed = false }
 
 // noteReceiverRTT learns the round trip from the timestamp that full segments of data echo.
 func (t *TCB) noteReceiverRTT(s *Segment) {

@@ -126,10 +126,22 @@ func (e *Endpoint) Accept() (tcpip.Endpoint, error) {
 		e.end(w)
 		return nil, err
 	}
+	c := l.pop()
+	if c == nil {
+		return nil, tcpip.ErrWouldBlock
+	}
+	w := c.begin()
+	c.tcb.Accepted()
+	c.end(w)
+	return c, nil
+}
+
+// pop takes the oldest connection from the accept queue; nil: there is none.
+func (l *listener) pop() *Endpoint {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.queue) == 0 {
-		return nil, tcpip.ErrWouldBlock
+		return nil
 	}
 	c := l.queue[0]
 	if c.fast != nil {
@@ -140,7 +152,7 @@ func (e *Endpoint) Accept() (tcpip.Endpoint, error) {
 		l.queue = nil
 	}
 	l.ready.Add(-1)
-	return c, nil
+	return c
 }
 
 // push adds a connection to the accept queue. It reports false if nobody listens any more, or the stack is coming to
@@ -159,6 +171,7 @@ func (l *listener) push(c *Endpoint) bool {
 // hand gives a connection to who has asked for it, or else to the accept queue. It reports false if nobody wants it.
 func (l *listener) hand(c *Endpoint, to *Request) bool {
 	if to != nil {
+		c.tcb.Accepted()
 		return to.arrived(c)
 	}
 	return l.push(c)

@@ -185,6 +185,10 @@ func (e *Endpoint) option(id tcpip.OptionID) (int, tcpip.Error) {
 		if !e.opts.conf.SendBuffer.IsSet() && e.opened {
 			return e.tcb.SendLimit(), tcpip.OK
 		}
+	case tcpip.SO_RCVBUF:
+		if !e.opts.conf.ReceiveBuffer.IsSet() && e.opened {
+			return e.tcb.ReceiveLimit(), tcpip.OK
+		}
 	case TCP_QUICKACK:
 		if e.opened {
 			return boolToInt(e.tcb.QuickAck()), tcpip.OK
