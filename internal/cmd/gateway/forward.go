@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -24,12 +23,12 @@ type rule struct {
 	from, to netip.AddrPort
 }
 
-func parseRule(s string, all *[]rule, networks ...string) error {
+func parseRule(s string, all *[]rule) error {
 	network, rest, _ := strings.Cut(s, ":")
 	from, to, _ := strings.Cut(rest, "=")
 	a, err1 := netip.ParseAddrPort(from)
 	b, err2 := netip.ParseAddrPort(to)
-	if !slices.Contains(networks, network) {
+	if network != "tcp" && network != "udp" {
 		return net.UnknownNetworkError(network)
 	}
 	*all = append(*all, rule{network, a, b})
@@ -71,8 +70,7 @@ func forward(ctx context.Context, s *stack.Stack, o *options) error {
 			up.Close()
 			return
 		}
-		go carry(up, down)
-		go carry(down, up)
+		go gonet.JoinPackets(down, up)
 	}); err != nil {
 		return err
 	}
@@ -101,21 +99,16 @@ func (o *options) connect(ctx context.Context, s *stack.Stack, network string, t
 	return o.dial(ctx, network, to.String())
 }
 
-// carry copies datagrams until one of the connections has been closed, and closes both.
-func carry(dst, src net.Conn) {
-	defer dst.Close()
-	defer src.Close()
-	b := make([]byte, 1<<16)
-	for err := error(nil); !errors.Is(err, net.ErrClosed); {
-		var n int
-		if n, err = src.Read(b); err == nil {
-			_, err = dst.Write(b[:n])
-		}
-	}
-}
-
-// listen lets the host's programs connect to a port of the guest's.
+// listen lets the host's programs reach a port of the guest's.
 func listen(ctx context.Context, d *gonet.Dialer, r rule) error {
+	dial := func(ctx context.Context) (net.Conn, error) { return d.DialContext(ctx, r.network, r.to.String()) }
+	if r.network == "udp" {
+		u, err := net.ListenPacket("udp", r.from.String())
+		if err == nil {
+			go gonet.RelayPackets(ctx, u, gonet.RelayOptions{Idle: tcpip.Set(idle)}, dial)
+		}
+		return err
+	}
 	l, err := net.Listen("tcp", r.from.String())
 	if err != nil {
 		return err
@@ -128,7 +121,7 @@ func listen(ctx context.Context, d *gonet.Dialer, r rule) error {
 				return
 			}
 			go func() {
-				down, err := d.DialContext(ctx, "tcp", r.to.String())
+				down, err := dial(ctx)
 				if err != nil {
 					up.(*net.TCPConn).SetLinger(0) // it was accepted too early
 					up.Close()

@@ -56,8 +56,8 @@ func main() {
 		o.addresses = append(o.addresses, p)
 		return err
 	})
-	flag.Func("in", "let the host's `tcp:ADDRESS:PORT=GUEST:PORT` reach the guest", func(s string) error { return parseRule(s, &o.in, "tcp") })
-	flag.Func("out", "let the guest's `NETWORK:GATEWAY:PORT=ADDRESS:PORT` reach the host, tcp or udp", func(s string) error { return parseRule(s, &o.out, "tcp", "udp") })
+	flag.Func("in", "let the host's `NETWORK:ADDRESS:PORT=GUEST:PORT` reach the guest, tcp or udp", func(s string) error { return parseRule(s, &o.in) })
+	flag.Func("out", "let the guest's `NETWORK:GATEWAY:PORT=ADDRESS:PORT` reach the host, tcp or udp", func(s string) error { return parseRule(s, &o.out) })
 	flag.Parse()
 	if len(o.addresses) == 0 {
 		o.addresses = []netip.Prefix{netip.MustParsePrefix("192.168.127.1/24"), netip.MustParsePrefix("fd00:127::1/64")}

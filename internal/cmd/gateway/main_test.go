@@ -205,9 +205,10 @@ func TestGateway(t *testing.T) {
 			port := free.Addr().String()
 			free.Close()
 			var o options
-			require.NoError(t, parseRule("tcp:"+port+"="+guest4+":80", &o.in, "tcp"))
-			require.NoError(t, parseRule("tcp:192.168.127.1:7="+toTCP.String(), &o.out, "tcp", "udp"))
-			require.NoError(t, parseRule("udp:[fd00:127::1]:7="+toUDP.String(), &o.out, "tcp", "udp"))
+			require.NoError(t, parseRule("tcp:"+port+"="+guest4+":80", &o.in))
+			require.NoError(t, parseRule("udp:"+port+"=["+guest6+"]:53", &o.in))
+			require.NoError(t, parseRule("tcp:192.168.127.1:7="+toTCP.String(), &o.out))
+			require.NoError(t, parseRule("udp:[fd00:127::1]:7="+toUDP.String(), &o.out))
 			o.pcap = filepath.Join(t.TempDir(), "pcap")
 			// The world: whatever is dialled there, it is the echo server, but for one address.
 			var mu sync.Mutex
@@ -269,6 +270,27 @@ func TestGateway(t *testing.T) {
 			}
 			require.Error(t, err)
 
+			// Datagrams, of two programs at a time.
+			u, err := g.ListenPacket(context.Background(), "udp", ":53")
+			require.NoError(t, err)
+			go func() {
+				b := make([]byte, 1<<16)
+				for {
+					n, from, err := u.ReadFrom(b)
+					if err != nil {
+						return
+					}
+					u.WriteTo(b[:n], from)
+				}
+			}()
+			one, err := net.Dial("udp", port)
+			require.NoError(t, err)
+			two, err := net.Dial("udp", port)
+			require.NoError(t, err)
+			exchange(t, one, large[:5000])
+			exchange(t, two, large[7:1000])
+			require.NoError(t, u.Close())
+
 			// The gateway answers pings to itself and refuses others'.
 			ping, err := g.DialPing(context.Background(), netip.Addr{}, netip.MustParseAddr("192.168.127.1"))
 			require.NoError(t, err)
@@ -325,9 +347,9 @@ func TestNextGuest(t *testing.T) {
 
 func TestParseRule(t *testing.T) {
 	var all []rule
-	require.NoError(t, parseRule("udp:[::1]:53=127.0.0.1:5353", &all, "tcp", "udp"))
+	require.NoError(t, parseRule("udp:[::1]:53=127.0.0.1:5353", &all))
 	require.Equal(t, "udp [::1]:53 127.0.0.1:5353", fmt.Sprint(all[0].network, " ", all[0].from, " ", all[0].to))
 	for _, bad := range []string{"", "tcp", "udp:1=2", "tcp:127.0.0.1:1", "tcp:127.0.0.1:1=x", "sctp:127.0.0.1:1=127.0.0.1:2"} {
-		require.Error(t, parseRule(bad, &all, "tcp"), bad)
+		require.Error(t, parseRule(bad, &all), bad)
 	}
 }
