@@ -97,7 +97,7 @@ func (t *TCB) repairLoss(now tcpip.Time, a *acked, dups int) rexmit {
 			}
 		} else if advanced && !recovered {
 			r.point = t.snd.nxt
-			if t.unsent() > 0 && t.windowRoom() > 0 { // step 2.b
+			if t.snd.nxt.Less(t.end()) && t.windowRoom() > 0 { // step 2.b
 				return rexmitNew
 			}
 			r.frto = false

@@ -226,9 +226,13 @@ func (t *TCB) windowRoom() int { return t.snd.una.Add(t.snd.wnd).Sub(t.snd.nxt) 
 func (t *TCB) sendable(now tcpip.Time, mss int) (n int, small bool) {
 	unsent, last := t.unsent(), true
 	wnd := t.windowRoom()
-	if unsent == 0 { // only the FIN is left; it need not fit the congestion window
-		if wnd < 1 {
+	if unsent == 0 { // only the FIN is left
+		switch {
+		case wnd < 1:
 			t.waitForWindow(now)
+			return -1, false
+		case t.cc.cwnd <= t.pipe():
+			t.due.limited = true
 			return -1, false
 		}
 		return 0, false

@@ -191,6 +191,7 @@ func (t *TCB) release() {
 	t.sendQ.clear()
 	t.board.clear()
 	t.ooo.clear(false)
+	t.rtt.backoffs = 0 // with nothing to send, as Linux shows it
 	if t.closed {
 		t.recvQ.clear()
 	}

@@ -70,9 +70,9 @@ func (t *TCB) sendTail(now tcpip.Time, out *Out) bool {
 		t.due.probeTail = false
 		return false
 	}
-	if t.unsent() > 0 && maySend.has(t.state) {
+	if t.snd.nxt.Less(t.end()) && maySend.has(t.state) {
 		t.header(now, out)
-		if n := min(t.unsent(), out.SegSize); n <= t.windowRoom() {
+		if n := min(t.unsent(), out.SegSize); max(n, 1) <= t.windowRoom() {
 			t.sendRange(now, out, n)
 			if n < out.SegSize {
 				t.snd.small = t.snd.nxt
