@@ -96,9 +96,7 @@ func (c *claim) score(a *arrival) int {
 // overlaps reports whether c and o could get the same packet: they share a family, a NIC and an address. Then
 // one may not be claimed while the other stands, unless it tolerates that.
 func (c *claim) overlaps(o *claim) bool {
-	return (c.V4 && o.V4 || c.V6 && o.V6) &&
-		(c.NIC == 0 || o.NIC == 0 || c.NIC == o.NIC) &&
-		(c.local == addr128{} || o.local == addr128{} || c.local == o.local)
+	return c.meets(o) && (c.NIC == 0 || o.NIC == 0 || c.NIC == o.NIC)
 }
 
 // claimClass is what a claim allows others; a set of bits.
@@ -128,7 +126,7 @@ func (c *claim) tolerates(o claimClass) bool {
 // Errors: ErrAddrInUse if the port is taken, or none is free.
 func (d *Demux) Bind(b *Binding) tcpip.Error {
 	if b.Port != 0 {
-		return d.bind(b, b.Port, claimPolite)
+		return d.bind(b, b.Port, claimLike)
 	}
 	low, n := d.stack.ports.within(b.Ports)
 	for _, manners := range []claimManners{claimAlone, claimPolite} {
@@ -151,6 +149,7 @@ type claimManners uint8
 
 const (
 	claimPolite claimManners = iota // what the options of both sides allow
+	claimLike                       // that, and those whose like has come before
 	claimAlone                      // nobody
 )
 
@@ -173,6 +172,7 @@ func (d *Demux) bind(b *Binding, port uint16, manners claimManners) tcpip.Error 
 		c.Group = p.groupFor(c)
 		b.Group = c.Group
 	}
+	p.memory.note(c)
 	p.add(c)
 	b.Port, b.claim = port, c
 	b.follow(c)
@@ -201,9 +201,12 @@ func (d *Demux) Rebind(b *Binding, change func(*Binding)) tcpip.Error {
 		p.add(old)
 		return tcpip.ErrAddrInUse
 	}
-	if c.Listening && !old.Listening && c.ReusePort {
-		c.Group = p.groupFor(c)
-		fresh.Group = c.Group
+	if c.Listening && !old.Listening {
+		p.memory.note(c)
+		if c.ReusePort {
+			c.Group = p.groupFor(c)
+			fresh.Group = c.Group
+		}
 	}
 	p.add(c)
 	fresh.seat = b.seat

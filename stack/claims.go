@@ -12,6 +12,7 @@ type portClaims struct {
 	index  atomic.Pointer[claimIndex]
 	flows  localCounts // flows in the demux with this local port
 	moved  int         // claims that were copied when a list took another's place
+	memory claimMemory
 }
 
 func (p *portClaims) add(c *claim) {
@@ -85,6 +86,12 @@ func (p *portClaims) find(a *arrival, hash uint32) *claim {
 
 // admits reports whether c may be claimed beside what is there.
 func (p *portClaims) admits(c *claim, manners claimManners) bool {
+	if manners == claimLike {
+		if p.memory.admits(c) {
+			return true
+		}
+		manners = claimPolite
+	}
 	if c.Proto == header.ProtocolTCP && p.flows.conflict(c, manners) {
 		return false // connections, those in TIME-WAIT included
 	}
@@ -92,7 +99,9 @@ func (p *portClaims) admits(c *claim, manners claimManners) bool {
 }
 
 // admitsListener reports whether c, already bound, may listen beside the others.
-func (p *portClaims) admitsListener(c *claim) bool { return !p.conflict(c, claimPolite) }
+func (p *portClaims) admitsListener(c *claim) bool {
+	return p.memory.admits(c) || !p.conflict(c, claimPolite) && !p.flows.conflict(c, claimPolite)
+}
 
 func (p *portClaims) conflict(c *claim, manners claimManners) bool {
 	if x := p.index.Load(); x != nil {

@@ -44,7 +44,7 @@ func (n *NIC) Classify(dst netip.Addr) Destination {
 			return DestinationBroadcast
 		}
 		for _, l := range t.broadcasts[dst] {
-			if l.nic == n || !n.StrictHost() && !l.loopback() {
+			if l.nic == n || !n.StrictHost() && !l.loopback() && n.Info().Kind != LinkLoopback {
 				return DestinationBroadcast
 			}
 		}

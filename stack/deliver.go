@@ -162,6 +162,13 @@ func (p *Packet) Home() {
 	}
 }
 
+// StaysHome makes a received packet, whose destination means as, one that is Astray, if it is.
+func (p *Packet) StaysHome(as Destination) bool {
+	astray := p.NIC.Info().Kind == LinkLoopback && !p.Written
+	p.Astray = astray && (as == DestinationOther || as == DestinationForeignGroup && p.Astray)
+	return p.Astray
+}
+
 // Inside reports whether a received packet has come from this host.
 func (p *Packet) Inside() bool { return p.Homed || p.NIC.Info().Kind == LinkLoopback }
 

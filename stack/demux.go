@@ -45,10 +45,7 @@ func (d *Demux) Insert(id FlowID, r Receiving) tcpip.Error { return d.insert(id,
 // insert is Insert on condition that the claims on the local port pass the test; nil passes all.
 func (d *Demux) insert(id FlowID, r Receiving, test func(*portClaims) bool) tcpip.Error {
 	k := keyOf(id)
-	var class claimClass
-	if r, ok := r.(Sharing); ok {
-		class = shareClass(r.Shares())
-	}
+	class := classOf(r)
 	flows, h := d.flow(&k)
 	ports, pk, ph := d.port(id.Proto, id.Local.Port())
 	ports.mu.Lock()
@@ -64,11 +61,38 @@ func (d *Demux) insert(id FlowID, r Receiving, test func(*portClaims) bool) tcpi
 		return tcpip.ErrAddrInUse
 	}
 	if c == nil {
-		c = new(portClaims)
+		c = &portClaims{memory: claimMemory{begun: true}}
 		ports.insert(&d.stack.keys.Flow, ph, pk, c, 0)
 	}
 	c.flows.add(k.local, class)
 	return tcpip.OK
+}
+
+// classOf returns what r allows others.
+func classOf(r Receiving) claimClass {
+	if r, ok := r.(Sharing); ok {
+		return shareClass(r.Shares())
+	}
+	return 0
+}
+
+// Reshare brings what r, a Sharing that has the flow, allows others up to date.
+func (d *Demux) Reshare(id FlowID, r Receiving) {
+	k := keyOf(id)
+	class := classOf(r)
+	flows, h := d.flow(&k)
+	ports, pk, ph := d.port(id.Proto, id.Local.Port())
+	ports.mu.Lock()
+	defer ports.mu.Unlock()
+	flows.mu.Lock()
+	was, ok := flows.reclass(h, k, r, class)
+	flows.mu.Unlock()
+	c, _ := ports.lookup(ph, pk)
+	if !ok || c == nil {
+		return
+	}
+	c.flows.remove(k.local, was)
+	c.flows.add(k.local, class)
 }
 
 // Replace puts r in the place of old, atomically: every packet finds one or the other. It reports false if

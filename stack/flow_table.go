@@ -5,7 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// flowTable is a hash table that is read without a lock: chains of nodes whose key and value never change.
+// flowTable is a hash table that is read without a lock: chains of nodes whose key and value never change. Their class
+// does, under mu, which who reads it holds too.
 // Writers hold mu. A reader on a node that is being taken out still comes to the chain's end. Its zero value
 // is empty.
 type flowTable[V comparable] struct {
@@ -66,6 +67,21 @@ func (t *flowTable[V]) insert(secret *[2]uint64, hash uint64, k flowKey, v V, c 
 	b.push(hash, k, v, c)
 	t.count++
 	return true
+}
+
+// reclass gives r, the value of k, another class and returns the one it had, or ok false if r is not there. mu is held.
+func (t *flowTable[V]) reclass(hash uint64, k flowKey, r V, c claimClass) (was claimClass, ok bool) {
+	b := t.buckets.Load()
+	if b == nil {
+		return 0, false
+	}
+	for n := b.chain(hash).Load(); n != nil; n = n.next.Load() {
+		if n.key == k && n.value == r {
+			was, n.class = n.class, c
+			return was, true
+		}
+	}
+	return 0, false
 }
 
 // grow returns a table of twice the size with nodes of its own: readers may still be on the old ones.

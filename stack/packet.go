@@ -49,6 +49,7 @@ type Packet struct {
 	Written   bool // by a packet socket, header and all; Linux knows no route of such a packet even on a loopback
 	Homed     bool // came over loopback, to an address of NIC
 	ByDevice  bool // sent by a loopback NIC that was asked for, and so to sockets it comes in by that one
+	Astray    bool // not addressed to this host, but routed to it, by a loopback NIC: who listens gets it, as on Linux
 	Looped    bool // sent here and given back to this stack as a member of the group (Work.Loop)
 	// Redelivered is how often a transport gave it to the demux again because its endpoint had gone.
 	Redelivered uint8
@@ -187,7 +188,7 @@ func (p *Packet) reset(data []slab.Piece) {
 	p.charge, p.tapped, p.hops, p.EtherType, p.Link = 0, false, 0, 0, LinkPart{}
 	p.Src, p.Dst, p.Local = netip.Addr{}, netip.Addr{}, netip.Addr{}
 	p.Proto, p.TTL, p.TOS, p.At, p.FragMax = 0, 0, 0, 0, 0
-	p.Homed, p.ByDevice = false, false
+	p.Homed, p.ByDevice, p.Astray = false, false, false
 	p.Forwarded, p.Looped, p.Redelivered, p.Written, p.watched = false, false, 0, false, false
 	p.Checksum, p.SegSize, p.Segs, p.CE, p.Hash = 0, 0, 0, 0, 0
 	p.Mark, p.Priority = 0, 0

@@ -150,8 +150,8 @@ type Receiving interface {
 }
 
 // Sharing is a Receiving that allows others to bind to its local port while it stands in the demux: those that have
-// SO_REUSEADDR, or SO_REUSEPORT, as it has. It is asked when it is inserted; what takes its place later inherits the
-// answer.
+// SO_REUSEADDR, or SO_REUSEPORT, as it has. It is asked when it is inserted and by Reshare; what takes its place
+// later inherits the answer.
 type Sharing interface {
 	Shares() (addr, port bool)
 }

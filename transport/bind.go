@@ -205,6 +205,9 @@ func (d *Datagram) connect(remote tcpip.FullAddress) tcpip.Error {
 	if err != tcpip.OK {
 		return err
 	}
+	if remote.Addr.Is4() { // whatever comes of it, as on Linux
+		d.pathless = true
+	}
 	if remote.Addr.Is6() && remote.Addr.IsLinkLocalUnicast() && remote.NIC == 0 && d.claim.base.NIC == 0 && d.conf.BoundNIC == 0 {
 		return tcpip.ErrInvalid
 	}
@@ -219,7 +222,7 @@ func (d *Datagram) connect(remote tcpip.FullAddress) tcpip.Error {
 	if err != tcpip.OK {
 		return err
 	}
-	if d.raw == nil && d.estranged(remote.Addr) {
+	if d.estranged(remote.Addr) {
 		return tcpip.ErrAddressFamily
 	}
 	if r.Broadcast && !d.conf.Broadcast {
@@ -252,7 +255,7 @@ func (d *Datagram) connect(remote tcpip.FullAddress) tcpip.Error {
 	if needsZone(remote.Addr) && remote.NIC == 0 {
 		remote.NIC = q.NIC
 	}
-	d.peer, d.cache = remote, cache{}
+	d.peer, d.cache, d.pathless = remote, cache{}, false
 	d.redirect(q, r, remote)
 	d.connected.Store(true)
 	return tcpip.OK

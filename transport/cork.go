@@ -40,7 +40,7 @@ func (d *Datagram) collect(w *stack.Work, b []byte, o *tcpip.WriteOptions) tcpip
 	}
 	err := d.append(w, c, b)
 	if err == tcpip.OK {
-		c.wished(d, o)
+		err = c.wished(d, o)
 	}
 	switch {
 	case err != tcpip.OK:
@@ -52,17 +52,21 @@ func (d *Datagram) collect(w *stack.Work, b []byte, o *tcpip.WriteOptions) tcpip
 }
 
 // wished notes what the program wants to be told of the datagram: of times the first write decides.
-func (c *cork) wished(d *Datagram, o *tcpip.WriteOptions) {
+func (c *cork) wished(d *Datagram, o *tcpip.WriteOptions) (err tcpip.Error) {
 	switch {
 	case !c.begun:
-		c.wish = d.wishFor(o)
+		c.wish, err = d.wishFor(o)
 	case d.conf.ZeroCopy && o.Flags&tcpip.WriteZeroCopy != 0:
+		if (c.wish == nil || !c.wish.zero) && !d.queue.holdZero() {
+			return tcpip.ErrNoBuffers
+		}
 		if c.wish == nil {
 			c.wish = &wish{}
 		}
 		c.wish.zeroCopied(d)
 	}
 	c.begun = true
+	return err
 }
 
 func (d *Datagram) append(w *stack.Work, c *cork, b []byte) tcpip.Error {
@@ -146,11 +150,20 @@ func (d *Datagram) push(w *stack.Work) tcpip.Error {
 }
 
 // redirect leads the datagram in the making to the peer that the endpoint was connected to meanwhile. Over IPv6 it
-// keeps its way, as on Linux.
+// keeps its way, as on Linux, and so does one that was to stay on the host.
 func (d *Datagram) redirect(q stack.RouteQuery, r *stack.Route, to tcpip.FullAddress) {
-	if c := d.corked; c != nil && c.to.Addr.Is4() && to.Addr.Is4() {
-		c.query, c.route, c.to = q, r, to
+	c := d.corked
+	if c == nil || c.to.Addr.Is6() || to.Addr.Is6() {
+		return
 	}
+	if was := c.route; was.NIC != r.NIC && was.NIC.Info().Kind == stack.LinkLoopback {
+		q.NIC, q.Source, q.AnySource = was.NIC.ID(), r.Local, true
+		var err tcpip.Error
+		if r, err = d.proto.stack.FindRoute(q); err != tcpip.OK {
+			return
+		}
+	}
+	c.query, c.route, c.to = q, r, to
 }
 
 // Corked reports whether a datagram is in the making, and whether it is one of IPv6: the writes that follow
@@ -174,6 +187,7 @@ func (d *Datagram) uncork(w *stack.Work) {
 	for i := range c.pieces {
 		c.pieces[i].Release()
 	}
+	c.wish.tellZero(w, d)
 	if c.charge > 0 {
 		d.Completed(w, c.charge)
 	}

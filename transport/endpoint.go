@@ -35,6 +35,7 @@ type Datagram struct {
 	claim               claim
 	peer                tcpip.FullAddress // connected to; zero if not
 	cache               cache
+	pathless            bool   // what the peer's path depends on has changed since it was looked for
 	nextStamp, nextZero uint32 // the numbers of the next packet with a time, and of the next WriteZeroCopy
 	wish                *wish  // of the packet being sent
 	tag                 tag

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"net/netip"
 
+	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/internal/slab"
 	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
 	"github.com/seed963a8790/netstack/waiter"
@@ -122,12 +124,9 @@ func (d *Datagram) report(to tcpip.FullAddress, report tcpip.ErrorReport, quoted
 // enqueueReport puts an entry, which it takes, on the error queue, if there is room.
 func (d *Datagram) enqueueReport(e *datagram, v6 bool) {
 	p, q := d.proto, &d.queue
-	e.charge = datagramCost
-	for i := range e.pieces {
-		e.charge += e.pieces[i].Cost()
-	}
+	e.charge = ReportCost(e.size)
 	q.mu.Lock()
-	full := q.closed || q.bytes+e.charge > q.limit
+	full := q.closed || q.bytes+e.charge >= q.limit
 	if !full {
 		q.bytes += e.charge
 		q.errors.push(e)
@@ -138,6 +137,21 @@ func (d *Datagram) enqueueReport(e *datagram, v6 bool) {
 		p.free(e)
 	}
 }
+
+// ReportCost is what an entry of the error queue that shows n bytes of a packet is charged: as on Linux about what a
+// packet of that size with the headers around them takes, and at least half of the memory that it takes here.
+func ReportCost(n int) int {
+	n += reportRoom
+	for _, size := range [...]int{576, 1 << 10, 2 << 10, 4 << 10, 8 << 10, 16 << 10, 32 << 10} {
+		if n <= size {
+			return datagramCost + size
+		}
+	}
+	return datagramCost + slab.Large
+}
+
+// reportRoom is what ReportCost counts beside the bytes: headers, and what Linux keeps behind a packet.
+const reportRoom = 2*(header.IPv4Size+header.UDPSize) + 351
 
 // readError takes the oldest entry of the error queue. SO_ERROR then tells of the next ICMP error, or of
 // none, as on Linux.
@@ -166,6 +180,9 @@ func (d *Datagram) readError(b []byte) (tcpip.Received, error) {
 	d.controlOfReport(&r.Control, e)
 	q.errors.pop()
 	q.bytes -= e.charge
+	if e.report.Origin == tcpip.OriginZeroCopy {
+		q.zeros--
+	}
 	switch next := q.errors.head; {
 	case next != nil && fromICMP(next):
 		d.err.Store(uint32(next.report.Err))
@@ -198,14 +215,18 @@ func fromICMP(e *datagram) bool {
 	return e.report.Origin == tcpip.OriginICMP || e.report.Origin == tcpip.OriginICMP6
 }
 
-// purgeErrors empties the error queue.
+// purgeErrors empties the error queue, but for completions.
 func (q *queue) purgeErrors(p *Protocol) {
 	q.mu.Lock()
+	defer q.mu.Unlock()
 	errors := q.errors
 	q.errors = list{}
-	for e := errors.head; e != nil; e = e.next {
+	for e := errors.pop(); e != nil; e = errors.pop() {
+		if e.report.Origin == tcpip.OriginZeroCopy {
+			q.errors.push(e)
+			continue
+		}
 		q.bytes -= e.charge
+		p.free(e)
 	}
-	q.mu.Unlock()
-	p.freeAll(errors.head)
 }

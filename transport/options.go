@@ -47,6 +47,7 @@ func (d *Datagram) setOption(w *stack.Work, id tcpip.OptionID, v int) tcpip.Erro
 		d.conf = was
 		return err
 	}
+	d.pathless = d.pathless || tcpip.TurnsPath(id, &was, &d.conf)
 	d.apply()
 	if effect := effects[id]; effect != nil {
 		return effect(d, w, v)
@@ -202,7 +203,7 @@ func (d *Datagram) option(id tcpip.OptionID) (int, tcpip.Error) {
 
 // pathMTU is what is known of the path to the peer, whether or not the endpoint makes use of it.
 func (d *Datagram) pathMTU() (int, tcpip.Error) {
-	if d.peer == (tcpip.FullAddress{}) {
+	if d.peer == (tcpip.FullAddress{}) || d.pathless {
 		return 0, tcpip.ErrNotConnected
 	}
 	q, err := d.query(d.peer)

@@ -7,6 +7,14 @@ import (
 	"github.com/seed963a8790/netstack/waiter"
 )
 
+// looksForPath reports whether a write along r makes the path to the peer known again, as on Linux: a plain one of UDP to
+// the peer, which over IPv4 no option keeps from gateways, and that no control message guides.
+func (d *Datagram) looksForPath(r *stack.Route, o *tcpip.WriteOptions) bool {
+	gateways := !d.conf.DontRoute && o.Flags&tcpip.WriteDontRoute == 0
+	return d.proto.shape.Kind == tcpip.KindUDP && o.To == (tcpip.FullAddress{}) && o.Control.Has == 0 && !r.Multicast &&
+		(gateways || r.Remote.Is6())
+}
+
 // refuses says of each mode whether a datagram over the MTU that counts is refused rather than
 // fragmented (BEHAVIOUR B2–B7).
 var refuses = [...]bool{tcpip.PMTUDo: true, tcpip.PMTUProbe: true, tcpip.PMTUInterface: true, tcpip.PMTUOmit: false}

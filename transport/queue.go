@@ -124,6 +124,7 @@ type queue struct {
 	pathMTU *pathMTU        // for the next read; nil: there is none
 	passed  stack.FlowCount // received
 	drops   uint32          // what was refused, for SO_RXQ_OVFL
+	zeros   int             // completions of WriteZeroCopy, owed and in errors; up to zeroCopyMax
 
 	shut   tcpip.Shutdown
 	closed bool

@@ -78,7 +78,11 @@ func (d *Datagram) SetExtension(kind ExtensionKind, b []byte) error {
 	if !ok {
 		return tcpip.ErrInvalid
 	}
-	return d.changeHeaders(func(h *sentHeaders) { *kind.Of(&h.extensions) = b }).Err()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	err := d.changeHeadersLocked(func(h *sentHeaders) { *kind.Of(&h.extensions) = b })
+	d.pathless = d.pathless || err == tcpip.OK
+	return err.Err()
 }
 
 // Extension returns what SetExtension has set.

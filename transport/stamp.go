@@ -39,15 +39,19 @@ type wish struct {
 
 const stampsOfPackets = tcpip.TimestampScheduled | tcpip.TimestampSent
 
-// wishFor returns what is to be told of a packet, nil for nothing, which costs nothing.
-func (d *Datagram) wishFor(o *tcpip.WriteOptions) *wish {
+// wishFor returns what is to be told of a packet, nil for nothing, which costs nothing. It is ErrNoBuffers if too many
+// completions wait to be told or read.
+func (d *Datagram) wishFor(o *tcpip.WriteOptions) (*wish, tcpip.Error) {
 	flags := d.conf.Timestamping
 	if o.Control.Has&tcpip.HasStamps != 0 {
 		flags = flags&^tcpip.TimestampFlagsSends | o.Control.Stamps
 	}
 	zero := d.conf.ZeroCopy && o.Flags&tcpip.WriteZeroCopy != 0
 	if flags&stampsOfPackets == 0 && !zero {
-		return nil
+		return nil, tcpip.OK
+	}
+	if zero && !d.queue.holdZero() {
+		return nil, tcpip.ErrNoBuffers
 	}
 	m := &wish{flags: flags}
 	if flags&stampsOfPackets != 0 && flags&tcpip.TimestampNumber != 0 {
@@ -61,7 +65,7 @@ func (d *Datagram) wishFor(o *tcpip.WriteOptions) *wish {
 	if zero {
 		m.zeroCopied(d)
 	}
-	return m
+	return m, tcpip.OK
 }
 
 // zeroCopied adds a write to those that the packet's end is told of.
@@ -131,16 +135,33 @@ func (e *errand) Completed(w *stack.Work, charge int) {
 		}
 		e.copy.Release()
 	}
-	if e.zero && d.queue.zeroCopied(d.proto, e.first, e.last) {
+	e.tellZero(w, d)
+	d.Completed(w, charge)
+}
+
+// tellZero tells that the writes are done with, if the program wants to know.
+func (m *wish) tellZero(w *stack.Work, d *Datagram) {
+	if m != nil && m.zero && d.queue.zeroCopied(d.proto, m.first, m.last) {
 		w.Wake(d.proto.stack, &d.waiters, waiter.Error)
 	}
-	d.Completed(w, charge)
 }
 
 // codeCopied says that the bytes were copied after all (SO_EE_CODE_ZEROCOPY_COPIED).
 const codeCopied = 1
 
-// zeroCopied tells that the writes from first to last are done with. Neighbours become one entry.
+// holdZero reserves room for a completion, and reports false if there is none.
+func (q *queue) holdZero() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.zeros >= zeroCopyMax {
+		return false
+	}
+	q.zeros++
+	return true
+}
+
+// zeroCopied tells that the writes from first to last are done with. Neighbours become one entry. Whether the receive
+// buffer is full is no matter: holdZero has made room.
 func (q *queue) zeroCopied(p *Protocol, first, last uint32) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -151,12 +172,11 @@ func (q *queue) zeroCopied(p *Protocol, first, last uint32) bool {
 		r := *t.report
 		r.Data = last
 		t.report = &r
+		q.zeros--
 		return true
 	}
 	e := p.newDatagram()
-	e.charge = datagramCost
 	e.report = &tcpip.ErrorReport{Origin: tcpip.OriginZeroCopy, Code: codeCopied, Info: first, Data: last}
-	q.bytes += e.charge
 	q.errors.push(e)
 	return true
 }

@@ -21,7 +21,7 @@ import (
 // ErrMessageSize, ErrDestinationRequired, ErrNetUnreachable and others if there is no route or the source
 // is not ours, ErrAccess for a broadcast without SO_BROADCAST, ErrNoDevice for a NIC that is not there,
 // ErrAddressFamily, ErrInvalid for port 0 and what the protocol may not send, ErrPipe after Shutdown,
-// ErrNoBuffers if memory is short, ErrNotSupported for urgent data, ErrClosed.
+// ErrNoBuffers if memory is short, or too many completions of WriteZeroCopy are owed or wait to be read, ErrNotSupported for urgent data, ErrClosed.
 //
 // With WriteMore, or UDP_CORK set, b is the beginning of a datagram, which the writes that follow add to and the
 // first without either ends. The first decides on everything but the bytes. With UDP_SEGMENT, or
@@ -120,7 +120,10 @@ func (d *Datagram) write(w *stack.Work, b []byte, o *tcpip.WriteOptions) tcpip.E
 	if r.Broadcast && !d.conf.Broadcast {
 		return tcpip.ErrAccess
 	}
-	if o.Flags&tcpip.WriteProbe != 0 {
+	if d.pathless && d.looksForPath(r, o) {
+		d.pathless = false
+	}
+	if o.Flags&tcpip.WriteProbe != 0 && (d.proto.shape.Kind != tcpip.KindPing || to.Addr.Is4()) { // of which ping over IPv6 knows nothing
 		return tcpip.OK
 	}
 	if d.raw != nil && d.raw.header.Load() {
@@ -163,7 +166,10 @@ func (d *Datagram) write(w *stack.Work, b []byte, o *tcpip.WriteOptions) tcpip.E
 			return err
 		}
 	}
-	d.wish, d.tag = d.wishFor(o), d.tagFor(&o.Control, to.Addr.Is6())
+	if d.wish, err = d.wishFor(o); err != tcpip.OK {
+		return err
+	}
+	d.tag = d.tagFor(&o.Control, to.Addr.Is6())
 	return d.send(w, r, to, b, segment)
 }
 
@@ -316,12 +322,12 @@ func (d *Datagram) override(q *stack.RouteQuery, zone tcpip.NICID, info *tcpip.P
 		if v6 && zone != 0 && zone != info.NIC {
 			return tcpip.ErrInvalid
 		}
-		if d.proto.stack.NIC(info.NIC) == nil {
-			return tcpip.ErrNoDevice
-		}
 		if v6 && d.conf.BoundNIC != 0 && d.conf.BoundNIC != info.NIC ||
 			v6 && d.headers != nil && d.headers.nic != 0 && d.headers.nic != info.NIC {
 			return tcpip.ErrInvalid
+		}
+		if d.proto.stack.NIC(info.NIC) == nil {
+			return tcpip.ErrNoDevice
 		}
 		q.NIC = info.NIC
 	}
@@ -443,6 +449,7 @@ func (d *Datagram) send(w *stack.Work, r *stack.Route, to tcpip.FullAddress, b [
 	p := d.newPacket()
 	if p == nil {
 		d.proto.counters(v6).SndbufErrors.Inc()
+		d.wish.tellZero(w, d)
 		return tcpip.ErrNoBuffers
 	}
 	h := p.Prepend(shape.HeaderSize)
@@ -454,6 +461,7 @@ func (d *Datagram) send(w *stack.Work, r *stack.Route, to tcpip.FullAddress, b [
 	if !ok {
 		p.Release()
 		d.proto.counters(v6).SndbufErrors.Inc()
+		d.wish.tellZero(w, d)
 		return tcpip.ErrNoBuffers
 	}
 	p.Hash = d.cache.hash
@@ -470,6 +478,7 @@ func (d *Datagram) launch(w *stack.Work, r *stack.Route, flow stack.FlowID, p *s
 	if d.raw != nil {
 		if err := d.encodeRaw(p, flow); err != tcpip.OK {
 			p.Release()
+			d.wish.tellZero(w, d)
 			return err
 		}
 	} else {

@@ -89,6 +89,7 @@ type slot struct {
 	sort sort
 	port uint16 // bound to
 	to   int    // the slot that receives what this one sends, -1 for none
+	four bool   // an IPv6 stream that has had a peer of IPv4
 	six  bool   // an IPv6 datagram socket that has had a peer of IPv6
 }
 

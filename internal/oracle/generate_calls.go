@@ -39,6 +39,14 @@ func (g *generator) connect(n int, a name) {
 		}
 		g.slots[n].six = !four
 	}
+	// And neither is what it does to a stream that has tried an IPv4 peer: see four-to-six.
+	if k := g.slots[n].sort; k.v6() && streams(k) && len(a.b) >= 24 {
+		four := netip.AddrFrom16([16]byte(a.b[8:24])).Is4In6()
+		if g.slots[n].four && !four {
+			return
+		}
+		g.slots[n].four = four
+	}
 	g.step(func(p *player) { p.r.Connect(p.fds[n], a.b) }, "r.Connect(s%d, %s)", n, a.text)
 	if g.slots[n].role == fresh || g.slots[n].role == bound {
 		g.slots[n].role = client
@@ -109,6 +117,15 @@ func (g *generator) sendFlags() int {
 func (g *generator) send(n int, a name) {
 	data, flags := g.payload(g.slots[n].sort), g.sendFlags()
 	g.step(func(p *player) { p.r.Send(p.fds[n], data.b, a.b, nil, flags) }, "r.Send(s%d, %s, %s, nil, %#x)", n, data.text, a.text, flags)
+	g.release(n, flags)
+}
+
+// release ends what a stream holds after MSG_MORE: whether what comes in ends it is Linux's accounts' affair, see
+// held-by-more.
+func (g *generator) release(n, flags int) {
+	if flags == linux.MSG_MORE && streams(g.slots[n].sort) {
+		g.step(func(p *player) { p.r.Send(p.fds[n], []byte("."), nil, nil, 0) }, "r.Send(s%d, []byte(\".\"), nil, nil, 0)", n)
+	}
 }
 
 // sendAnywhere sends with a name and control messages.
@@ -121,6 +138,7 @@ func (g *generator) sendAnywhere(n int) {
 		c = g.control(g.slots[n].sort)
 	}
 	g.step(func(p *player) { p.r.Send(p.fds[n], data.b, a.b, c.b, flags) }, "r.Send(s%d, %s, %s, %s, %#x)", n, data.text, a.text, c.text, flags)
+	g.release(n, flags)
 }
 
 // control is a control message for a send, mostly a good one.
@@ -297,7 +315,7 @@ func (g *generator) wildOption(n int) {
 var unasked = []tcpip.OptionID{tcpip.Option(linux.SOL_SOCKET, 26), tcpip.Option(linux.SOL_SOCKET, 50), tcpip.Option(linux.SOL_SOCKET, 51),
 	tcpip.Option(linux.SOL_SOCKET, 52), tcpip.Option(linux.SOL_SOCKET, 68), tcpip.Option(linux.IPPROTO_IP, 16), tcpip.Option(linux.IPPROTO_IP, 17),
 	tcpip.Option(linux.IPPROTO_IP, 64), tcpip.Option(linux.IPPROTO_IP, 65), tcpip.Option(linux.IPPROTO_IP, 96), tcpip.Option(linux.IPPROTO_IP, 97),
-	tcpip.Option(linux.IPPROTO_IPV6, 64), tcpip.Option(linux.IPPROTO_IPV6, 65)}
+	tcpip.Option(linux.IPPROTO_IPV6, 64), tcpip.Option(linux.IPPROTO_IPV6, 65), tcpip.Option(linux.IPPROTO_TCP, 19), tcpip.Option(linux.IPPROTO_TCP, 35)}
 
 // many sends or receives several messages in one call.
 func (g *generator) many(n int) {

@@ -19,6 +19,7 @@ func foundScenarios() (list []Scenario) {
 	list = append(list, foundSince()...)
 	list = append(list, foundMore()...)
 	list = append(list, foundPorts()...)
+	list = append(list, foundAgain()...)
 	list = append(list, alertScenarios()...)
 	return append(list, foundOptions()...)
 }
@@ -392,15 +393,11 @@ func arrivalScenarios() (list []Scenario) {
 }
 
 var foundDifferences = []difference{
-	{"found/listen-again/*", "a socket that has ceased to listen can listen again while its connections live on", "deliberate: it has kept its port; Linux takes the connections for strangers on it"},
 	{"found/error-about-group/udp6", "an ICMP error about what went to a group is passed over", "deliberate: none may be sent (RFC 4443 §2.4(e))"},
 	{"found/six-to-four/udp6", "a socket that turns from an IPv6 peer to an IPv4 one hears its errors", "deliberate: on Linux it keeps its IPv6 address and is deaf to them"},
 	{"found/connect-from-many/*", "a stream that is bound to a group cannot connect", "deliberate: a group is no source (RFC 1122 §3.2.1.3)"},
-	{"found/connect-mapped/raw6", "a raw socket that was connected to a mapped address can be connected to one of IPv6", "deliberate: the source was the host's choice, and it can choose anew"},
 	{"found/connect-from-many/any/*", "a stream that is bound to a group cannot connect", "deliberate: a group is no source (RFC 1122 §3.2.1.3)"},
 	{"found/connect-in-vain/*", "after a connect that failed all datagrams go to the peer as before", "deliberate: on Linux all but the first go to the address that was refused, by the way to the old one"},
-	{"found/mtu-after-connect/udp4", "IP_MTU stays known after a connect that failed", "deliberate: Linux forgets the route until the next packet"},
-	{"found/mtu-after-connect/ping4", "IP_MTU stays known after a connect that failed", "deliberate: Linux forgets the route until the next packet"},
 	{"found/held-by-more/1400-*/*", "what MSG_MORE holds waits for news of what was sent", "deliberate: on Linux also any data ends the wait that needs new memory of its accounts"},
 	{"found/shut-and-self/*", "a shutdown that was refused shuts nothing", "deliberate: Linux remembers it, and ends connections with it that are opened from both sides"},
 	{"found/bind-beside-six/connected/*", "a socket that is connected over IPv6 is in nobody's way over IPv4", "deliberate: it receives nothing there; Linux refuses the port"},
@@ -408,10 +405,11 @@ var foundDifferences = []difference{
 	{"found/from-one-to-host/*", "who is refused a connection from ::1 to another address of the host hears of it", "deliberate: on Linux the reset finds no way back, since it looks on the address's device"},
 	{"found/corked-elsewhere/*/udp4", "what is sent without a name goes to the peer, whatever was corked for another before", "deliberate: on Linux a connected socket that has corked a datagram for another address goes on sending there"},
 	{"found/corked-anew/device/raw4", "what a raw socket has corked goes by the way of its last write", "deliberate: on Linux by the device of the first, and so from 127.0.0.1 to the network (RFC 1122 §3.2.1.3)"},
+	{"found/corked-and-connected/10.77.0.2-1*[01].1/udp4", "what has been corked goes by the way to the address that it has then", "deliberate: as in found/corked-anew/device"},
 	{"found/bind-beside-child/tcp4", "a connection over IPv6 keeps IPv4 sockets from a port only while its listener does", "deliberate: as in found/bind-beside-six/connected"},
 	{"found/mapped-source/*", "a mapped source of an IPv6 packet is refused first", "deliberate: it is never right; with IP_FREEBIND Linux looks at the way and the shutdown first"},
 	{"found/ping-mapped/ping6", "an IPv6 ping socket has nothing to do with IPv4, whatever IPV6_V6ONLY says", "deliberate: on Linux it then connects, and can neither send nor receive"},
-	{"found/misrouted/udp4", "what was sent to another host by the loopback device arrives nowhere", "deliberate: as in raw/header?-misrouted"},
 	{"found/four-to-six/tcp6", "a stream that has tried an IPv4 peer can connect to one of IPv6", "deliberate: on Linux it then hears no answer"},
+	{"found/share-newest/udp4", "whether a port may be shared is asked of all who have it", "deliberate: on Linux the newest of those who do not allow it by SO_REUSEADDR answers for all"},
 	{"found/least-buffer/*", "the least receive buffer holds a datagram more", "deliberate: buffers count the memory that they take here"},
 }

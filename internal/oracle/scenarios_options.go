@@ -146,5 +146,4 @@ func congestionScenarios() (list []Scenario) {
 
 var optionDifferences = []difference{
 	{"option/SO_BINDTOIFINDEX/tcp?/values", "an interface that does not exist is refused", "deliberate: the route would fail later"},
-	{"mtu-after-tos/*", "IP_MTU stays known after IP_TOS was set", "deliberate: Linux forgets the route until the next packet"},
 }

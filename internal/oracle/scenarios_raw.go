@@ -504,8 +504,3 @@ func rawReceiveScenarios() (list []Scenario) {
 	}
 	return list
 }
-
-var rawDifferences = []difference{
-	{"raw/header?-misrouted", "a packet whose own header names another host is not delivered here, though it was sent to a local address",
-		"deliberate: what comes back over lo is judged by its header, as what comes off any wire; Linux goes by the route"},
-}

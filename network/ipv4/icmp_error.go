@@ -104,7 +104,7 @@ func (ip *Protocol) quote(p *stack.Packet, n int) *stack.Packet {
 // mayAnswer reports whether an error about p may be sent at all: not about an error, not about what was
 // sent to many, not about a later fragment, not to a source that is no host (RFC 1122 §3.2.2; BEHAVIOUR F4).
 func (ip *Protocol) mayAnswer(p *stack.Packet) bool {
-	if !p.HasTransport() || p.Looped || p.Link.Type != stack.PacketHost && !p.Forwarded {
+	if !p.HasTransport() || p.Looped || p.Astray || p.Link.Type != stack.PacketHost && !p.Forwarded {
 		return false
 	}
 	h := header.IPv4(p.Network())

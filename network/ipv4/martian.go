@@ -36,7 +36,7 @@ func (ip *Protocol) martian(nic *stack.NIC, p *stack.Packet, h header.IPv4) tcpi
 		return tcpip.DropMartianSource
 	case isZeroNet(src) && (src != anyAddr || dst != broadcastAddr && !isLocalGroup(dst) && (!isMulticast(dst) || p.Proto != header.ProtocolIGMP)):
 		return tcpip.DropMartianSource
-	case isZeroNet(dst), isClassE(dst):
+	case isZeroNet(dst):
 		return tcpip.DropMartianDestination
 	}
 	if p.Looped || nic.Info().Kind == stack.LinkLoopback && !p.Written {
@@ -45,7 +45,7 @@ func (ip *Protocol) martian(nic *stack.NIC, p *stack.Packet, h header.IPv4) tcpi
 	switch {
 	case isLoopback(src):
 		return tcpip.DropMartianSource
-	case isLoopback(dst):
+	case isLoopback(dst), isClassE(dst):
 		return tcpip.DropMartianDestination
 	case src == anyAddr:
 		return tcpip.DropNone

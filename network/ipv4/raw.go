@@ -27,6 +27,7 @@ func (ip *Protocol) sendIncluded(w *stack.Work, r *stack.Route, p *stack.Packet,
 		h.SetSrc(r.Local)
 	}
 	p.Src, p.Dst, p.Proto, p.TTL, p.TOS = h.Src(), h.Dst(), h.Protocol(), h.TTL(), h.TOS()
+	p.Astray = r.Loopback && p.Dst != r.Remote
 	df := h.Flags()&header.IPv4DontFragment != 0
 	if h.ID() == 0 && !df {
 		h.SetID(ip.ids.next(p.Src, p.Dst, p.Proto, 1))

@@ -32,6 +32,9 @@ func (ip *Protocol) Receive(w *stack.Work, nic *stack.NIC, p *stack.Packet) {
 		return
 	}
 	dst := nic.Classify(p.Dst)
+	if p.StaysHome(dst) {
+		dst = stack.DestinationLocal
+	}
 	switch {
 	case dst == stack.DestinationLocal:
 		p.Local = p.Dst
@@ -98,12 +101,18 @@ func parse(p *stack.Packet) (header.IPv4, tcpip.Drop) {
 func (ip *Protocol) deliver(w *stack.Work, p *stack.Packet, h header.IPv4) {
 	c := &ip.stack.Counters().Ip
 	if h.IsFragment() {
+		astray := p.Astray
 		if p = ip.reassemble(w, p, h); p == nil {
 			return
 		}
+		p.Astray = astray
 	}
 	c.InDelivers.Inc()
 	raw := ip.stack.DeliverRaw(w, p)
+	if p.Astray && p.Proto != header.ProtocolUDP {
+		p.Drop(tcpip.DropNotForUs)
+		return
+	}
 	switch p.Proto {
 	case header.ProtocolICMPv4:
 		ip.receiveICMP(w, p)

@@ -57,7 +57,7 @@ func (ip *Protocol) sendError(w *stack.Work, p *stack.Packet, t header.ICMPv6Typ
 		return
 	}
 	q := stack.RouteQuery{Destination: p.Src}
-	if p.Local.IsValid() && p.Local == p.Dst {
+	if p.Local.IsValid() && p.Local == p.Dst && !p.Astray {
 		q.Source, q.AnySource = p.Local, true
 	}
 	if p.Src.IsLinkLocalUnicast() {

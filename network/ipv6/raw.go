@@ -31,6 +31,7 @@ func (ip *Protocol) sendIncluded(w *stack.Work, r *stack.Route, p *stack.Packet,
 	c := &ip.stack.Counters().Ip6
 	h := header.IPv6(p.Front())
 	p.Src, p.Dst, p.Proto, p.TTL, p.TOS = h.Src(), h.Dst(), h.NextHeader(), h.HopLimit(), h.TrafficClass()
+	p.Astray = r.Loopback && p.Dst != r.Remote
 	p.SetNetwork(header.IPv6Size)
 	if ip.stack.Filtered(stack.Out, r.NIC, p) {
 		c.OutDiscards.Inc()

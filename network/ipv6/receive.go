@@ -31,7 +31,11 @@ func (ip *Protocol) Receive(w *stack.Work, nic *stack.NIC, p *stack.Packet) {
 		p.Drop(tcpip.DropFiltered)
 		return
 	}
-	switch nic.Classify(p.Dst) {
+	dst := nic.Classify(p.Dst)
+	if p.StaysHome(dst) {
+		dst = stack.DestinationLocal
+	}
+	switch dst {
 	case stack.DestinationLocal:
 		p.Local = p.Dst
 		ip.local(w, p, h)
@@ -84,9 +88,11 @@ func (ip *Protocol) local(w *stack.Work, p *stack.Packet, h header.IPv6) {
 		return
 	}
 	if c.Fragment.Present() && !c.Fragment.Atomic() {
+		astray := p.Astray
 		if p = ip.reassemble(w, p, &c); p == nil {
 			return
 		}
+		p.Astray = astray
 	}
 	if c.Offset > header.IPv6Size {
 		ip.deliverExtensions(w, p, c.Offset)
@@ -124,6 +130,10 @@ func (ip *Protocol) deliver(w *stack.Work, p *stack.Packet, c *header.IPv6Chain)
 		return
 	}
 	raw := ip.stack.DeliverRaw(w, p)
+	if p.Astray && (p.Proto == header.ProtocolTCP || p.Proto == header.ProtocolICMPv6) {
+		p.Drop(tcpip.DropNotForUs)
+		return
+	}
 	switch p.Proto {
 	case header.ProtocolICMPv6:
 		n.InDelivers.Inc()

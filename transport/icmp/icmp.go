@@ -177,6 +177,9 @@ func (e *Endpoint) Deliver(w *stack.Work, p *stack.Packet) {
 // no identifier, and so no endpoint.
 func (c *protocol) ReceiveError(w *stack.Work, e *stack.ICMPError) {
 	id := stack.FlowID{Proto: c.family.proto, Local: e.Local, Remote: netip.AddrPortFrom(e.Remote.Addr(), 0)}
+	if e.Packet != nil { // as on Linux it is the address that heard of it
+		id.Local = netip.AddrPortFrom(e.Packet.Dst, e.Local.Port())
+	}
 	r := c.stack.Demux.Find(id, e.NIC, 0)
 	if r == nil {
 		e.Drop(c.stack, tcpip.DropICMPNoFlow)

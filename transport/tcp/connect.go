@@ -175,6 +175,7 @@ func (e *Endpoint) start(r *stack.Route, from uint16, to netip.AddrPort, send bo
 	e.hash = e.proto.stack.FlowHash(id)
 	e.rekey()
 	e.setRoute(r)
+	e.pathless = false
 	identity := e.proto.identity(id, now, e.opts.conf.Timestamps)
 	identity.ISS = iss.Or(identity.ISS)
 	e.err = tcpip.OK

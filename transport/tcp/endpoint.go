@@ -36,6 +36,7 @@ type Endpoint struct {
 	stale       bool // the path's MTU has changed, and the next write is to see to it
 	draining    bool // the protocol's Drain waits for it
 	df          bool // set Don't Fragment
+	pathless    bool // what the path depends on has changed since something was sent
 	deferred    bool // connected as far as the user knows: the SYN waits for the first write
 	shut        tcpip.Shutdown
 
@@ -77,6 +78,7 @@ type seldom struct {
 	secret   []byte            // TCP_MD5SIG: what is shared with the peer
 	savedSyn []byte            // TCP_SAVED_SYN
 	reports  []report          // for IP_RECVERR, oldest first
+	reported int               // what they are charged against the receive buffer, bytes
 	done     chan struct{}     // closed when the endpoint has left the stack; nil if nobody waits
 	strays   stack.PacketList  // for the demux, once the lock is given up
 	address  tcpip.FullAddress // bound to, without a port (IP_BIND_ADDRESS_NO_PORT)
@@ -242,7 +244,7 @@ func (e *Endpoint) close(w *stack.Work) []*Endpoint {
 		e.tcb.Close(e.lock.now)
 	}
 	if e.seldom != nil {
-		e.seldom.reports = nil
+		e.seldom.reports, e.seldom.reported = nil, 0
 	}
 	e.ready.Store(uint32(closedReadiness)) // the last to be published
 	w.Wake(e.proto.stack, &e.waiters, waiter.All)

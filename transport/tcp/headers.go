@@ -49,7 +49,10 @@ func (e *Endpoint) SetExtension(kind transport.ExtensionKind, b []byte) error {
 	if !ok {
 		return tcpip.ErrInvalid
 	}
-	return e.changeHeaders(func(h *sentHeaders) { *kind.Of(&h.extensions) = b }).Err()
+	return e.changeHeaders(func(h *sentHeaders) {
+		*kind.Of(&h.extensions) = b
+		e.pathless = true
+	}).Err()
 }
 
 // Extension returns what SetExtension has set.

@@ -305,10 +305,6 @@ func (e *Endpoint) tooBig(i *stack.ICMPError) tcpip.Drop {
 // report puts an ICMP error into the error queue, as Linux does while a connection is attempted, over IPv4 even where
 // nobody has asked for it.
 func (e *Endpoint) report(i *stack.ICMPError) {
-	q := &e.rarely().reports
-	if len(*q) == errorQueueMax {
-		*q = append((*q)[:0], (*q)[1:]...)
-	}
 	info := uint32(0)
 	switch h := i.Packet; {
 	case i.Origin == tcpip.OriginICMP6 && h != nil && len(h.Transport()) >= 8: // whatever it means
@@ -316,7 +312,7 @@ func (e *Endpoint) report(i *stack.ICMPError) {
 	case i.Kind == stack.ICMPParameter, i.Kind == stack.ICMPParameterHeader, i.Kind == stack.ICMPParameterOption:
 		info = uint32(i.MTU)
 	}
-	*q = append(*q, report{
+	e.queueReport(report{
 		ErrorReport: tcpip.ErrorReport{Err: i.Err, Origin: i.Origin, Type: i.Type, Code: i.Code, Info: info, Offender: i.Offender},
 		to:          e.id.Remote,
 		quoted:      append([]byte(nil), i.Quoted[:min(len(i.Quoted), maxQuoted)]...),

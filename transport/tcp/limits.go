@@ -41,20 +41,18 @@ const (
 	// it Close resets.
 	orphanMax = 16384
 
-	// errorQueueMax bounds the ICMP errors kept for IP_RECVERR, entries.
-	errorQueueMax = 16
 	// errorBacklog bounds the ICMP errors that wait for an endpoint's lock, entries.
 	errorBacklog = 8
 	// maxQuoted bounds what such an entry keeps of the packet that an ICMP error quotes, bytes.
 	maxQuoted = 1280
 
-	// reportsMax bounds the time stamps in the error queue, entries; Linux charges them to the receive buffer, which
-	// holds about as many. stampsMax bounds the writes whose time stamps are due, and arrivalsMax the times of arrival of
-	// what is unread. shownMax bounds what the time stamps in the error queue show of packets, bytes.
-	reportsMax  = 256
-	shownMax    = 128 << 10
+	// stampsMax bounds the writes whose time stamps are due, and arrivalsMax the times of arrival of what is unread. What is
+	// due goes to the error queue, which shares the receive buffer.
 	stampsMax   = 256
 	arrivalsMax = 1024
+	// zeroCopyMax bounds the completions of WriteZeroCopy that a connection owes or that wait to be read, entries: as many
+	// as Linux's net.core.optmem_max of 128 KB holds, measured.
+	zeroCopyMax = 157
 
 	// resetRate bounds the RSTs sent to segments without a connection, per second; a burst is as many.
 	resetRate = 10000

@@ -19,6 +19,7 @@ func (e *Endpoint) send(w *stack.Work, sc *scratch, routed bool) bool {
 		releaseData(out)
 		return true
 	}
+	e.pathless = false
 	if !routed {
 		releaseData(out)
 		if e.id.Remote.Addr().Is6() {

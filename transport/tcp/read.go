@@ -168,6 +168,7 @@ func (e *Endpoint) readReport(b []byte) (r tcpip.Received, err tcpip.Error) {
 	}
 	r.Total = len((*q)[0].quoted)
 	r.Count = copy(b, (*q)[0].quoted)
+	e.seldom.reported -= (*q)[0].cost()
 	if *q = (*q)[1:]; len(*q) == 0 {
 		*q = nil
 	}

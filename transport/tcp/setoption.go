@@ -103,6 +103,7 @@ func (e *Endpoint) setOption(id tcpip.OptionID, v int) tcpip.Error {
 		e.configure(before)
 		return err
 	}
+	e.pathless = e.pathless || tcpip.TurnsPath(id, &before.sock, &o.sock)
 	return tcpip.OK
 }
 
@@ -129,6 +130,9 @@ func (e *Endpoint) rebind(id tcpip.OptionID) tcpip.Error {
 		}
 		if e.running && id == tcpip.SO_BINDTOIFINDEX && !e.reroute() {
 			e.pathAt = e.lock.now.Add(-2 * pathRefresh) // nothing leaves until there is a way
+		}
+		if e.entered && id != tcpip.SO_BINDTOIFINDEX {
+			e.proto.stack.Demux.Reshare(e.id, e)
 		}
 		if e.binding != nil {
 			return e.proto.stack.Demux.Rebind(e.binding, func(b *stack.Binding) {
@@ -167,7 +171,7 @@ func (e *Endpoint) option(id tcpip.OptionID) (int, tcpip.Error) {
 	}
 	switch id {
 	case tcpip.IP_MTU, tcpip.IPV6_MTU:
-		if e.route == nil {
+		if e.route == nil || e.pathless {
 			return 0, tcpip.ErrNotConnected
 		}
 		mtu, _ := e.route.PathMTU()

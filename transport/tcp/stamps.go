@@ -7,6 +7,7 @@ import (
 	"github.com/seed963a8790/netstack/internal/tcb"
 	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
+	"github.com/seed963a8790/netstack/transport"
 	"github.com/seed963a8790/netstack/waiter"
 )
 
@@ -36,6 +37,8 @@ type sendWish struct {
 	// payload is that of the segment with the last byte, if it is to be shown when the peer has got it. Wishes of one
 	// segment share it.
 	payload []byte
+	// joined: when it came, the write before it was not sent, so that one completion tells of both.
+	joined bool
 }
 
 // arrival says when the bytes up to end have come.
@@ -110,10 +113,30 @@ func (e *Endpoint) wrote(o *tcpip.WriteOptions) {
 	}
 	if e.opts.sock.ZeroCopy && o.Flags&tcpip.WriteZeroCopy != 0 {
 		s := e.stamping()
-		// A write that ends where the last one waits joins it, so that their number stays bounded by the send buffer.
-		s.zeros = append(s.zeros, sendWish{end: end, number: s.nextZero})
+		sent := end.Add(-e.tcb.NotSent())
+		n := len(s.zeros)
+		s.zeros = append(s.zeros, sendWish{end: end, number: s.nextZero, joined: n > 0 && sent.Less(s.zeros[n-1].end)})
 		s.nextZero++
 	}
+}
+
+// mayZeroCopy reports whether there is room for another completion. Those of writes that are not sent yet join.
+func (e *Endpoint) mayZeroCopy() bool {
+	if e.seldom == nil || e.seldom.stamps == nil {
+		return true
+	}
+	held := 0
+	for i := range e.seldom.stamps.zeros {
+		if !e.seldom.stamps.zeros[i].joined {
+			held++
+		}
+	}
+	for i := range e.seldom.reports {
+		if e.seldom.reports[i].Origin == tcpip.OriginZeroCopy {
+			held++
+		}
+	}
+	return held < zeroCopyMax
 }
 
 // stamped tells that the segment out, which has not been sent before, has come to the transmit queue, and has its packet
@@ -202,17 +225,31 @@ func (e *Endpoint) addReport(w *stack.Work, r report) {
 			return
 		}
 	}
-	if r.Origin == tcpip.OriginTimestamping { // which are lost, as on Linux, where the receive buffer is full
-		shown := len(r.quoted)
-		for i := range *q {
-			shown += len((*q)[i].quoted)
-		}
-		if len(*q) >= reportsMax || shown > shownMax {
-			return
-		}
+	if e.queueReport(r) {
+		w.Wake(e.proto.stack, &e.waiters, waiter.Error)
 	}
-	*q = append(*q, r)
-	w.Wake(e.proto.stack, &e.waiters, waiter.Error)
+}
+
+// queueReport puts an entry on the error queue. All but completions share the receive buffer, as on Linux, and are lost
+// where that is full: it reports false.
+func (e *Endpoint) queueReport(r report) bool {
+	s := e.rarely()
+	if cost := r.cost(); cost > 0 {
+		if s.reported+cost >= e.tcb.ReceiveLimit() {
+			return false
+		}
+		s.reported += cost
+	}
+	s.reports = append(s.reports, r)
+	return true
+}
+
+// cost is what an entry is charged against the receive buffer, bytes.
+func (r *report) cost() int {
+	if r.Origin == tcpip.OriginZeroCopy {
+		return 0
+	}
+	return transport.ReportCost(len(r.quoted))
 }
 
 // tellAcked tells of the writes that the peer has got, all of them once the connection is over.

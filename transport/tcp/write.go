@@ -10,13 +10,17 @@ import (
 // is the caller's again when Write returns. It never blocks.
 //
 // Errors: ErrWouldBlock if the send buffer is full, or the stack's memory short and SendBufferMin used (a Writable event
-// follows), ErrPipe after ShutdownWrite and after the connection has ended, ErrClosed after Close, and the connection's
-// error, once, if it failed.
+// follows), ErrPipe after ShutdownWrite and after the connection has ended, ErrClosed after Close, the connection's
+// error, once, if it failed, and with WriteZeroCopy ErrNoBuffers while too many completions are owed or wait to be read.
 //
 // Small writes wait while a segment that was not full is unacknowledged (Nagle's algorithm with
 // Minshall's change, RFC 9293 §3.7.4) unless TCP_NODELAY is set.
 func (e *Endpoint) Write(b []byte, o tcpip.WriteOptions) (int, error) {
 	w := e.begin()
+	if o.Flags&tcpip.WriteZeroCopy != 0 && len(b) > 0 && e.opts.sock.ZeroCopy && !e.mayZeroCopy() {
+		e.end(w)
+		return 0, tcpip.ErrNoBuffers
+	}
 	n, err := e.write(b, o.Flags)
 	if n > 0 && (e.opts.sock.Timestamping != 0 || e.opts.sock.ZeroCopy || o.Control.Has != 0) {
 		e.wrote(&o)

@@ -91,7 +91,7 @@ func (s *Socket) SendMsg(data, name, control []byte, flags int) (int, Errno) {
 	if err := s.addressed(&o, name); err != 0 {
 		if four := o.To.Addr.Is4() || len(name) == 0 && s.ep.RemoteAddress().Addr.Is4(); err == EINVAL && urgent && four {
 			err = EOPNOTSUPP // which IPv4 looks at before the port
-		} else if err == EINVAL && four && len(data) > 0xffff {
+		} else if err == EINVAL && four && len(data) > 0xffff && !s.raw() {
 			err = EMSGSIZE // and before that at the length
 		}
 		if err == ENETUNREACH && familyOf(name) == AF_UNSPEC { // the way is looked for last
@@ -120,6 +120,9 @@ func (s *Socket) SendMsg(data, name, control []byte, flags int) (int, Errno) {
 		} else {
 			to = netip.IPv4Unspecified()
 		}
+	}
+	if len(data) > 0xffff && to.Is4() && s.kind.endpoint == tcpip.KindUDP {
+		return 0, EMSGSIZE
 	}
 	if urgent && to.Is4() {
 		return 0, EOPNOTSUPP
