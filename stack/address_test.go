@@ -92,8 +92,8 @@ func TestClassify(t *testing.T) {
 		{"172.16.13.13", "local", "local", "local", "other"},
 		{"172.17.0.1", "local", "local", "local", "local"},
 		{"172.17.0.2", "other", "other", "other", "other"},
-		{"172.16.13.255", "broadcast", "broadcast", "broadcast", "other"},
-		{"172.17.255.255", "broadcast", "broadcast", "broadcast", "broadcast"},
+		{"172.16.13.255", "other", "broadcast", "broadcast", "other"}, // what goes there by loopback is for no network
+		{"172.17.255.255", "other", "broadcast", "broadcast", "broadcast"},
 		{"172.17.0.0", "other", "other", "other", "other"},
 		{"10.0.0.0", "other", "other", "other", "other"}, // a /31 has no broadcast (RFC 3021)
 		{"255.255.255.255", "broadcast", "broadcast", "broadcast", "broadcast"},

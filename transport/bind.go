@@ -27,6 +27,8 @@ var (
 	loopback4 = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	loopback6 = netip.IPv6Loopback()
 	broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+	// boundToSix is what Linux takes for the IPv4 address of a raw socket that is bound to one of IPv6.
+	boundToSix = netip.AddrFrom4([4]byte{127, 0, 0, 6})
 )
 
 // Bind sets the local address. The zero Addr means every address of every family that the endpoint
@@ -249,7 +251,7 @@ func (d *Datagram) connect(remote tcpip.FullAddress) tcpip.Error {
 	if err != tcpip.OK {
 		return err
 	}
-	if !d.claim.fixed {
+	if !d.claim.fixed && (d.raw == nil || remote.Addr.Is6() || !d.claim.source.Is6()) { // which a raw socket keeps, as on Linux
 		d.claim.source = r.Local
 	}
 	if needsZone(remote.Addr) && remote.NIC == 0 {

@@ -257,7 +257,9 @@ func (d *Datagram) query(to tcpip.FullAddress) (stack.RouteQuery, tcpip.Error) {
 		case s.Is6() == v6:
 			q.Source = s
 		case v6: // see estranged
-		case !d.claim.fixed || d.raw != nil: // chosen by an earlier Connect, for the other family
+		case d.claim.fixed && d.raw != nil: // as Linux has it for what is bound to an address of IPv6
+			q.Source = boundToSix
+		case !d.claim.fixed: // chosen by an earlier Connect, for the other family
 		default:
 			return q, tcpip.ErrNetUnreachable
 		}

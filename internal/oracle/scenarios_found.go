@@ -410,6 +410,7 @@ var foundDifferences = []difference{
 	{"found/mapped-source/*", "a mapped source of an IPv6 packet is refused first", "deliberate: it is never right; with IP_FREEBIND Linux looks at the way and the shutdown first"},
 	{"found/ping-mapped/ping6", "an IPv6 ping socket has nothing to do with IPv4, whatever IPV6_V6ONLY says", "deliberate: on Linux it then connects, and can neither send nor receive"},
 	{"found/four-to-six/tcp6", "a stream that has tried an IPv4 peer can connect to one of IPv6", "deliberate: on Linux it then hears no answer"},
+	{"found/corked-six-to-four/udp6", "what has been corked for an IPv6 address goes there, though the socket has turned to IPv4", "deliberate: on Linux it leaves for an address that is made of both"},
 	{"found/share-newest/udp4", "whether a port may be shared is asked of all who have it", "deliberate: on Linux the newest of those who do not allow it by SO_REUSEADDR answers for all"},
 	{"found/least-buffer/*", "the least receive buffer holds a datagram more", "deliberate: buffers count the memory that they take here"},
 }

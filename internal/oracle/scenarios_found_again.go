@@ -10,7 +10,7 @@ import (
 // foundAgain are more of foundScenarios: what is corked and goes elsewhere, and which complaint comes first.
 func foundAgain() (list []Scenario) {
 	add := func(name string, do func(*Run)) { list = append(list, Scenario{"found/" + name, do}) }
-	udp4, raw4 := sortOf("udp4"), sortOf("raw4")
+	udp4, udp6, raw4, raw6 := sortOf("udp4"), sortOf("udp6"), sortOf("raw4"), sortOf("raw6")
 	for _, from := range []string{"127.0.0.1", Host4, Peer4} {
 		for _, to := range []string{"127.0.0.1", Host4, Peer4} {
 			add(fmt.Sprintf("corked-and-connected/%s-%s/udp4", from, to), func(r *Run) { // by the device that was chosen first
@@ -34,6 +34,39 @@ func foundAgain() (list []Scenario) {
 			})
 		}
 	}
+	for _, at := range []string{"", "::1", Host6} {
+		for _, to := range []string{"::ffff:127.0.0.1", "::ffff:127.0.0.2", "::ffff:10.77.0.1", "::ffff:10.77.0.2", "::ffff:192.0.2.9"} {
+			add("mapped-from-six/"+at+"-"+to+"/raw6", func(r *Run) {
+				s := raw6.open(r)
+				if at != "" {
+					r.Bind(s, In6(at, 4000))
+				}
+				for range 2 {
+					r.Connect(s, In6(to, 4000))
+					r.Names(s)
+					r.Connect(s, In6("::1", 4002))
+					r.Names(s)
+				}
+			})
+		}
+	}
+	add("corked-six-to-four/udp6", func(r *Run) {
+		s := udp6.open(r)
+		r.Bind(s, In6("::", 4000))
+		r.Send(s, []byte("abc"), In6(Peer6, 4002), nil, linux.MSG_MORE)
+		r.Connect(s, In6("::ffff:127.0.0.2", 4000))
+		r.Send(s, []byte("def"), nil, nil, 0)
+		r.Packets()
+	})
+	add("corked-six-and-urgent/udp6", func(r *Run) {
+		s := udp6.open(r)
+		for _, n := range []int{1, 65536} {
+			r.Send(s, []byte("abc"), In6(Host6, 4000), nil, linux.MSG_MORE)
+			r.Send(s, make([]byte, n), In6("::ffff:10.77.0.2", 4000), nil, linux.MSG_OOB)
+			r.Send(s, make([]byte, n), In4(Peer4, 4000), nil, linux.MSG_OOB)
+			r.Send(s, make([]byte, n), In6("::ffff:10.77.0.2", 4000), nil, 0)
+		}
+	})
 	for _, k := range sorts {
 		if pings(k) {
 			add("complaint-to-another/"+k.name, func(r *Run) { // address than that which has sent

@@ -192,5 +192,5 @@ func TestErrorQueueBounded(t *testing.T) {
 		}
 		count++
 	}
-	require.Equal(t, 20000/512, count)
+	require.Equal(t, 20000/832, count) // as on Linux
 }

@@ -85,7 +85,7 @@ func (s *Socket) SendMsg(data, name, control []byte, flags int) (int, Errno) {
 			if urgent && !v6 {
 				return 0, EOPNOTSUPP
 			}
-			return s.sendMore(data, name, o, v6)
+			return s.sendMore(data, name, o, v6, urgent)
 		}
 	}
 	if err := s.addressed(&o, name); err != 0 {
@@ -156,7 +156,7 @@ type corker interface{ Corked() (corked, v6 bool) }
 
 // sendMore adds to the datagram that is being made. Linux then looks at no control message, and on an IPv6 socket
 // alone at the name: it must not mean IPv4 if the datagram is one of IPv6.
-func (s *Socket) sendMore(data, name []byte, o tcpip.WriteOptions, v6 bool) (int, Errno) {
+func (s *Socket) sendMore(data, name []byte, o tcpip.WriteOptions, v6, urgent bool) (int, Errno) {
 	if s.kind.family == AF_INET6 && len(name) > 0 && (len(name) < 2 || familyOf(name) != AF_UNSPEC) {
 		if len(name) < 2 {
 			return 0, EINVAL
@@ -169,6 +169,8 @@ func (s *Socket) sendMore(data, name []byte, o tcpip.WriteOptions, v6 bool) (int
 			return 0, ENETUNREACH
 		case a.Addr.Is4() && v6 && len(data) > 0xffff:
 			return 0, EMSGSIZE
+		case a.Addr.Is4() && v6 && urgent:
+			return 0, EOPNOTSUPP
 		case a.Addr.Is4() && v6:
 			return 0, EINVAL
 		}
