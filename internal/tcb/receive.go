@@ -26,9 +26,14 @@ func (t *TCB) receive(now tcpip.Time, s *Segment) tcpip.Drop {
 	}
 	wire, larger := s.Wire, t.trackPeerSegments(s)
 	t.noteReceiverRTT(s)
+	cost := chargeAll(s.Data)
+	frame := s.Len
 	if d := t.trimToWindow(s); d != tcpip.DropNone {
 		t.ackNow()
 		return d
+	}
+	if larger && cost > 0 {
+		t.tun.learn(t, min(max(256*frame/cost, 1), 256))
 	}
 	fin := s.Flags&header.FIN != 0
 	if s.Seq != t.rcv.nxt {
@@ -38,7 +43,7 @@ func (t *TCB) receive(now tcpip.Time, s *Segment) tcpip.Drop {
 		t.due.pingPong = true // the user is about to end the other direction
 	}
 	if s.Len > 0 {
-		if !t.admit(s, larger) {
+		if !t.admit(s) {
 			t.ackNow()
 			return tcpip.DropReceiveQueue
 		}

@@ -142,13 +142,9 @@ func chargeAll(pieces []slab.Piece) (sum int) {
 }
 
 // admit reports whether data that arrived in order can be kept. It lies in the window, so more than
-// the limit is tolerated: if the segments are small, they cost more than the window foresaw. Segments larger than all
-// before, or than any should be, say what payload costs, as on Linux.
-func (t *TCB) admit(s *Segment, larger bool) bool {
+// the limit is tolerated: if the segments are small, they cost more than the window foresaw.
+func (t *TCB) admit(s *Segment) bool {
 	cost := chargeAll(s.Data)
-	if larger && cost > 0 {
-		t.tun.learn(t, min(max(256*s.Len/cost, 1), 256))
-	}
 	limit := t.tun.bound(t.conf)
 	if t.held()+cost > limit {
 		t.ooo.prune(max(limit-t.recvQ.cost-cost, 0))
@@ -159,7 +155,7 @@ func (t *TCB) admit(s *Segment, larger bool) bool {
 	return t.held()+cost <= 2*limit || t.recvQ.n == 0
 }
 
-// learn takes what payload costs, and moves what was earned with the window of an empty buffer, as Linux does: not above
+// learn takes what payload costs, as segments say that are larger than all before, or than any should be, and moves what was earned with the window of an empty buffer, as Linux does: not above
 // it, and not below the window that was announced either if there is room for more.
 func (u *tuning) learn(t *TCB, ratio int) {
 	if ratio == u.ratio {
@@ -221,8 +217,30 @@ func (t *TCB) earnWindow(s *Segment) {
 	if room <= 0 {
 		return
 	}
-	t.tun.earned += min(room, max(2*t.askedFor(), 2*s.Len))
+	more := t.earning(s)
+	if more == 0 {
+		return
+	}
+	t.tun.earned += min(room, max(more, 2*s.Len))
 	t.due.quick |= 1 // and the peer hears of it
+}
+
+// earning returns how much a segment lets the window grow at least: two of the largest, if it costs no more than its
+// payload accounts for, and else two such as it, while the window is as small a part of the largest as its payload is of
+// what it costs. 0: nothing.
+func (t *TCB) earning(s *Segment) int {
+	share := t.tun.payload(charge(s.Len))
+	if share <= s.Len || s.Wire > 1 {
+		return 2 * t.askedFor()
+	}
+	share /= 2
+	for window := t.tun.payload(t.conf.ReceiveBufferMax) / 2; t.tun.earned <= window; window /= 2 {
+		if share <= s.Len {
+			return 2 * t.rcv.mss
+		}
+		share /= 2
+	}
+	return 0
 }
 
 // leastEarning is the least segment that lets the window grow, bytes, as on Linux.
@@ -256,9 +274,9 @@ func (t *TCB) announce() uint16 {
 	if w < current {
 		w = alignUp(current, t.rcv.scale)
 	}
-	w = min(w>>t.rcv.scale, 65535)
-	t.rcv.adv = seq.Max(t.rcv.adv, t.rcv.nxt.Add(w<<t.rcv.scale))
-	return uint16(w)
+	w >>= t.rcv.scale
+	t.rcv.adv = seq.Max(t.rcv.adv, t.rcv.nxt.Add(w<<t.rcv.scale)) // more than the field can say is held open, too, as on Linux
+	return uint16(min(w, 65535))
 }
 
 // windowOpened decides, after the user has read, whether the peer must hear of it at once: if the
