@@ -13,37 +13,31 @@ import (
 // per source and in bytes, than it may. It is the part that handlers of single packets share.
 type Holder struct {
 	stack *stack.Stack
-	nic   tcpip.NICID
 	limit time.Duration
-	quota Quota
+	quota *Quota
+	count *HandleCounts
 
-	mu          sync.Mutex // before quota's
-	first, last *Held      // in the order of their deadlines
-	bytes       int        // their cost
-	alarm       Alarm
-	closed      bool
-
-	handled, accepted, rejected, dropped, expired, absorbed atomic.Uint64
+	mu     sync.Mutex  // before quota's
+	all    Chain[Held] // in the order of their deadlines
+	bytes  int         // their cost
+	alarm  Alarm
+	closed bool
 }
 
 // Held is one packet of a Holder. The zero value holds none.
 type Held struct {
-	holder     *Holder
-	id         stack.FlowID
-	packet     *stack.Packet // nil once it is answered
-	cost       int
-	due        tcpip.Time
-	next, prev *Held
+	holder *Holder
+	id     stack.FlowID
+	packet *stack.Packet // nil once it is answered
+	cost   int
+	due    tcpip.Time
+	link   Link[Held]
 }
 
-// Init makes h ready; most is the number of packets where o does not say.
-func (h *Holder) Init(s *stack.Stack, o *HandleOptions, most int) {
-	h.stack, h.nic, h.limit = s, o.NIC, o.Timeout.Or(heldTimeout)
-	h.quota.Init(s.Clock(), o, most)
+// HoldFor makes h keep packets for of.
+func HoldFor[T any](of *Handling[T], s *stack.Stack, h *Holder) {
+	h.stack, h.limit, h.quota, h.count = s, of.Limit, &of.Quota, &of.HandleCounts
 }
-
-// Wants reports whether p arrived where the handler looks.
-func (h *Holder) Wants(p *stack.Packet) bool { return h.nic == 0 || h.nic == p.NIC.ID() }
 
 // Keep takes p into d, which id identifies, and reports whether there was room; else it has dropped p.
 func (h *Holder) Keep(d *Held, p *stack.Packet, id stack.FlowID) bool {
@@ -64,21 +58,16 @@ func (h *Holder) Keep(d *Held, p *stack.Packet, id stack.FlowID) bool {
 	if drop != tcpip.DropNone {
 		h.quota.Give(id)
 		h.mu.Unlock()
-		h.absorbed.Add(1)
+		h.count.Absorbed.Add(1)
 		p.Drop(drop)
 		return false
 	}
-	*d = Held{holder: h, id: id, packet: p, cost: cost, due: p.At.Add(h.limit), prev: h.last}
-	if h.last == nil {
-		h.first = d
-	} else {
-		h.last.next = d
-	}
-	h.last = d
+	*d = Held{holder: h, id: id, packet: p, cost: cost, due: p.At.Add(h.limit)}
+	h.all.Push(d, &d.link)
 	h.bytes += cost
 	h.arm()
 	h.mu.Unlock()
-	h.handled.Add(1)
+	h.count.Handled.Add(1)
 	return true
 }
 
@@ -89,20 +78,10 @@ func (h *Holder) take(d *Held) *stack.Packet {
 		return nil
 	}
 	d.packet = nil
-	if d.prev == nil {
-		h.first = d.next
-	} else {
-		d.prev.next = d.next
-	}
-	if d.next == nil {
-		h.last = d.prev
-	} else {
-		d.next.prev = d.prev
-	}
-	d.prev, d.next = nil, nil
+	h.all.Remove(&d.link)
 	h.bytes -= d.cost
 	h.quota.Give(d.id)
-	if h.first == nil { // an idle handler has no timer
+	if h.all.First() == nil { // an idle handler has no timer
 		h.alarm.Stop()
 	}
 	return p
@@ -110,8 +89,8 @@ func (h *Holder) take(d *Held) *stack.Packet {
 
 // arm sets the alarm for the first deadline. mu is held.
 func (h *Holder) arm() {
-	if h.first != nil {
-		h.alarm.Set(h.stack, h.first.due, h.expire)
+	if d := h.all.First(); d != nil {
+		h.alarm.Set(h.stack, d.due, h.expire)
 	}
 }
 
@@ -121,14 +100,14 @@ func (h *Holder) expire() {
 	var late stack.PacketList
 	h.mu.Lock()
 	h.alarm.Rang()
-	for h.first != nil && h.first.due <= now {
-		late.Push(h.take(h.first))
+	for d := h.all.First(); d != nil && d.due <= now; d = h.all.First() {
+		late.Push(h.take(d))
 	}
 	if !h.closed {
 		h.arm()
 	}
 	h.mu.Unlock()
-	h.expired.Add(uint64(late.Len()))
+	h.count.Expired.Add(uint64(late.Len()))
 	decline(&late)
 }
 
@@ -138,31 +117,20 @@ func (h *Holder) Close() {
 	h.mu.Lock()
 	h.closed = true
 	h.alarm.Stop()
-	for h.first != nil {
-		all.Push(h.take(h.first))
+	for d := h.all.First(); d != nil; d = h.all.First() {
+		all.Push(h.take(d))
 	}
 	h.mu.Unlock()
-	h.quota.Close()
-	h.dropped.Add(uint64(all.Len()))
+	h.count.Dropped.Add(uint64(all.Len()))
 	decline(&all)
 }
 
-// Stats returns what the handler has seen, but for what its Dispatcher knows.
-func (h *Holder) Stats() HandleStats {
-	s := HandleStats{
-		Handled: h.handled.Load(), Accepted: h.accepted.Load(), Rejected: h.rejected.Load(),
-		Dropped: h.dropped.Load(), Expired: h.expired.Load(), Absorbed: h.absorbed.Load(),
-	}
-	h.quota.Fill(&s)
-	return s
-}
-
 // Accept takes the packet out for the caller to make something of; nil if it was answered before.
-func (d *Held) Accept() *stack.Packet { return d.end(&d.holder.accepted) }
+func (d *Held) Accept() *stack.Packet { return d.end(&d.holder.count.Accepted) }
 
 // Reject answers the packet with an ICMP error, if it was not answered before.
 func (d *Held) Reject(r Rejection) {
-	p := d.end(&d.holder.rejected)
+	p := d.end(&d.holder.count.Rejected)
 	if p == nil {
 		return
 	}
@@ -175,7 +143,7 @@ func (d *Held) Reject(r Rejection) {
 
 // Drop drops the packet, if it was not answered before.
 func (d *Held) Drop() {
-	if p := d.end(&d.holder.dropped); p != nil {
+	if p := d.end(&d.holder.count.Dropped); p != nil {
 		p.Drop(tcpip.DropDeclined)
 	}
 }

@@ -42,8 +42,8 @@ const (
 
 	// defaultHandlers is how many calls of a handler may run at once: enough that a few that block do not stop the others.
 	defaultHandlers = 16
-	// heldTimeout is how long a packet waits for a program's answer: as long as a SYN or an idle UDP flow does.
-	heldTimeout = 30 * time.Second
+	// HeldTimeout is how long a packet waits for a program's answer: as long as a SYN or an idle UDP flow does.
+	HeldTimeout = 30 * time.Second
 	// heldBytes bounds the packets that wait for a program's answers, bytes of memory: 256 that fill an Ethernet frame take
 	// a little less.
 	heldBytes = 1 << 20

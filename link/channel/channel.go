@@ -4,10 +4,8 @@ package channel
 
 import (
 	"context"
-	"sync"
-	"sync/atomic"
 
-	"github.com/seed963a8790/netstack/internal/gate"
+	"github.com/seed963a8790/netstack/link/internal/outbox"
 	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
 )
@@ -30,17 +28,10 @@ type Options struct {
 
 // Channel is a stack.Link. It is safe for concurrent use.
 type Channel struct {
-	info     stack.LinkInfo
-	receiver atomic.Pointer[stack.Receiver]
-	gate     *gate.Gate    // of the calls into the receiver
-	ready    chan struct{} // of capacity one: signalled while ring is not empty
-	closed   chan struct{}
-
-	mu      sync.Mutex
-	ring    []*stack.Packet
-	head, n int
-	stopped bool // Transmit did not take everything
-	shut    bool
+	info   stack.LinkInfo
+	out    outbox.Outbox
+	ready  chan struct{} // of capacity one: signalled while there is something in out
+	closed chan struct{}
 }
 
 // New returns a channel link.
@@ -51,15 +42,15 @@ func New(o Options) *Channel {
 	if o.Capacity <= 0 {
 		o.Capacity = DefaultCapacity
 	}
-	return &Channel{
+	l := &Channel{
 		info: stack.LinkInfo{
 			Kind: o.Kind, Up: true, MTU: o.MTU, Address: o.Address, Queues: 1, Offload: o.Offload, GSOMax: o.GSOMax,
 		},
-		gate:   gate.New(),
 		ready:  make(chan struct{}, 1),
 		closed: make(chan struct{}),
-		ring:   make([]*stack.Packet, min(o.Capacity, maxCapacity)),
 	}
+	l.out.Init(min(o.Capacity, maxCapacity), l.signal)
+	return l
 }
 
 // Info describes the link.
@@ -68,45 +59,14 @@ func (l *Channel) Info() stack.LinkInfo { return l.info }
 // Attach connects the link with r.
 //
 // Errors: ErrClosed after Close, ErrExists if the link is attached.
-func (l *Channel) Attach(r stack.Receiver) error {
-	if l.gate.Closed() {
-		return tcpip.ErrClosed
-	}
-	if !l.receiver.CompareAndSwap(nil, &r) {
-		return tcpip.ErrExists
-	}
-	return nil
-}
+func (l *Channel) Attach(r stack.Receiver) error { return l.out.Attach(r) }
 
 // Stack returns the stack that the link is attached to, nil if it is not.
-func (l *Channel) Stack() *stack.Stack {
-	if r := l.receiver.Load(); r != nil {
-		return (*r).Stack()
-	}
-	return nil
-}
+func (l *Channel) Stack() *stack.Stack { return l.out.Stack() }
 
 // Transmit queues as much of the batch as there is room for.
-func (l *Channel) Transmit(_ *stack.Work, _ int, batch []*stack.Packet) int {
-	l.mu.Lock()
-	if l.shut {
-		l.mu.Unlock()
-		for _, p := range batch {
-			p.Drop(tcpip.DropLinkDown)
-		}
-		return len(batch)
-	}
-	n := min(len(batch), len(l.ring)-l.n)
-	for i, p := range batch[:n] {
-		l.ring[(l.head+l.n+i)%len(l.ring)] = p
-	}
-	l.n += n
-	l.stopped = n < len(batch)
-	l.mu.Unlock()
-	if n > 0 {
-		l.signal()
-	}
-	return n
+func (l *Channel) Transmit(w *stack.Work, queue int, batch []*stack.Packet) int {
+	return l.out.Transmit(w, queue, batch)
 }
 
 func (l *Channel) signal() {
@@ -119,29 +79,9 @@ func (l *Channel) signal() {
 // TryNext returns the oldest packet that the stack has sent, which is then the caller's to release, nil
 // if there is none. Where the queue was full the stack sends again, in this call.
 func (l *Channel) TryNext() *stack.Packet {
-	l.mu.Lock()
-	if l.n == 0 {
-		l.mu.Unlock()
-		return nil
-	}
-	p := l.ring[l.head]
-	l.ring[l.head] = nil
-	l.head = (l.head + 1) % len(l.ring)
-	l.n--
-	more := l.n > 0
-	resume := l.stopped && l.n <= len(l.ring)/2 // not for each packet: to resume is a frame
-	if resume {
-		l.stopped = false
-	}
-	l.mu.Unlock()
-	if more {
-		l.signal()
-	}
-	if r := l.receiver.Load(); resume && r != nil && l.gate.Enter() {
-		(*r).TxReady(nil, 0)
-		l.gate.Leave()
-	}
-	return p
+	var p [1]*stack.Packet
+	l.out.Take(p[:])
+	return p[0]
 }
 
 // Next waits for a packet that the stack has sent and returns it; it is then the caller's to release.
@@ -181,11 +121,7 @@ func (l *Channel) Read(ctx context.Context, b []byte) (int, error) {
 }
 
 // Len returns how many packets wait to be read.
-func (l *Channel) Len() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.n
-}
+func (l *Channel) Len() int { return l.out.Len() }
 
 // Inject makes the stack receive a copy of b, an IP packet as it comes off a wire.
 //
@@ -214,33 +150,24 @@ func (l *Channel) Inject(b []byte) error {
 //
 // Errors: ErrClosed if the link is closed or not attached; the packets are then released.
 func (l *Channel) InjectPackets(batch []*stack.Packet) error {
-	r := l.receiver.Load()
-	if r == nil || !l.gate.Enter() {
+	r, ok := l.out.Enter()
+	if !ok {
 		for _, p := range batch {
 			p.Release()
 		}
 		return tcpip.ErrClosed
 	}
-	defer l.gate.Leave()
-	(*r).Deliver(nil, batch)
+	defer l.out.Leave()
+	r.Deliver(nil, batch)
 	return nil
 }
 
 // Close detaches the link and drops what waits to be read.
 func (l *Channel) Close() {
-	if !l.gate.Close() {
-		return
+	if l.out.Close() {
+		close(l.closed)
 	}
-	l.mu.Lock()
-	l.shut = true
-	ring, head, n := l.ring, l.head, l.n
-	l.ring, l.n = nil, 0
-	l.mu.Unlock()
-	for i := range n {
-		ring[(head+i)%len(ring)].Drop(tcpip.DropLinkDown)
-	}
-	close(l.closed)
 }
 
 // Wait returns when the link is closed and the last call into the stack has ended, or with ctx's error.
-func (l *Channel) Wait(ctx context.Context) error { return l.gate.Wait(ctx) }
+func (l *Channel) Wait(ctx context.Context) error { return l.out.Ended(ctx) }

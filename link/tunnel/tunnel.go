@@ -13,8 +13,8 @@ import (
 	"sync/atomic"
 
 	"github.com/seed963a8790/netstack/header"
-	"github.com/seed963a8790/netstack/internal/gate"
 	"github.com/seed963a8790/netstack/internal/slab"
+	"github.com/seed963a8790/netstack/link/internal/outbox"
 	"github.com/seed963a8790/netstack/link/internal/vnet"
 	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
@@ -35,18 +35,10 @@ type Options struct {
 // Tunnel is a stack.Link. It is safe for concurrent use: any number of goroutines may read and write. Packets of one flow
 // keep their order as long as one goroutine reads them, and one writes them.
 type Tunnel struct {
-	mtu      atomic.Int32
-	vnet     int // bytes of the virtio-net header; 0: there is none
-	receiver atomic.Pointer[stack.Receiver]
-	gate     *gate.Gate // of the calls into the receiver
-	batches  sync.Pool  // of *[BatchSize]*stack.Packet, empty ones
-
-	mu      sync.Mutex
-	ready   sync.Cond // there is a packet in ring, or shut
-	ring    []*stack.Packet
-	head, n int
-	stopped bool // Transmit did not take everything
-	shut    bool
+	mtu     atomic.Int32
+	vnet    int // bytes of the virtio-net header; 0: there is none
+	out     outbox.Outbox
+	batches sync.Pool // of *[BatchSize]*stack.Packet, empty ones
 }
 
 // New returns a tunnel.
@@ -57,9 +49,9 @@ func New(o Options) *Tunnel {
 	if o.Capacity <= 0 {
 		o.Capacity = DefaultCapacity
 	}
-	t := &Tunnel{gate: gate.New(), ring: make([]*stack.Packet, min(o.Capacity, maxCapacity))}
+	t := &Tunnel{}
+	t.out.Init(min(o.Capacity, maxCapacity), nil)
 	t.mtu.Store(int32(min(o.MTU, header.MaxPacket)))
-	t.ready.L = &t.mu
 	if o.VirtioNet {
 		t.vnet = header.VirtioNetSize
 	}
@@ -87,9 +79,9 @@ func (t *Tunnel) SetMTU(mtu int) error {
 		return tcpip.ErrInvalid
 	}
 	t.mtu.Store(int32(mtu))
-	if r := t.receiver.Load(); r != nil && t.gate.Enter() {
-		(*r).LinkChanged(nil)
-		t.gate.Leave()
+	if r, ok := t.out.Enter(); ok {
+		r.LinkChanged(nil)
+		t.out.Leave()
 	}
 	return nil
 }
@@ -97,37 +89,11 @@ func (t *Tunnel) SetMTU(mtu int) error {
 // Attach connects the link with r.
 //
 // Errors: ErrClosed after Close, ErrExists if the link is attached.
-func (t *Tunnel) Attach(r stack.Receiver) error {
-	if t.gate.Closed() {
-		return tcpip.ErrClosed
-	}
-	if !t.receiver.CompareAndSwap(nil, &r) {
-		return tcpip.ErrExists
-	}
-	return nil
-}
+func (t *Tunnel) Attach(r stack.Receiver) error { return t.out.Attach(r) }
 
 // Transmit queues as much of the batch as there is room for.
-func (t *Tunnel) Transmit(_ *stack.Work, _ int, batch []*stack.Packet) int {
-	t.mu.Lock()
-	if t.shut {
-		t.mu.Unlock()
-		for _, p := range batch {
-			p.Drop(tcpip.DropLinkDown)
-		}
-		return len(batch)
-	}
-	n := min(len(batch), len(t.ring)-t.n)
-	for i, p := range batch[:n] {
-		t.ring[(t.head+t.n+i)%len(t.ring)] = p
-	}
-	t.n += n
-	t.stopped = n < len(batch)
-	if n > 0 {
-		t.ready.Signal()
-	}
-	t.mu.Unlock()
-	return n
+func (t *Tunnel) Transmit(w *stack.Work, queue int, batch []*stack.Packet) int {
+	return t.out.Transmit(w, queue, batch)
 }
 
 // ReadPackets waits until the stack has sent something, copies up to len(bufs) packets into bufs, the i-th to
@@ -144,9 +110,9 @@ func (t *Tunnel) ReadPackets(bufs [][]byte, sizes []int, offset int) (n int, err
 	}
 	var batch [BatchSize]*stack.Packet
 	for n == 0 {
-		got, err := t.next(batch[:min(len(bufs), len(batch))])
-		if err != nil {
-			return 0, err
+		got := t.out.Wait(batch[:min(len(bufs), len(batch))])
+		if got == 0 {
+			return 0, tcpip.ErrClosed
 		}
 		for i, p := range batch[:got] {
 			if size := t.read(p, bufs[n][offset:]); size > 0 {
@@ -170,38 +136,6 @@ func fits(bufs [][]byte, offset int) bool {
 		}
 	}
 	return true
-}
-
-// next waits for packets and takes up to len(batch). Where the queue was full, the stack sends again in this call.
-func (t *Tunnel) next(batch []*stack.Packet) (int, error) {
-	t.mu.Lock()
-	for t.n == 0 && !t.shut {
-		t.ready.Wait()
-	}
-	if t.shut {
-		t.mu.Unlock()
-		return 0, tcpip.ErrClosed
-	}
-	n := min(len(batch), t.n)
-	for i := range n {
-		batch[i] = t.ring[t.head]
-		t.ring[t.head] = nil
-		t.head = (t.head + 1) % len(t.ring)
-	}
-	t.n -= n
-	if t.n > 0 {
-		t.ready.Signal() // another reader
-	}
-	resume := t.stopped && t.n <= len(t.ring)/2 // not for each packet: to resume is a frame
-	if resume {
-		t.stopped = false
-	}
-	t.mu.Unlock()
-	if r := t.receiver.Load(); resume && r != nil && t.gate.Enter() {
-		(*r).TxReady(nil, 0)
-		t.gate.Leave()
-	}
-	return n, nil
 }
 
 // read copies p, which it takes, into b and returns its length, 0 if it cannot be.
@@ -239,11 +173,11 @@ func (t *Tunnel) WritePackets(bufs [][]byte, sizes []int, offset int) (n int, er
 			return 0, tcpip.ErrInvalid
 		}
 	}
-	r := t.receiver.Load()
-	if r == nil || !t.gate.Enter() {
+	r, ok := t.out.Enter()
+	if !ok {
 		return 0, tcpip.ErrClosed
 	}
-	defer t.gate.Leave()
+	defer t.out.Leave()
 	batch, _ := t.batches.Get().(*[BatchSize]*stack.Packet)
 	if batch == nil {
 		batch = new([BatchSize]*stack.Packet)
@@ -256,13 +190,13 @@ func (t *Tunnel) WritePackets(bufs [][]byte, sizes []int, offset int) (n int, er
 			if sizes != nil {
 				b = b[:sizes[n]]
 			}
-			if p := t.packet(*r, b); p != nil {
+			if p := t.packet(r, b); p != nil {
 				batch[made] = p
 				made++
 			}
 		}
 		if made > 0 {
-			(*r).Deliver(nil, batch[:made])
+			r.Deliver(nil, batch[:made])
 			clear(batch[:made])
 		}
 	}
@@ -327,22 +261,9 @@ func load(s *stack.Stack, b []byte) *stack.Packet {
 }
 
 // Close detaches the link, drops what waits to be read, and ends the calls of ReadPackets that wait.
-func (t *Tunnel) Close() {
-	if !t.gate.Close() {
-		return
-	}
-	t.mu.Lock()
-	t.shut = true
-	ring, head, n := t.ring, t.head, t.n
-	t.ring, t.n = nil, 0
-	t.ready.Broadcast()
-	t.mu.Unlock()
-	for i := range n {
-		ring[(head+i)%len(ring)].Drop(tcpip.DropLinkDown)
-	}
-}
+func (t *Tunnel) Close() { t.out.Close() }
 
 // Wait returns when the link is closed and the last call into the stack has ended, or with ctx's error.
-func (t *Tunnel) Wait(ctx context.Context) error { return t.gate.Wait(ctx) }
+func (t *Tunnel) Wait(ctx context.Context) error { return t.out.Ended(ctx) }
 
 var _ stack.Link = (*Tunnel)(nil)

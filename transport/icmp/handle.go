@@ -12,9 +12,9 @@ import (
 // EchoHandler asks a program what is to become of each echo request to somebody else: to an address that a NIC takes for
 // ours (NICOptions.Promiscuous) and that is none of the stack's. Those to the stack's own are answered by the stack.
 type EchoHandler struct {
-	protos [2]*protocol // nil where the stack lacks it
-	held   transport.Holder
-	calls  transport.Dispatcher[*EchoRequest]
+	handling transport.Handling[*EchoRequest]
+	protos   [2]*protocol // nil where the stack lacks it
+	held     transport.Holder
 }
 
 // HandleEcho has f called for every echo request of either version to an address that is not ours, until the EchoHandler is
@@ -26,8 +26,8 @@ type EchoHandler struct {
 // Errors: ErrExists if there is a handler, ErrProtocolNotSupported if the stack has neither ICMP, ErrClosed.
 func HandleEcho(s *stack.Stack, o transport.HandleOptions, f func(*EchoRequest)) (*EchoHandler, error) {
 	h := new(EchoHandler)
-	h.held.Init(s, &o, echoesMax)
-	h.calls.Init(s.Clock(), &o, f, (*EchoRequest).Drop)
+	h.handling.Init(s.Clock(), &o, echoesMax, transport.HeldTimeout, f, (*EchoRequest).Drop)
+	transport.HoldFor(&h.handling, s, &h.held)
 	for i, number := range []header.Protocol{header.ProtocolICMPv4, header.ProtocolICMPv6} {
 		h.protos[i], _ = s.Transport(number).(*protocol)
 	}
@@ -55,16 +55,12 @@ func (h *EchoHandler) Close() {
 			c.handler.CompareAndSwap(h, nil)
 		}
 	}
-	h.calls.Close()
+	h.handling.Close()
 	h.held.Close()
 }
 
 // Stats returns what the handler has seen. Accepted counts the replies; Absorbed what the bound of bytes has kept out.
-func (h *EchoHandler) Stats() transport.HandleStats {
-	s := h.held.Stats()
-	s.Waiting, s.Panics = h.calls.Waiting()
-	return s
-}
+func (h *EchoHandler) Stats() transport.HandleStats { return h.handling.Stats() }
 
 // EchoRequest is an echo request to somebody else, for whom a program is to speak. One of Reply, Reject and Drop answers it, now
 // or later and from any goroutine; only the first counts.
@@ -81,7 +77,7 @@ type EchoRequest struct {
 // TakeEcho takes an echo request for the handler, if there is one and it wants it (stack.EchoTaker).
 func (c *protocol) TakeEcho(_ *stack.Work, p *stack.Packet) bool {
 	h := c.handler.Load()
-	if h == nil || !h.held.Wants(p) {
+	if h == nil || !h.handling.Looks(p) {
 		return false
 	}
 	if _, _, ours := c.stack.LocalAddress(p.Dst); ours {
@@ -93,7 +89,7 @@ func (c *protocol) TakeEcho(_ *stack.Work, p *stack.Packet) bool {
 	}
 	id := stack.FlowID{Proto: c.family.proto, Local: netip.AddrPortFrom(p.Dst, 0), Remote: netip.AddrPortFrom(p.Src, r.ID)}
 	if h.held.Keep(&r.held, p, id) {
-		h.calls.Add(r)
+		h.handling.Calls.Add(r)
 	}
 	return true
 }

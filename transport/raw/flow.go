@@ -20,13 +20,12 @@ type Flow struct {
 	due     tcpip.Time // when it is forgotten
 
 	// Under the handler's lock.
-	verdict    verdict
-	rejection  transport.Rejection
-	packet     *stack.Packet // the first, until the answer
-	cost       int
-	ep         *Endpoint
-	listed     bool
-	next, prev *Flow
+	verdict   verdict
+	rejection transport.Rejection
+	packet    *stack.Packet // the first, until the answer
+	cost      int
+	ep        *Endpoint
+	link      transport.Link[Flow]
 }
 
 func (f *Flow) key() key { return key{f.Proto, f.Src, f.Dst} }
@@ -101,7 +100,7 @@ func (f *Flow) Accept() (*Endpoint, error) {
 	f.verdict, f.ep = accepted, e
 	p := h.forget(f) // from now on packets find the endpoint
 	h.mu.Unlock()
-	h.accepted.Add(1)
+	h.handling.Accepted.Add(1)
 	w := h.stack.Begin()
 	e.ReceiveRaw(w, p)
 	p.Release()
@@ -125,7 +124,7 @@ func (f *Flow) answered() (*Endpoint, error) {
 // Reject answers the first packet, and those that follow, with an ICMP error.
 func (f *Flow) Reject(with transport.Rejection) {
 	if p := f.end(rejected, with); p != nil {
-		f.handler.rejected.Add(1)
+		f.handler.handling.Rejected.Add(1)
 		w := f.handler.stack.Begin()
 		with.Answer(w, f.handler.stack, p)
 		p.Drop(tcpip.DropDeclined)
@@ -136,7 +135,7 @@ func (f *Flow) Reject(with transport.Rejection) {
 // Drop drops the first packet, and those that follow, in silence.
 func (f *Flow) Drop() {
 	if p := f.end(dropped, 0); p != nil {
-		f.handler.dropped.Add(1)
+		f.handler.handling.Dropped.Add(1)
 		p.Drop(tcpip.DropDeclined)
 	}
 }

@@ -3,8 +3,6 @@ package raw
 import (
 	"net/netip"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/seed963a8790/netstack/header"
 	"github.com/seed963a8790/netstack/stack"
@@ -15,21 +13,16 @@ import (
 // Handler asks a program what is to become of packets of protocols that the stack does not have and that no raw endpoint
 // wants: GRE, ESP, SCTP and whatever else arrives.
 type Handler struct {
-	proto *protocol
-	stack *stack.Stack
-	nic   tcpip.NICID
-	idle  time.Duration
-	quota transport.Quota
-	calls transport.Dispatcher[*Flow]
+	handling transport.Handling[*Flow]
+	proto    *protocol
+	stack    *stack.Stack
 
-	mu          sync.Mutex // before quota's and calls'
-	flows       map[key]*Flow
-	first, last *Flow // the one that has been silent for longest comes first
-	bytes       int   // cost of the first packets that wait
-	alarm       transport.Alarm
-	closed      bool
-
-	handled, accepted, rejected, dropped, expired, absorbed atomic.Uint64
+	mu     sync.Mutex // before quota's and calls'
+	flows  map[key]*Flow
+	silent transport.Chain[Flow] // the one that has been silent for longest comes first
+	bytes  int                   // cost of the first packets that wait
+	alarm  transport.Alarm
+	closed bool
 }
 
 // key is what packets of one flow have in common.
@@ -60,9 +53,8 @@ func Handle(s *stack.Stack, o transport.HandleOptions, f func(*Flow)) (*Handler,
 	if !ok {
 		return nil, tcpip.ErrProtocolNotSupported
 	}
-	h := &Handler{proto: r, stack: s, nic: o.NIC, idle: o.Timeout.Or(flowTimeout), flows: make(map[key]*Flow)}
-	h.quota.Init(s.Clock(), &o, flowsMax)
-	h.calls.Init(s.Clock(), &o, f, (*Flow).Drop)
+	h := &Handler{proto: r, stack: s, flows: make(map[key]*Flow)}
+	h.handling.Init(s.Clock(), &o, flowsMax, flowTimeout, f, (*Flow).Drop)
 	if !r.handler.CompareAndSwap(nil, h) {
 		return nil, tcpip.ErrExists
 	}
@@ -80,45 +72,36 @@ func (h *Handler) Close() {
 	h.mu.Lock()
 	h.closed = true
 	h.alarm.Stop()
-	for h.first != nil {
-		if p := h.forget(h.first); p != nil {
+	for f := h.silent.First(); f != nil; f = h.silent.First() {
+		if p := h.forget(f); p != nil {
 			waiting.Push(p)
 		}
 	}
 	h.mu.Unlock()
-	h.calls.Close()
-	h.quota.Close()
-	h.dropped.Add(uint64(waiting.Len()))
+	h.handling.Close()
+	h.handling.Dropped.Add(uint64(waiting.Len()))
 	decline(&waiting)
 }
 
 // Stats returns what the handler has seen. Handled, Accepted, Rejected, Dropped and Expired count flows, Absorbed counts packets.
-func (h *Handler) Stats() transport.HandleStats {
-	s := transport.HandleStats{
-		Handled: h.handled.Load(), Accepted: h.accepted.Load(), Rejected: h.rejected.Load(),
-		Dropped: h.dropped.Load(), Expired: h.expired.Load(), Absorbed: h.absorbed.Load(),
-	}
-	h.quota.Fill(&s)
-	s.Waiting, s.Panics = h.calls.Waiting()
-	return s
-}
+func (h *Handler) Stats() transport.HandleStats { return h.handling.Stats() }
 
 // TakeUnknown takes a packet that nobody wants, if there is a handler and it does (stack.UnknownTaker).
 func (r *protocol) TakeUnknown(w *stack.Work, p *stack.Packet) bool {
 	h := r.handler.Load()
-	if h == nil || h.nic != 0 && h.nic != p.NIC.ID() || p.NIC.Classify(p.Dst) != stack.DestinationLocal {
+	if h == nil || !h.handling.Looks(p) || p.NIC.Classify(p.Dst) != stack.DestinationLocal {
 		return false
 	}
 	h.mu.Lock()
 	if f := h.flows[key{p.Proto, p.Src, p.Dst}]; f != nil {
-		f.due = p.At.Add(h.idle)
-		h.unlink(f)
-		h.link(f)
+		f.due = p.At.Add(h.handling.Limit)
+		h.silent.Remove(&f.link)
+		h.silent.Push(f, &f.link)
 		was, answer := f.verdict, f.rejection
 		h.mu.Unlock()
 		switch was {
 		case pending:
-			h.absorbed.Add(1)
+			h.handling.Absorbed.Add(1)
 			p.Drop(tcpip.DropPending)
 		case rejected:
 			answer.Answer(w, h.stack, p)
@@ -138,64 +121,37 @@ func (r *protocol) TakeUnknown(w *stack.Work, p *stack.Packet) bool {
 
 // enter makes p the first packet of a flow, or says why not. mu is held.
 func (h *Handler) enter(p *stack.Packet) tcpip.Drop {
-	f := &Flow{Proto: p.Proto, Src: p.Src, Dst: p.Dst, NIC: p.NIC.ID(), handler: h, due: p.At.Add(h.idle)}
+	f := &Flow{Proto: p.Proto, Src: p.Src, Dst: p.Dst, NIC: p.NIC.ID(), handler: h, due: p.At.Add(h.handling.Limit)}
 	if h.closed {
 		return tcpip.DropEndpointClosed
 	}
 	p.Compact()
 	f.cost = p.Cost()
 	if h.bytes+f.cost > firstBytes {
-		h.absorbed.Add(1)
+		h.handling.Absorbed.Add(1)
 		return tcpip.DropHandlerLimit
 	}
-	if !h.quota.Take(f.id(), f.NIC) {
+	if !h.handling.Quota.Take(f.id(), f.NIC) {
 		return tcpip.DropHandlerLimit
 	}
 	f.packet = p
 	h.bytes += f.cost
 	h.flows[f.key()] = f
-	h.link(f)
+	h.silent.Push(f, &f.link)
 	h.arm()
-	h.handled.Add(1)
-	h.calls.Add(f)
+	h.handling.Handled.Add(1)
+	h.handling.Calls.Add(f)
 	return tcpip.DropNone
-}
-
-// link enters f as the one that has spoken last, unlink takes it out. mu is held.
-func (h *Handler) link(f *Flow) {
-	f.listed = true
-	if f.prev = h.last; f.prev == nil {
-		h.first = f
-	} else {
-		f.prev.next = f
-	}
-	h.last = f
-}
-
-func (h *Handler) unlink(f *Flow) {
-	f.listed = false
-	if f.prev == nil {
-		h.first = f.next
-	} else {
-		f.prev.next = f.next
-	}
-	if f.next == nil {
-		h.last = f.prev
-	} else {
-		f.next.prev = f.prev
-	}
-	f.prev, f.next = nil, nil
 }
 
 // forget ends a flow and returns its first packet if it has no answer. mu is held.
 func (h *Handler) forget(f *Flow) *stack.Packet {
-	if !f.listed {
+	if !h.silent.Remove(&f.link) {
 		return nil
 	}
-	h.unlink(f)
 	delete(h.flows, f.key())
-	h.quota.Give(f.id())
-	if h.first == nil { // an idle handler has no timer
+	h.handling.Quota.Give(f.id())
+	if h.silent.First() == nil { // an idle handler has no timer
 		h.alarm.Stop()
 	}
 	if f.verdict == pending {
@@ -216,8 +172,8 @@ func (h *Handler) take(f *Flow) *stack.Packet {
 
 // arm sets the alarm for the first deadline. mu is held.
 func (h *Handler) arm() {
-	if h.first != nil {
-		h.alarm.Set(h.stack, h.first.due, h.expire)
+	if f := h.silent.First(); f != nil {
+		h.alarm.Set(h.stack, f.due, h.expire)
 	}
 }
 
@@ -227,9 +183,9 @@ func (h *Handler) expire() {
 	var late stack.PacketList
 	h.mu.Lock()
 	h.alarm.Rang()
-	for h.first != nil && h.first.due <= now {
-		h.expired.Add(1)
-		if p := h.forget(h.first); p != nil {
+	for f := h.silent.First(); f != nil && f.due <= now; f = h.silent.First() {
+		h.handling.Expired.Add(1)
+		if p := h.forget(f); p != nil {
 			late.Push(p)
 		}
 	}

@@ -2,8 +2,6 @@ package tcp
 
 import (
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/seed963a8790/netstack/header"
 	"github.com/seed963a8790/netstack/stack"
@@ -14,19 +12,14 @@ import (
 // Handler asks a program what is to become of each SYN that no endpoint of the stack wants. On a NIC that accepts
 // any destination (NICOptions.Promiscuous) and may send from any source (Spoofing) these are other people's connections.
 type Handler struct {
-	proto  *Protocol
-	nic    tcpip.NICID
-	limit  time.Duration // that a request waits
-	hidden *listener     // of nobody: where the half-open connections of requests are
-	quota  transport.Quota
-	calls  transport.Dispatcher[*Request]
+	handling transport.Handling[*Request]
+	proto    *Protocol
+	hidden   *listener // of nobody: where the half-open connections of requests are
 
-	mu          sync.Mutex // a leaf
-	first, last *Request   // unanswered, in the order of their deadlines
-	alarm       transport.Alarm
-	closed      bool
-
-	handled, accepted, rejected, dropped, expired, absorbed atomic.Uint64
+	mu         sync.Mutex               // a leaf
+	unanswered transport.Chain[Request] // in the order of their deadlines
+	alarm      transport.Alarm
+	closed     bool
 }
 
 // Handle has f called for every SYN that no endpoint wants, until the Handler is closed. Endpoints come first: a
@@ -42,11 +35,10 @@ func Handle(s *stack.Stack, o transport.HandleOptions, f func(*Request)) (*Handl
 	if !ok {
 		return nil, tcpip.ErrProtocolNotSupported
 	}
-	h := &Handler{proto: t, nic: o.NIC, limit: o.Timeout.Or(requestTimeout)}
+	h := &Handler{proto: t}
 	h.hidden = &listener{e: &Endpoint{proto: t}, proto: t}
 	h.hidden.opts.Store(t.config.Load().initial)
-	h.quota.Init(t.clock, &o, requestsMax)
-	h.calls.Init(t.clock, &o, f, (*Request).Drop)
+	h.handling.Init(t.clock, &o, requestsMax, requestTimeout, f, (*Request).Drop)
 	if !t.handler.CompareAndSwap(nil, h) {
 		return nil, tcpip.ErrExists
 	}
@@ -70,13 +62,9 @@ func (h *Handler) close() {
 	h.mu.Lock()
 	h.closed = true
 	h.alarm.Stop()
-	var all []*Request
-	for r := h.first; r != nil; r = r.next {
-		all = append(all, r)
-	}
+	all := h.unanswered.All()
 	h.mu.Unlock()
-	h.calls.Close()
-	h.quota.Close()
+	h.handling.Close()
 	for _, r := range all {
 		r.drop()
 	}
@@ -94,20 +82,12 @@ func (h *Handler) close() {
 }
 
 // Stats returns what the handler has seen.
-func (h *Handler) Stats() transport.HandleStats {
-	s := transport.HandleStats{
-		Handled: h.handled.Load(), Accepted: h.accepted.Load(), Rejected: h.rejected.Load(),
-		Dropped: h.dropped.Load(), Expired: h.expired.Load(), Absorbed: h.absorbed.Load(),
-	}
-	h.quota.Fill(&s)
-	s.Waiting, s.Panics = h.calls.Waiting()
-	return s
-}
+func (h *Handler) Stats() transport.HandleStats { return h.handling.Stats() }
 
 // wants reports whether p is a SYN for the handler.
 func (h *Handler) wants(p *stack.Packet) bool {
 	const all = header.SYN | header.ACK | header.RST | header.FIN
-	return header.TCP(p.Transport()).Flags()&all == header.SYN && (h.nic == 0 || p.NIC.ID() == h.nic) &&
+	return header.TCP(p.Transport()).Flags()&all == header.SYN && h.handling.Looks(p) &&
 		p.NIC.Classify(p.Dst) == stack.DestinationLocal
 }
 
@@ -125,7 +105,7 @@ func (h *Handler) take(w *stack.Work, p *stack.Packet, id stack.FlowID, iss tcpi
 		p.Drop(tcpip.DropNoMemory)
 		return true
 	}
-	if !h.quota.Take(id, r.NIC) {
+	if !h.handling.Quota.Take(id, r.NIC) {
 		p.Drop(tcpip.DropHandlerLimit)
 		return true
 	}
@@ -134,20 +114,20 @@ func (h *Handler) take(w *stack.Work, p *stack.Packet, id stack.FlowID, iss tcpi
 	if h.proto.stack.Demux.Insert(id, r) != tcpip.OK {
 		r.state = requestOver
 		r.mu.Unlock()
-		h.quota.Give(id)
+		h.handling.Quota.Give(id)
 		h.proto.redeliver(w, p)
 		return true
 	}
-	listed := h.list(r, p.At.Add(h.limit))
+	listed := h.list(r, p.At.Add(h.handling.Limit))
 	r.mu.Unlock()
 	if !listed {
 		r.end(tcpip.ErrClosed)
 		p.Drop(tcpip.DropEndpointClosed)
 		return true
 	}
-	h.handled.Add(1)
+	h.handling.Handled.Add(1)
 	p.Release()
-	h.calls.Add(r)
+	h.handling.Calls.Add(r)
 	return true
 }
 
@@ -158,13 +138,8 @@ func (h *Handler) list(r *Request, due tcpip.Time) bool {
 	if h.closed {
 		return false
 	}
-	r.due, r.listed = due, true
-	if r.prev = h.last; r.prev == nil {
-		h.first = r
-	} else {
-		r.prev.next = r
-	}
-	h.last = r
+	r.due = due
+	h.unanswered.Push(r, &r.link)
 	h.arm()
 	return true
 }
@@ -173,30 +148,15 @@ func (h *Handler) list(r *Request, due tcpip.Time) bool {
 func (h *Handler) unlist(r *Request) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !r.listed {
-		return
-	}
-	r.listed = false
-	if r.prev == nil {
-		h.first = r.next
-	} else {
-		r.prev.next = r.next
-	}
-	if r.next == nil {
-		h.last = r.prev
-	} else {
-		r.next.prev = r.prev
-	}
-	r.prev, r.next = nil, nil
-	if h.first == nil { // an idle handler has no timer
+	if h.unanswered.Remove(&r.link) && h.unanswered.First() == nil { // an idle handler has no timer
 		h.alarm.Stop()
 	}
 }
 
 // arm sets the alarm for the first deadline. mu is held.
 func (h *Handler) arm() {
-	if h.first != nil {
-		h.alarm.Set(h.proto.stack, h.first.due, h.expire)
+	if r := h.unanswered.First(); r != nil {
+		h.alarm.Set(h.proto.stack, r.due, h.expire)
 	}
 }
 
@@ -206,11 +166,10 @@ func (h *Handler) expire() {
 	now := h.proto.stack.Now()
 	h.mu.Lock()
 	h.alarm.Rang()
-	for h.first != nil && h.first.due <= now && !h.closed {
-		r := h.first
+	for r := h.unanswered.First(); r != nil && r.due <= now && !h.closed; r = h.unanswered.First() {
 		h.mu.Unlock()
 		if r.expire() {
-			h.expired.Add(1)
+			h.handling.Expired.Add(1)
 		} else { // it has just been answered
 			h.unlist(r)
 		}

@@ -38,9 +38,7 @@ type Request struct {
 	err   tcpip.Error
 	done  chan struct{} // nil: nobody has asked for it
 
-	// In the handler's list, under its lock.
-	listed     bool
-	next, prev *Request
+	link transport.Link[Request] // in the handler's list, under its lock
 }
 
 type requestState uint8
@@ -251,7 +249,7 @@ func (r *Request) establish(w *stack.Work, syn *tcb.Request, s *tcb.Segment, b *
 	e.entered = t.stack.Demux.Replace(b.id, r, e)
 	e.running = e.entered // or else the stack is being closed
 	t.counters.Tcp.PassiveOpens.Inc()
-	r.handler.accepted.Add(1)
+	r.handler.handling.Accepted.Add(1)
 	if !e.entered {
 		e.fast.resolve(e.lock.now, false)
 	}
@@ -279,13 +277,13 @@ func (r *Request) Reject(with transport.Rejection) {
 		if pending {
 			if was, _ := r.end(tcpip.ErrConnAborted); was == requestPending {
 				quote.Reject(w, t.stack, with)
-				r.handler.rejected.Add(1)
+				r.handler.handling.Rejected.Add(1)
 			}
 			return
 		}
 	}
 	if r.endReset(w, tcpip.ErrConnAborted) <= requestAnswering {
-		r.handler.rejected.Add(1)
+		r.handler.handling.Rejected.Add(1)
 	}
 }
 
@@ -298,7 +296,7 @@ func (r *Request) Drop() {
 
 func (r *Request) drop() {
 	if was, _ := r.end(tcpip.ErrConnAborted); was <= requestAnswering {
-		r.handler.dropped.Add(1)
+		r.handler.handling.Dropped.Add(1)
 	}
 }
 
@@ -399,7 +397,7 @@ func (r *Request) over(err tcpip.Error) {
 // leave gives back what r holds. mu is held.
 func (r *Request) leave() {
 	r.handler.unlist(r)
-	r.handler.quota.Give(r.id())
+	r.handler.handling.Quota.Give(r.id())
 	r.half, r.quote = nil, transport.Quote{}
 }
 
@@ -433,7 +431,7 @@ func (r *Request) arrived(e *Endpoint) bool {
 	r.state, r.ep = requestEstablished, e
 	r.leave()
 	r.tell()
-	r.handler.accepted.Add(1)
+	r.handler.handling.Accepted.Add(1)
 	return true
 }
 
@@ -466,7 +464,7 @@ func (r *Request) Deliver(w *stack.Work, p *stack.Packet) {
 		r.end(tcpip.ErrConnReset)
 		t.redeliver(w, p)
 	default:
-		r.handler.absorbed.Add(1)
+		r.handler.handling.Absorbed.Add(1)
 		p.Drop(tcpip.DropPending)
 	}
 }

@@ -30,7 +30,7 @@ type Flow struct {
 	ep    *Endpoint
 	timer tcpip.Timer
 
-	next, prev *Flow // in the handler's list, under its lock
+	link transport.Link[Flow] // in the handler's list, under its lock
 }
 
 type flowState uint8
@@ -112,7 +112,7 @@ func (f *Flow) Accept(o AcceptOptions) (*Endpoint, error) {
 		f.pass(w, e, p)
 	}
 	f.mu.Unlock()
-	f.handler.accepted.Add(1)
+	f.handler.handling.Accepted.Add(1)
 	return e, nil
 }
 
@@ -131,7 +131,7 @@ func (f *Flow) Reject(with transport.Rejection) {
 	quote.Reject(w, s, with)
 	declined(&queue)
 	w.End()
-	f.handler.rejected.Add(1)
+	f.handler.handling.Rejected.Add(1)
 }
 
 // Drop ends the flow in silence, if it was not accepted.
@@ -144,7 +144,7 @@ func (f *Flow) Drop() {
 	queue := f.over()
 	f.mu.Unlock()
 	declined(&queue)
-	f.handler.dropped.Add(1)
+	f.handler.handling.Dropped.Add(1)
 }
 
 // WriteFrom sends a datagram to dst that comes from src, neither of which need be the flow's: an answer to a full cone by
@@ -233,7 +233,7 @@ func (f *Flow) Deliver(w *stack.Work, p *stack.Packet) {
 	drop := f.keep(p)
 	f.mu.Unlock()
 	if drop != tcpip.DropNone {
-		f.handler.absorbed.Add(1)
+		f.handler.handling.Absorbed.Add(1)
 		p.Drop(drop)
 	}
 }
@@ -276,7 +276,7 @@ func (f *Flow) DeliverError(w *stack.Work, i *stack.ICMPError) {
 // expire looks whether the flow has been idle for long enough, and ends it.
 func (f *Flow) expire() {
 	s := f.handler.proto.stack
-	left := f.handler.idle - s.Now().Sub(tcpip.Time(f.active.Load()))
+	left := f.handler.handling.Limit - s.Now().Sub(tcpip.Time(f.active.Load()))
 	if left > 0 {
 		f.mu.Lock()
 		if f.state != flowOver {
@@ -286,7 +286,7 @@ func (f *Flow) expire() {
 		return
 	}
 	f.end()
-	f.handler.expired.Add(1)
+	f.handler.handling.Expired.Add(1)
 }
 
 // end ends the flow, and its endpoint, and returns how far it had come.

@@ -3,8 +3,6 @@ package udp
 import (
 	"net/netip"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/seed963a8790/netstack/header"
 	"github.com/seed963a8790/netstack/stack"
@@ -32,20 +30,15 @@ type HandleOptions struct {
 
 // Handler asks a program what is to become of each flow of datagrams that no endpoint of the stack wants.
 type Handler struct {
-	proto *protocol
-	nic   tcpip.NICID
-	cone  bool
-	idle  time.Duration
-	quota transport.Quota
-	calls transport.Dispatcher[*Flow]
+	handling transport.Handling[*Flow]
+	proto    *protocol
+	cone     bool
 
-	mu          sync.Mutex               // taken after a flow's
-	cones       map[netip.AddrPort]*Flow // FullCone: by source; never walked
-	most        int                      // entries since the map was made
-	first, last *Flow
-	closed      bool
-
-	handled, accepted, rejected, dropped, expired, absorbed atomic.Uint64
+	mu     sync.Mutex               // taken after a flow's
+	cones  map[netip.AddrPort]*Flow // FullCone: by source; never walked
+	most   int                      // entries since the map was made
+	flows  transport.Chain[Flow]
+	closed bool
 }
 
 // Handle has f called for the first datagram of every flow that no endpoint wants, until the Handler is closed. Endpoints
@@ -57,12 +50,11 @@ func Handle(s *stack.Stack, o HandleOptions, f func(*Flow)) (*Handler, error) {
 	if !ok {
 		return nil, tcpip.ErrProtocolNotSupported
 	}
-	h := &Handler{proto: u, nic: o.NIC, cone: o.Mapping == FullCone, idle: o.Timeout.Or(flowTimeout)}
+	h := &Handler{proto: u, cone: o.Mapping == FullCone}
 	if h.cone {
 		h.cones = make(map[netip.AddrPort]*Flow)
 	}
-	h.quota.Init(s.Clock(), &o.HandleOptions, flowsMax)
-	h.calls.Init(s.Clock(), &o.HandleOptions, f, (*Flow).Drop)
+	h.handling.Init(s.Clock(), &o.HandleOptions, flowsMax, flowTimeout, f, (*Flow).Drop)
 	if !u.handler.CompareAndSwap(nil, h) {
 		return nil, tcpip.ErrExists
 	}
@@ -84,35 +76,23 @@ func (h *Handler) close() {
 	h.proto.handler.CompareAndSwap(h, nil)
 	h.mu.Lock()
 	h.closed = true
-	var all []*Flow
-	for f := h.first; f != nil; f = f.next {
-		all = append(all, f)
-	}
+	all := h.flows.All()
 	h.mu.Unlock()
-	h.calls.Close()
-	h.quota.Close()
+	h.handling.Close()
 	for _, f := range all {
 		if f.end() == flowPending {
-			h.dropped.Add(1)
+			h.handling.Dropped.Add(1)
 		}
 	}
 }
 
 // Stats returns what the handler has seen.
-func (h *Handler) Stats() transport.HandleStats {
-	s := transport.HandleStats{
-		Handled: h.handled.Load(), Accepted: h.accepted.Load(), Rejected: h.rejected.Load(),
-		Dropped: h.dropped.Load(), Expired: h.expired.Load(), Absorbed: h.absorbed.Load(),
-	}
-	h.quota.Fill(&s)
-	s.Waiting, s.Panics = h.calls.Waiting()
-	return s
-}
+func (h *Handler) Stats() transport.HandleStats { return h.handling.Stats() }
 
 // take makes p the first datagram of a flow, or another of a cone. It reports false, and p is the caller's still, if p is
 // not for the handler.
 func (h *Handler) take(w *stack.Work, p *stack.Packet, id stack.FlowID) bool {
-	if h.nic != 0 && p.NIC.ID() != h.nic || p.NIC.Classify(p.Dst) != stack.DestinationLocal || id.Remote.Port() == 0 {
+	if !h.handling.Looks(p) || p.NIC.Classify(p.Dst) != stack.DestinationLocal || id.Remote.Port() == 0 {
 		return false
 	}
 	if h.cone {
@@ -124,7 +104,7 @@ func (h *Handler) take(w *stack.Work, p *stack.Packet, id stack.FlowID) bool {
 			return true
 		}
 	}
-	if !h.quota.Take(id, p.NIC.ID()) {
+	if !h.handling.Quota.Take(id, p.NIC.ID()) {
 		p.Drop(tcpip.DropHandlerLimit)
 		return true
 	}
@@ -134,18 +114,18 @@ func (h *Handler) take(w *stack.Work, p *stack.Packet, id stack.FlowID) bool {
 	if !h.enter(f) {
 		f.state = flowOver
 		f.mu.Unlock()
-		h.quota.Give(id)
+		h.handling.Quota.Give(id)
 		p.Drop(tcpip.DropEndpointClosed)
 		return true
 	}
-	f.timer = h.proto.stack.Clock().AfterFunc(h.idle, f.expire)
+	f.timer = h.proto.stack.Clock().AfterFunc(h.handling.Limit, f.expire)
 	drop := f.keep(p)
 	f.mu.Unlock()
 	if drop != tcpip.DropNone {
 		p.Drop(drop)
 	}
-	h.handled.Add(1)
-	h.calls.Add(f)
+	h.handling.Handled.Add(1)
+	h.handling.Calls.Add(f)
 	return true
 }
 
@@ -165,12 +145,7 @@ func (h *Handler) enter(f *Flow) bool {
 	} else if h.proto.stack.Demux.Insert(f.id(), f) != tcpip.OK {
 		return false
 	}
-	if f.prev = h.last; f.prev == nil {
-		h.first = f
-	} else {
-		f.prev.next = f
-	}
-	h.last = f
+	h.flows.Push(f, &f.link)
 	return true
 }
 
@@ -186,16 +161,6 @@ func (h *Handler) leave(f *Flow) {
 	} else {
 		h.proto.stack.Demux.Remove(f.id(), f)
 	}
-	if f.prev == nil {
-		h.first = f.next
-	} else {
-		f.prev.next = f.next
-	}
-	if f.next == nil {
-		h.last = f.prev
-	} else {
-		f.next.prev = f.prev
-	}
-	f.prev, f.next = nil, nil
-	h.quota.Give(f.id())
+	h.flows.Remove(&f.link)
+	h.handling.Quota.Give(f.id())
 }

@@ -89,11 +89,13 @@ func TestJoinCarries(t *testing.T) {
 func TestJoinSharesSlabs(t *testing.T) {
 	left, right := newPair(t, nil)
 	client, server := joinedPair(t, left, right, join)
-	_, err := client.Write(noise(1 << 20)) // more than the server's window, so that some has to wait in the middle
-	require.NoError(t, err)
+	go func() {
+		_, _ = client.Write(noise(1 << 20)) // more than the server's window, so that some has to wait in the middle
+		_ = client.CloseWrite()
+	}()
+	require.Eventually(t, func() bool { return left.Slabs.Live() > 200<<10 }, 10*time.Second, time.Millisecond)
 	time.Sleep(50 * time.Millisecond)
 	require.Less(t, right.Slabs.Live(), int64(100<<10))
-	require.NoError(t, client.CloseWrite())
 	got, err := io.ReadAll(server)
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(noise(1<<20), got))
