@@ -119,14 +119,28 @@ func (s *Segment) window(t *TCB) int {
 	return int(s.Window) << t.snd.scale
 }
 
+// oldestAck returns how far behind the newest an acknowledgement may be, bytes: by the largest window (RFC 5961 §5.2),
+// and on Linux by what was ever acknowledged.
+func (t *TCB) oldestAck() int { return int(min(uint64(t.snd.maxWnd), t.count.bytesAcked)) }
+
+// predicted reports whether s is the data that Linux expects next: it takes such, once there was data before, though it
+// does not believe the acknowledgement.
+func (t *TCB) predicted(s *Segment) bool {
+	return s.Len > 0 && s.Flags&^header.PSH == header.ACK && s.Seq == t.rcv.nxt && s.Ack.Less(t.snd.una) && t.ooo.parts.len() == 0 &&
+		s.window(t) == t.snd.wnd && t.count.bytesIn > 0
+}
+
 // acknowledge is the fifth step of RFC 9293 §3.10.7.4, with RFC 5961 §5 (MAY-12).
 func (t *TCB) acknowledge(now tcpip.Time, s *Segment) tcpip.Drop {
 	if t.state == StateSynRcvd && !s.Ack.InRange(t.snd.una+1, t.snd.nxt+1) {
 		t.due.answer(s) // RFC 9293 §3.10.7.4: <SEQ=SEG.ACK><CTL=RST>
 		return tcpip.DropBadAck
 	}
-	if t.snd.nxt.Less(s.Ack) || s.Ack.Less(t.snd.una.Add(-max(t.snd.maxWnd, 1))) { // never sent, or too old
+	if t.snd.nxt.Less(s.Ack) || s.Ack.Less(t.snd.una.Add(-t.oldestAck())) { // never sent, or too old
 		t.challenge(now)
+		if t.predicted(s) {
+			return tcpip.DropNone
+		}
 		return tcpip.DropBadAck
 	}
 	a := acked{tcb: t, now: s.At}

@@ -40,6 +40,9 @@ func (t *TCB) segment(now tcpip.Time, s *Segment) tcpip.Drop {
 		return tcpip.DropNone
 	}
 
+	if s.Flags&(header.ACK|header.RST|header.SYN) == 0 { // before all else, as on Linux: it gets no answer
+		return tcpip.DropNoAck
+	}
 	// First, the timestamp (RFC 7323 §5.3 R1) and the sequence number.
 	if d := t.checkTimestamp(now, s); d != tcpip.DropNone {
 		return d
@@ -146,6 +149,9 @@ func (t *TCB) checkTimestamp(now tcpip.Time, s *Segment) tcpip.Drop {
 		return tcpip.DropNone
 	}
 	t.count.paws += uint32(s.Wire)
+	if s.end() == s.Seq && s.Seq.Less(t.rcv.nxt) { // an acknowledgement that others have overtaken, however late
+		return tcpip.DropPAWS
+	}
 	if s.Seq.Less(t.rcv.nxt) {
 		t.noteDuplicate(s.Seq, seq.Min(s.end(), t.rcv.nxt))
 	}

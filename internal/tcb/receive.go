@@ -126,7 +126,7 @@ const sackDelayMin = 50 * time.Microsecond
 // trimToWindow cuts s down to what lies in the window. It reports why nothing is left.
 func (t *TCB) trimToWindow(s *Segment) tcpip.Drop {
 	if old := t.rcv.nxt.Sub(s.Seq); old > 0 {
-		t.noteDuplicate(s.Seq, seq.Min(s.Seq.Add(s.Len), t.rcv.nxt))
+		t.noteDuplicate(s.Seq, seq.Min(s.end(), t.rcv.nxt))
 		if old > s.Len || old == s.Len && s.Flags&header.FIN == 0 {
 			t.enterQuickAck(t.due.maxQuick)
 			return tcpip.DropOldData

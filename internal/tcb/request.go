@@ -17,6 +17,7 @@ const (
 	VerdictReply                    // keep the record, send Out
 	VerdictEstablish                // Request: call Establish with this segment
 	VerdictRemove                   // forget the record
+	VerdictRefuse                   // Request: send Out, and forget the record
 	VerdictNew                      // TimeWait: forget it and treat the segment as a SYN to a listener
 )
 
@@ -158,7 +159,7 @@ func (r *Request) Segment(now tcpip.Time, s *Segment, out *Out) (Verdict, tcpip.
 			return VerdictDrop, tcpip.DropNoTimestamp
 		}
 	}
-	if s.Flags&(header.SYN|header.ACK|header.RST|header.FIN) == header.SYN && s.Seq == r.irs && !old {
+	if s.Flags&(header.SYN|header.ACK|header.RST) == header.SYN && s.Seq == r.irs && !old {
 		// The SYN again: our answer was lost.
 		if !r.mayAnswer(now) {
 			return VerdictDrop, tcpip.DropRateLimited
@@ -173,15 +174,16 @@ func (r *Request) Segment(now tcpip.Time, s *Segment, out *Out) (Verdict, tcpip.
 	switch {
 	case old:
 		return r.challenge(now, s, out, tcpip.DropPAWS)
-	case s.end().Less(nxt) || nxt.Add(int(r.window)).Less(s.Seq):
+	case s.Seq != nxt && s.end().LessEq(nxt) || nxt.Add(int(r.window)).Less(s.Seq):
 		return r.challenge(now, s, out, tcpip.DropWindow)
 	case s.Flags&header.RST != 0 && s.Seq == nxt: // RFC 5961 §3
 		return VerdictRemove, tcpip.DropNone
 	case s.Flags&header.RST != 0:
 		s.Flags &^= header.RST
 		return r.challenge(now, s, out, tcpip.DropBadReset)
-	case s.Flags&header.SYN != 0:
-		return r.challenge(now, s, out, tcpip.DropSynInWindow)
+	case s.Flags&header.SYN != 0: // not RFC 5961's challenge, but back to LISTEN, and as on Linux with a word to the peer
+		BuildReset(s, out)
+		return VerdictRefuse, tcpip.DropSynInWindow
 	case s.Flags&header.ACK == 0:
 		return VerdictDrop, tcpip.DropNoAck
 	}

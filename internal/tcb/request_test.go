@@ -79,7 +79,7 @@ func TestRequestSegments(t *testing.T) {
 	x.says(r, "ACK seq=90000 ack=100 ts=8/1000", VerdictDrop, tcpip.DropWindow, "")
 	x.says(r, "RST seq=301", VerdictDrop, tcpip.DropBadReset, "")
 	x.sleep(time.Second)
-	x.says(r, "SYN seq=305 ts=8/1000", VerdictReply, tcpip.DropSynInWindow, "ACK seq=100 ack=300")
+	x.says(r, "SYN seq=305 ts=8/1000", VerdictRefuse, tcpip.DropSynInWindow, "RST|ACK seq=0 ack=306")
 	x.says(r, "PSH seq=300 ts=8/1000 len=5", VerdictDrop, tcpip.DropNoAck, "")
 	x.says(r, "RST seq=300", VerdictRemove, tcpip.DropNone, "")
 }

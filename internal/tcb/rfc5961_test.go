@@ -48,7 +48,13 @@ func TestBlindData(t *testing.T) {
 	x.recv("ACK seq=300 ack=4294900000 len=5") // older than a window
 	x.dropped(tcpip.DropBadAck)
 	x.want("ACK seq=100 ack=300 challenge")
-	x.recv("ACK seq=300 ack=90 len=5") // old, but possible
+	x.sleep(time.Second)
+	x.recv("ACK seq=300 ack=90 len=5") // older than all that was ever acknowledged
+	x.dropped(tcpip.DropBadAck)
+	x.want("ACK seq=100 ack=300 challenge")
+	x.write(20)
+	x.recv("ACK seq=300 ack=120")
+	x.recv("ACK|PSH seq=300 ack=105 len=5") // old, but possible
 	x.dropped(tcpip.DropNone)
 	x.read(5)
 }

@@ -149,7 +149,10 @@ func (r *halfOpen) Deliver(w *stack.Work, p *stack.Packet) {
 	switch verdict {
 	case tcb.VerdictReply:
 		r.reply(w, sc)
-	case tcb.VerdictRemove:
+	case tcb.VerdictRefuse, tcb.VerdictRemove:
+		if verdict == tcb.VerdictRefuse {
+			r.reply(w, sc)
+		}
 		t.counters.TcpExt.EmbryonicRsts.Inc()
 		t.counters.Tcp.AttemptFails.Inc()
 		r.forget(tcpip.ErrConnReset)
