@@ -23,6 +23,10 @@ import (
 	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
 	"github.com/seed963a8790/netstack/tcpip/adapters/gonet"
+	"github.com/seed963a8790/netstack/transport"
+	"github.com/seed963a8790/netstack/transport/icmp"
+	"github.com/seed963a8790/netstack/transport/tcp"
+	"github.com/seed963a8790/netstack/transport/udp"
 )
 
 // newBadPair is newPair, on the system's clock, over a path that loses, duplicates and reorders.
@@ -81,6 +85,101 @@ func TestExchangeInBubble(t *testing.T) {
 		require.NotZero(t, c.TcpExt.TCPKeepAlive)
 		time.Sleep(2 * time.Minute) // TIME-WAIT
 		require.Zero(t, len(left.Endpoints())+len(right.Endpoints())-1, "the client's, which is still open, is over")
+	})
+}
+
+// Handlers in a bubble, on the standard clock: requests that wait and expire, connections that are joined, flows that fall
+// idle, pings that are answered late; and after Close nothing is left.
+func TestHandlersInBubble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		left, right := newGateway(t, nil)
+		l, err := left.ListenTCP(context.Background(), "tcp", left4+":80")
+		require.NoError(t, err)
+		go func() {
+			for c, err := l.AcceptTCP(); err == nil; c, err = l.AcceptTCP() {
+				go func() {
+					_, _ = io.Copy(c, c)
+					c.Close()
+				}()
+			}
+		}()
+		requests := handleTCP(t, right, transport.HandleOptions{}, func(r *gonet.TCPRequest) {
+			if r.Dst.Port() != 80 {
+				return
+			}
+			go func() {
+				time.Sleep(10 * time.Second)
+				up, err := right.Dial("tcp", left4+":80")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				down, err := r.Accept(context.Background(), tcp.AcceptOptions{})
+				if err != nil {
+					t.Error(err)
+					up.Close()
+					return
+				}
+				_, _, _ = gonet.Join(down, up)
+			}()
+		})
+		flows := handleUDP(t, right, udp.HandleOptions{}, func(f *gonet.UDPFlow) {
+			c, err := f.Accept(udp.AcceptOptions{})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			go func() {
+				b := make([]byte, 100)
+				for n, err := c.Read(b); err == nil; n, err = c.Read(b) {
+					_, _ = c.Write(b[:n])
+				}
+			}()
+		})
+		pings, err := icmp.HandleEcho(right.Stack, transport.HandleOptions{}, func(r *icmp.EchoRequest) {
+			time.Sleep(5 * time.Second)
+			r.Reply()
+		})
+		require.NoError(t, err)
+		defer pings.Close()
+
+		began := time.Now()
+		c, err := left.Dial("tcp", far[0])
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, time.Since(began), 10*time.Second)
+		require.NotZero(t, requests.Stats().Absorbed, "the SYN was sent again meanwhile")
+		_, err = io.WriteString(c, "through two connections")
+		require.NoError(t, err)
+		require.NoError(t, c.(*gonet.TCPConn).CloseWrite())
+		got, err := io.ReadAll(c)
+		require.NoError(t, err)
+		require.Equal(t, "through two connections", string(got))
+		c.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		_, err = left.DialContext(ctx, "tcp", "203.0.113.7:81")
+		cancel()
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, 1, requests.Stats().Open)
+
+		u, err := left.Dial("udp", far[0])
+		require.NoError(t, err)
+		defer u.Close()
+		require.Equal(t, "datagram", exchange(t, u, "datagram"))
+		require.Equal(t, 1, flows.Stats().Open)
+		p, err := left.DialPing(context.Background(), netip.Addr{}, netip.MustParseAddr("203.0.113.7"))
+		require.NoError(t, err)
+		defer p.Close()
+		_, err = p.Write(request(false, "late"))
+		require.NoError(t, err)
+		n, err := p.Read(make([]byte, 100))
+		require.NoError(t, err)
+		require.Equal(t, 12, n)
+
+		time.Sleep(time.Minute)
+		require.Zero(t, requests.Stats().Open+flows.Stats().Open+pings.Stats().Open)
+		require.EqualValues(t, 1, requests.Stats().Expired)
+		require.EqualValues(t, 1, flows.Stats().Expired)
+		require.NoError(t, l.Close())
 	})
 }
 
