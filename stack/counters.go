@@ -3,6 +3,7 @@ package stack
 import (
 	"iter"
 	"reflect"
+	"strconv"
 	"sync/atomic"
 
 	"github.com/seed963a8790/netstack/tcpip"
@@ -37,7 +38,7 @@ type CounterSet[C any] struct {
 	}
 	Ip6 struct {
 		InReceives, InHdrErrors, InAddrErrors, InUnknownProtos, InDiscards, InDelivers  C
-		OutRequests, OutDiscards, OutNoRoutes, OutForwDatagrams                         C
+		OutRequests, OutDiscards, OutNoRoutes, OutForwDatagrams, InTruncatedPkts        C
 		ReasmReqds, ReasmOKs, ReasmFails, ReasmTimeout, FragOKs, FragFails, FragCreates C
 	}
 	Icmp struct {
@@ -76,7 +77,7 @@ type CounterSet[C any] struct {
 		TCPFastOpenListenOverflow, TCPFastOpenCookieReqd, TCPFastOpenBlackhole, TCPFastOpenPassiveAltKey C
 		TCPAbortOnTimeout, TCPAbortOnClose, TCPAbortOnData                                               C
 		TCPAbortOnLinger, TCPAbortOnMemory, TCPZeroWindowDrop, TCPReqQFullDoCookies, TCPReqQFullDrop     C
-		TCPFromZeroWindowAdv, TCPToZeroWindowAdv, TCPWinProbe                                            C
+		TCPFromZeroWindowAdv, TCPToZeroWindowAdv, TCPWinProbe, TCPSynRetrans, TCPMinTTLDrop              C
 		TCPNoTimestamp                                                                                   C // segments that lacked a negotiated timestamp (not in Linux)
 	}
 	Udp struct {
@@ -85,9 +86,15 @@ type CounterSet[C any] struct {
 	Udp6 struct {
 		InDatagrams, NoPorts, InErrors, OutDatagrams, RcvbufErrors, SndbufErrors, InCsumErrors C
 	}
+	// IpExt counts what Linux counts of IPv4 beside the MIB.
+	IpExt struct {
+		InTruncatedPkts, InCsumErrors C
+	}
 	Arp struct {
 		InRequests, InReplies, OutRequests, OutReplies C
 	}
+	// Messages of ICMP by their types.
+	IcmpMsgInType, IcmpMsgOutType, Icmp6InType, Icmp6OutType [256]C
 	// Drops counts discarded packets by reason.
 	Drops [tcpip.NumDrops]C
 }
@@ -103,13 +110,21 @@ type NICCounterSet[C any] struct {
 	RxPackets, RxBytes, TxPackets, TxBytes, RxDropped, TxDropped, RxMulticast C
 }
 
-// All walks all counters in the order of their declaration: names like "TcpRetransSegs", and "Drop." followed by the
-// reason.
+// All walks all counters in the order of their declaration: names like "TcpRetransSegs", "IcmpMsgInType" followed by
+// a type of which there were messages, and "Drop." followed by the reason.
 func (c *CounterSet[C]) All() iter.Seq2[string, uint64] {
 	return func(yield func(string, uint64) bool) {
 		v := reflect.ValueOf(c).Elem()
 		for i := range v.NumField() - 1 {
 			group := v.Field(i)
+			if group.Kind() == reflect.Array {
+				for j := range group.Len() {
+					if n := number(group.Index(j)); n != 0 && !yield(v.Type().Field(i).Name+strconv.Itoa(j), n) {
+						return
+					}
+				}
+				continue
+			}
 			for j := range group.NumField() {
 				if !yield(v.Type().Field(i).Name+group.Type().Field(j).Name, number(group.Field(j))) {
 					return

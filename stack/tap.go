@@ -92,6 +92,16 @@ func (s *Stack) Miss(p *Packet, d tcpip.Drop) { s.dropped(p, d) }
 // Drop counts that nobody wants e, by the message that told of it.
 func (e *ICMPError) Drop(s *Stack, d tcpip.Drop) { s.dropped(e.Packet, d) }
 
+// Unknown drops an error about a packet of no flow that there is.
+func (e *ICMPError) Unknown(s *Stack) {
+	if e.Origin == tcpip.OriginICMP6 {
+		s.counters.Icmp6.InErrors.Inc()
+	} else {
+		s.counters.Icmp.InErrors.Inc()
+	}
+	e.Drop(s, tcpip.DropICMPNoFlow)
+}
+
 // addTap adds a tap to a list, whose writers have a lock.
 func addTap(list *atomic.Pointer[[]*Tap], f func(TapEvent, *Packet, tcpip.Drop)) *Tap {
 	t := &Tap{f}

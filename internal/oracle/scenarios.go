@@ -40,6 +40,7 @@ func Scenarios() []Scenario {
 		manyScenarios(),
 		epollScenarios(),
 		procnetScenarios(),
+		counterScenarios(),
 		routerScenarios(),
 		filterScenarios(),
 		reuseportScenarios(),

@@ -35,6 +35,14 @@ func (k way) at(v4, v6 string, port uint16) []byte {
 	return In4(v4, port)
 }
 
+// pick returns what is of the family of the packets.
+func (k way) pick(v4, v6 string) string {
+	if k.v4() {
+		return v4
+	}
+	return v6
+}
+
 // headers is the length of the network and UDP headers of what is sent.
 func (k way) headers() int {
 	if k.v4() {

@@ -70,4 +70,5 @@ const (
 	EventSoftError                    // SoftError has something
 	EventTally                        // TakeTallies has something
 	EventFastOpen                     // FastResult has something
+	EventBroken                       // the state went from ESTABLISHED or CLOSE-WAIT to Closed: a reset (RFC 4022)
 )

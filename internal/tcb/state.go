@@ -87,6 +87,9 @@ func (t *TCB) step(now tcpip.Time, event *[numStates]State) {
 	if next == stay {
 		return
 	}
+	if next == StateClosed && (t.state == StateEstablished || t.state == StateCloseWait) {
+		t.events |= EventBroken
+	}
 	t.state = next
 	t.events |= EventState
 	switch next {

@@ -11,6 +11,9 @@ import (
 	"github.com/seed963a8790/netstack/tcpip"
 )
 
+// lastKnownType is the last of the types that are no error to Linux.
+const lastKnownType = 18
+
 // receiveICMP handles an ICMP message to us (RFC 1122 §3.2.2). What is not the network layer's goes to the
 // transport ICMP.
 func (ip *Protocol) receiveICMP(w *stack.Work, p *stack.Packet) {
@@ -27,7 +30,9 @@ func (ip *Protocol) receiveICMP(w *stack.Work, p *stack.Packet) {
 		p.Drop(tcpip.DropBadChecksum)
 		return
 	}
-	switch header.ICMPv4(p.Transport()).Type() {
+	t := header.ICMPv4(p.Transport()).Type()
+	ip.stack.Counters().IcmpMsgInType[t].Inc()
+	switch t {
 	case header.ICMPv4Echo:
 		c.InEchos.Inc()
 		if p.Local != p.Dst || !ip.stack.OfferEcho(w, p) {
@@ -58,6 +63,9 @@ func (ip *Protocol) receiveICMP(w *stack.Work, p *stack.Packet) {
 		return
 	case header.ICMPv4EchoReply:
 		c.InEchoReps.Inc()
+	}
+	if t > lastKnownType {
+		c.InErrors.Inc()
 	}
 	if !ip.stack.DeliverTransport(w, p) {
 		p.Drop(tcpip.DropUnknownType)
@@ -116,6 +124,7 @@ func (ip *Protocol) reply(w *stack.Work, p *stack.Packet, counter *stack.Counter
 	}
 	shared.Turn(p)
 	n.Icmp.OutMsgs.Inc()
+	n.IcmpMsgOutType[p.Transport()[0]].Inc()
 	if counter != nil {
 		counter.Inc()
 	}
@@ -185,7 +194,9 @@ func (ip *Protocol) receiveError(w *stack.Work, p *stack.Packet) {
 		drop = tcpip.DropICMPNoFlow // RFC 1122 §3.2.2: such packets cause no errors
 	}
 	if drop != tcpip.DropNone {
-		c.InErrors.Inc()
+		if m.kind != stack.ICMPNotice { // which is no error where nobody asks
+			c.InErrors.Inc()
+		}
 		p.Drop(drop)
 		return
 	}

@@ -80,6 +80,7 @@ func (ip *Protocol) SendError(w *stack.Work, p *stack.Packet, e stack.ICMPErrorK
 		f.Rest = header.ICMPv4RestPointer(uint8(mtu))
 	}
 	c.OutMsgs.Inc()
+	ip.stack.Counters().IcmpMsgOutType[f.Type].Inc()
 	f.Encode(m.Prepend(header.ICMPv4Size))
 	header.ICMPv4(m.Front()).UpdateChecksum()
 	ip.Send(w, r, m, &o)

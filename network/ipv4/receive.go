@@ -13,8 +13,7 @@ func (ip *Protocol) Receive(w *stack.Work, nic *stack.NIC, p *stack.Packet) {
 	c.InReceives.Inc()
 	h, drop := parse(p)
 	if drop != tcpip.DropNone {
-		c.InHdrErrors.Inc()
-		p.Drop(drop)
+		ip.malformed(p, drop)
 		return
 	}
 	p.Src, p.Dst, p.Proto = h.Src(), h.Dst(), h.Protocol()
@@ -22,7 +21,6 @@ func (ip *Protocol) Receive(w *stack.Work, nic *stack.NIC, p *stack.Packet) {
 	p.SetNetwork(h.HeaderLen())
 
 	if drop := ip.martian(nic, p, h); drop != tcpip.DropNone {
-		c.InAddrErrors.Inc()
 		p.Drop(drop)
 		return
 	}
@@ -45,13 +43,14 @@ func (ip *Protocol) Receive(w *stack.Work, nic *stack.NIC, p *stack.Packet) {
 			return
 		}
 		if dst == stack.DestinationMulticast && p.Proto != header.ProtocolIGMP && !nic.GroupAllows(p.Dst, p.Src) {
-			c.InAddrErrors.Inc()
 			p.Drop(tcpip.DropMulticastSource)
 			return
 		}
 		p.Local = nic.LocalFor(p.Dst, p.Src)
 	case dst != stack.DestinationOther || !nic.Forwarding():
-		c.InAddrErrors.Inc()
+		if !p.Dst.IsMulticast() {
+			c.InAddrErrors.Inc()
+		}
 		p.Drop(tcpip.DropNotForUs)
 		return
 	}
@@ -107,7 +106,6 @@ func (ip *Protocol) deliver(w *stack.Work, p *stack.Packet, h header.IPv4) {
 		}
 		p.Astray = astray
 	}
-	c.InDelivers.Inc()
 	raw := ip.stack.DeliverRaw(w, p)
 	if p.Astray && p.Proto != header.ProtocolUDP {
 		p.Drop(tcpip.DropNotForUs)
@@ -115,23 +113,43 @@ func (ip *Protocol) deliver(w *stack.Work, p *stack.Packet, h header.IPv4) {
 	}
 	switch p.Proto {
 	case header.ProtocolICMPv4:
+		c.InDelivers.Inc()
 		ip.receiveICMP(w, p)
 		return
 	case header.ProtocolIGMP:
+		c.InDelivers.Inc()
 		ip.receiveIGMP(p)
 		return
 	}
 	if ip.stack.DeliverTransport(w, p) {
+		c.InDelivers.Inc()
 		return
 	}
 	if raw {
+		c.InDelivers.Inc()
 		p.Release()
 		return
 	}
 	if ip.stack.OfferUnknown(w, p) {
+		c.InDelivers.Inc()
 		return
 	}
 	c.InUnknownProtos.Inc()
 	ip.SendError(w, p, stack.ICMPProtoUnreachable, 0)
 	p.Drop(tcpip.DropUnknownType)
+}
+
+// malformed drops a packet whose header is wrong, and counts it.
+func (ip *Protocol) malformed(p *stack.Packet, drop tcpip.Drop) {
+	c := ip.stack.Counters()
+	switch {
+	case drop == tcpip.DropBadLength && int(header.IPv4(p.Front()).TotalLength()) > p.Len():
+		c.IpExt.InTruncatedPkts.Inc()
+	case drop == tcpip.DropBadChecksum:
+		c.IpExt.InCsumErrors.Inc()
+		fallthrough
+	default:
+		c.Ip.InHdrErrors.Inc()
+	}
+	p.Drop(drop)
 }

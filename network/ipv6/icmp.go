@@ -30,6 +30,7 @@ func (ip *Protocol) receiveICMP(w *stack.Work, p *stack.Packet, c *header.IPv6Ch
 		}
 	}
 	t := header.ICMPv6(p.Transport()).Type()
+	ip.stack.Counters().Icmp6InType[t].Inc()
 	switch {
 	case t.IsNDP():
 		ip.receiveNDP(w, p, c)
@@ -103,6 +104,7 @@ func (ip *Protocol) AnswerEcho(w *stack.Work, p *stack.Packet) {
 	shared.Turn(p)
 	n := &ip.stack.Counters().Icmp6
 	n.OutMsgs.Inc()
+	ip.stack.Counters().Icmp6OutType[header.ICMPv6EchoReply].Inc()
 	n.OutEchoReplies.Inc()
 	ip.Send(w, r, p, &o)
 }

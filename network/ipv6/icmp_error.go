@@ -82,6 +82,7 @@ func (ip *Protocol) sendError(w *stack.Work, p *stack.Packet, t header.ICMPv6Typ
 		c.OutParmProblems.Inc()
 	}
 	c.OutMsgs.Inc()
+	ip.stack.Counters().Icmp6OutType[t].Inc()
 	f := header.ICMPv6Fields{Type: t, Code: code, Rest: rest}
 	f.Encode(m.Prepend(header.ICMPv6Size))
 	header.ICMPv6(m.Front()).UpdateChecksum(r.Local, r.Remote)

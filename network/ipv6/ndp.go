@@ -17,15 +17,26 @@ func (ip *Protocol) receiveNDP(w *stack.Work, p *stack.Packet, c *header.IPv6Cha
 	switch drop := ip.ndp(w, p, c); drop {
 	case tcpip.DropNone:
 		p.Release()
-	case tcpip.DropNDPInvalid, tcpip.DropBadHopLimit, tcpip.DropShort:
-		ip.stack.Counters().Icmp6.InErrors.Inc()
-		p.Drop(drop)
 	default:
 		p.Drop(drop)
 	}
 }
 
 func (ip *Protocol) ndp(w *stack.Work, p *stack.Packet, c *header.IPv6Chain) tcpip.Drop {
+	m := header.ICMPv6(p.Transport())
+	n := &ip.stack.Counters().Icmp6
+	switch m.Type() { // whatever is wrong with it, as Linux counts
+	case header.ICMPv6NeighborSolicit:
+		n.InNeighborSolicits.Inc()
+	case header.ICMPv6NeighborAdvert:
+		n.InNeighborAdvertisements.Inc()
+	case header.ICMPv6RouterSolicit:
+		n.InRouterSolicits.Inc()
+	case header.ICMPv6RouterAdvert:
+		n.InRouterAdvertisements.Inc()
+	case header.ICMPv6Redirect:
+		n.InRedirects.Inc()
+	}
 	switch {
 	case p.TTL != header.NDPHopLimit: // from beyond the link (RFC 4861 §6.1, §7.1)
 		return tcpip.DropBadHopLimit
@@ -34,22 +45,15 @@ func (ip *Protocol) ndp(w *stack.Work, p *stack.Packet, c *header.IPv6Chain) tcp
 	case !p.Pull(p.Len()): // messages are as long as a packet at most
 		return tcpip.DropNoMemory
 	}
-	m := header.ICMPv6(p.Transport())
-	n := &ip.stack.Counters().Icmp6
+	m = header.ICMPv6(p.Transport())
 	switch m.Type() {
 	case header.ICMPv6NeighborSolicit:
-		n.InNeighborSolicits.Inc()
 		return ip.solicitation(w, p, m)
 	case header.ICMPv6NeighborAdvert:
-		n.InNeighborAdvertisements.Inc()
 		return ip.advertisement(w, p, m)
-	case header.ICMPv6RouterSolicit:
-		n.InRouterSolicits.Inc()
 	case header.ICMPv6RouterAdvert:
-		n.InRouterAdvertisements.Inc()
 		return ip.routerAdvertisement(w, p, m)
 	case header.ICMPv6Redirect:
-		n.InRedirects.Inc()
 		return ip.redirect(w, p, m)
 	}
 	return tcpip.DropUnknownType // we are no router that answers solicitations
@@ -182,6 +186,7 @@ func (ip *Protocol) sendNDP(w *stack.Work, nic *stack.NIC, p *stack.Packet, src,
 	c := ip.stack.Counters()
 	c.Icmp6.OutMsgs.Inc()
 	m := header.ICMPv6(p.Front())
+	c.Icmp6OutType[m.Type()].Inc()
 	m.UpdateChecksum(src, dst)
 	if to.IsZero() {
 		r, err := ip.stack.FindRoute(stack.RouteQuery{Destination: dst, Source: src, NIC: nic.ID()})

@@ -13,7 +13,11 @@ func (ip *Protocol) Receive(w *stack.Work, nic *stack.NIC, p *stack.Packet) {
 	c.InReceives.Inc()
 	h, drop := parse(p)
 	if drop != tcpip.DropNone {
-		c.InHdrErrors.Inc()
+		if drop == tcpip.DropBadLength {
+			c.InTruncatedPkts.Inc()
+		} else {
+			c.InHdrErrors.Inc()
+		}
 		p.Drop(drop)
 		return
 	}
@@ -22,7 +26,7 @@ func (ip *Protocol) Receive(w *stack.Work, nic *stack.NIC, p *stack.Packet) {
 	p.SetNetwork(header.IPv6Size)
 
 	if drop := ip.martian(nic, p); drop != tcpip.DropNone {
-		c.InAddrErrors.Inc()
+		c.InHdrErrors.Inc()
 		p.Drop(drop)
 		return
 	}
@@ -57,7 +61,9 @@ func (ip *Protocol) Receive(w *stack.Work, nic *stack.NIC, p *stack.Packet) {
 		c.InAddrErrors.Inc()
 		p.Drop(tcpip.DropNotForUs)
 	default:
-		c.InAddrErrors.Inc()
+		if !p.Dst.IsMulticast() {
+			c.InAddrErrors.Inc()
+		}
 		p.Drop(tcpip.DropNotForUs)
 	}
 }
@@ -125,7 +131,6 @@ func (ip *Protocol) badHeaders(w *stack.Work, p *stack.Packet, c *header.IPv6Cha
 func (ip *Protocol) deliver(w *stack.Work, p *stack.Packet, c *header.IPv6Chain) {
 	n := &ip.stack.Counters().Ip6
 	if p.Dst.IsMulticast() && !p.NIC.GroupAllows(p.Dst, p.Src) && !ip.aboutGroups(p) {
-		n.InAddrErrors.Inc()
 		p.Drop(tcpip.DropMulticastSource)
 		return
 	}
@@ -149,15 +154,17 @@ func (ip *Protocol) deliver(w *stack.Work, p *stack.Packet, c *header.IPv6Chain)
 		p.Drop(tcpip.DropUnknownType)
 		return
 	}
-	n.InDelivers.Inc()
 	if ip.stack.DeliverTransport(w, p) {
+		n.InDelivers.Inc()
 		return
 	}
 	if raw {
+		n.InDelivers.Inc()
 		p.Release()
 		return
 	}
 	if ip.stack.OfferUnknown(w, p) {
+		n.InDelivers.Inc()
 		return
 	}
 	n.InUnknownProtos.Inc()

@@ -70,16 +70,18 @@ func check(echo, extended uint8) func([]byte, bool) tcpip.Error {
 }
 
 func encode4(p *stack.Packet, flow stack.FlowID, _ bool) {
-	p.Stack().Counters().Icmp.OutMsgs.Inc()
-	h := header.ICMPv4(p.Transport())
+	c, h := p.Stack().Counters(), header.ICMPv4(p.Transport())
+	c.Icmp.OutMsgs.Inc()
+	c.IcmpMsgOutType[h.Type()].Inc()
 	h.SetID(flow.Local.Port())
 	h.SetChecksum(0)
 	h.SetChecksum(sum(p, checksum.Partial{}))
 }
 
 func encode6(p *stack.Packet, flow stack.FlowID, _ bool) {
-	p.Stack().Counters().Icmp6.OutMsgs.Inc()
-	h := header.ICMPv6(p.Transport())
+	c, h := p.Stack().Counters(), header.ICMPv6(p.Transport())
+	c.Icmp6.OutMsgs.Inc()
+	c.Icmp6OutType[h.Type()].Inc()
 	h.SetID(flow.Local.Port())
 	h.SetChecksum(0)
 	h.SetChecksum(sum(p, header.PseudoHeader(header.ProtocolICMPv6, flow.Local.Addr(), flow.Remote.Addr(), p.TransportLen())))

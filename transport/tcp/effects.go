@@ -94,6 +94,9 @@ func (e *Endpoint) react(w *stack.Work, ev tcb.Events) {
 			e.fast.resolve(e.lock.now, false)
 		}
 	}
+	if ev&tcb.EventBroken != 0 {
+		e.proto.counters.Tcp.EstabResets.Inc()
+	}
 	switch {
 	case ev&tcb.EventClosed != 0:
 		e.detach()
@@ -121,11 +124,7 @@ func (e *Endpoint) detach() {
 	}
 	e.retryAt = 0
 	e.stopTimer()
-	switch {
-	case e.tcb.Err() == tcpip.OK:
-	case e.established:
-		e.proto.counters.Tcp.EstabResets.Inc()
-	default:
+	if e.tcb.Err() != tcpip.OK && !e.established {
 		e.proto.counters.Tcp.AttemptFails.Inc()
 	}
 }

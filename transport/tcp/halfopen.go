@@ -121,6 +121,7 @@ func (r *halfOpen) Deliver(w *stack.Work, p *stack.Packet) {
 		return
 	}
 	if p.TTL < r.opts.sock.FewestHops(p.Dst.Is6()) {
+		t.countDrop(tcpip.DropMinTTL)
 		p.Drop(tcpip.DropMinTTL)
 		return
 	}
@@ -148,6 +149,10 @@ func (r *halfOpen) Deliver(w *stack.Work, p *stack.Packet) {
 	verdict, d := r.request.Segment(p.At, &s, &sc.out)
 	switch verdict {
 	case tcb.VerdictReply:
+		if s.Flags&sc.out.Flags&header.SYN != 0 { // it came again
+			t.counters.Tcp.RetransSegs.Inc()
+			t.counters.TcpExt.TCPSynRetrans.Inc()
+		}
 		r.reply(w, sc)
 	case tcb.VerdictRefuse, tcb.VerdictRemove:
 		if verdict == tcb.VerdictRefuse {
@@ -261,6 +266,7 @@ func (r *halfOpen) expire(w *stack.Work, now tcpip.Time, sc *scratch) {
 	case tcb.VerdictReply:
 		t.counters.Tcp.RetransSegs.Inc()
 		t.counters.TcpExt.TCPTimeouts.Inc()
+		t.counters.TcpExt.TCPSynRetrans.Inc()
 		r.reply(w, sc)
 		t.halfOpen.add(r)
 	case tcb.VerdictRemove:

@@ -139,6 +139,7 @@ func (e *Endpoint) receive(w *stack.Work, p *stack.Packet) {
 		return
 	}
 	if p.TTL < e.opts.sock.FewestHops(p.Dst.Is6()) {
+		e.proto.countDrop(tcpip.DropMinTTL)
 		p.Drop(tcpip.DropMinTTL)
 		return
 	}
@@ -184,6 +185,9 @@ func (t *Protocol) countDrop(d tcpip.Drop) {
 		c.TCPNoTimestamp.Inc()
 	case tcpip.DropSynInWindow:
 		c.TCPSYNChallenge.Inc()
+		t.counters.Tcp.InErrs.Inc()
+	case tcpip.DropMinTTL:
+		c.TCPMinTTLDrop.Inc()
 	case tcpip.DropReceiveQueue:
 		c.TCPRcvQDrop.Inc()
 	case tcpip.DropOutOfOrder:
@@ -215,7 +219,7 @@ func (t *Protocol) ReceiveError(w *stack.Work, e *stack.ICMPError) {
 	id := stack.FlowID{Proto: header.ProtocolTCP, Local: e.Local, Remote: e.Remote}
 	r := t.stack.Demux.Lookup(id)
 	if r == nil {
-		e.Drop(t.stack, tcpip.DropICMPNoFlow)
+		e.Unknown(t.stack)
 		return
 	}
 	r.DeliverError(w, e)

@@ -136,6 +136,9 @@ func (t *Protocol) count(out *tcb.Out) {
 	}
 	if out.Retransmit { // not among OutSegs, says RFC 4022
 		c.Tcp.RetransSegs.Add(segs)
+		if out.Flags&header.SYN != 0 {
+			c.TcpExt.TCPSynRetrans.Inc()
+		}
 		return
 	}
 	c.Tcp.OutSegs.Add(segs)

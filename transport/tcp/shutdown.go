@@ -83,8 +83,12 @@ func (e *Endpoint) disconnect(w *stack.Work) (queue []*Endpoint) {
 		}
 		e.retryAt = 0
 		e.transmit(w)
-		if e.tcb.TakeEvents()&tcb.EventTally != 0 {
+		ev := e.tcb.TakeEvents()
+		if ev&tcb.EventTally != 0 {
 			e.tally()
+		}
+		if ev&tcb.EventBroken != 0 {
+			e.proto.counters.Tcp.EstabResets.Inc()
 		}
 		e.detach()
 	case e.opened:

@@ -162,7 +162,7 @@ func (u *protocol) ReceiveError(w *stack.Work, e *stack.ICMPError) {
 	id := stack.FlowID{Proto: header.ProtocolUDP, Local: e.Local, Remote: e.Remote}
 	r := u.stack.Demux.Find(id, e.NIC, u.stack.FlowHash(id))
 	if r == nil {
-		e.Drop(u.stack, tcpip.DropICMPNoFlow)
+		e.Unknown(u.stack)
 		return
 	}
 	r.DeliverError(w, e)

@@ -71,7 +71,8 @@ func (r *Reassembler) Add(w *stack.Work, p *stack.Packet, headers int, f *frag.F
 	r.lose(res.Evicted, tcpip.DropFragmentLimit)
 	switch {
 	case res.Drop != tcpip.DropNone:
-		if res.Drop != tcpip.DropOldData {
+		// What comes after a datagram has been given up fails no more.
+		if res.Drop != tcpip.DropOldData && (res.Drop != tcpip.DropFragmentOverlap || res.Killed > 0) {
 			r.count.Fails.Inc()
 		}
 		p.Drop(res.Drop)

@@ -83,8 +83,11 @@ func (n *Sockets) counts() counts {
 		}
 	}
 	c["IpDefaultTTL"] = int64(s.DefaultTTL())
-	for _, v := range []string{"Ip", "Ip6"} { // what was sent, ours and forwarded
-		c[v+"OutTransmits"] = c[v+"OutRequests"] + c[v+"ForwDatagrams"] + c[v+"OutForwDatagrams"]
+	for _, v := range []string{"Ip", "Ip6"} { // what was sent, ours and forwarded, each fragment a packet
+		c[v+"OutTransmits"] = c[v+"OutRequests"] + c[v+"ForwDatagrams"] + c[v+"OutForwDatagrams"] - c[v+"FragOKs"] + c[v+"FragCreates"]
+	}
+	for t, name := range icmpByType {
+		c["IcmpIn"+name], c["IcmpOut"+name] = c["IcmpMsgInType"+t], c["IcmpMsgOutType"+t]
 	}
 	c["TcpRtoAlgorithm"], c["TcpRtoMin"], c["TcpRtoMax"], c["TcpMaxConn"] = rtoAlgorithm, rtoMin, rtoMax, noLimit
 	for _, ep := range s.Endpoints() {
@@ -121,21 +124,19 @@ func (n *Sockets) procSNMP(b *bytes.Buffer) {
 	c.pair(b, "UdpLite", "UdpLite", snmpUDP)
 }
 
-// icmpTypes are the types of ICMP messages that are counted.
-var icmpTypes = []struct{ counter, name string }{
-	{"InEchoReps", "InType0"}, {"InDestUnreachs", "InType3"}, {"InRedirects", "InType5"}, {"InEchos", "InType8"},
-	{"InTimeExcds", "InType11"}, {"InParmProbs", "InType12"},
-	{"OutEchoReps", "OutType0"}, {"OutDestUnreachs", "OutType3"}, {"OutEchos", "OutType8"}, {"OutTimeExcds", "OutType11"},
-	{"OutParmProbs", "OutType12"},
-}
+// icmpByType are the counters of ICMP for types that the stack does not count by name.
+var icmpByType = map[string]string{"4": "SrcQuenchs", "13": "Timestamps", "14": "TimestampReps", "17": "AddrMasks", "18": "AddrMaskReps"}
 
 // messages writes the ICMP messages by their types, those that there were.
 func (c counts) messages(b *bytes.Buffer) {
 	var names, values strings.Builder
-	for _, t := range icmpTypes {
-		if v := c["Icmp"+t.counter]; v != 0 {
-			fmt.Fprintf(&names, " %s", t.name)
-			fmt.Fprintf(&values, " %d", v)
+	for _, way := range []string{"InType", "OutType"} {
+		for t := range 256 {
+			name := fmt.Sprint(way, t)
+			if v := c["IcmpMsg"+name]; v != 0 {
+				fmt.Fprintf(&names, " %s", name)
+				fmt.Fprintf(&values, " %d", v)
+			}
 		}
 	}
 	if names.Len() > 0 {
@@ -143,10 +144,22 @@ func (c counts) messages(b *bytes.Buffer) {
 	}
 }
 
+// types writes a line for each type of ICMPv6 message that there was.
+func (c counts) types(b *bytes.Buffer) {
+	for _, way := range []string{"InType", "OutType"} {
+		for t := range 256 {
+			if name := fmt.Sprint("Icmp6", way, t); c[name] != 0 {
+				c.lines(b, "Icmp6", name[len("Icmp6"):])
+			}
+		}
+	}
+}
+
 func (n *Sockets) procSNMP6(b *bytes.Buffer) {
 	c := n.counts()
 	c.lines(b, "Ip6", snmp6IP)
 	c.lines(b, "Icmp6", snmp6ICMP)
+	c.types(b)
 	c.lines(b, "Udp6", snmp6UDP)
 	c.lines(b, "UdpLite6", snmp6UDPLite)
 }
