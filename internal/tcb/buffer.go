@@ -34,10 +34,18 @@ func (q *sendQueue) append(p slab.Piece) {
 
 // spare returns how many bytes extend can take.
 func (q *sendQueue) spare() int {
-	if q.chunks.len() == 0 || q.closed() || q.chunks.last().sealed {
+	if q.chunks.len() == 0 || q.closed() {
 		return 0
 	}
-	return q.chunks.last().piece.Room()
+	return q.chunks.last().room()
+}
+
+// room returns how many bytes may be written behind c in its slab.
+func (c *chunk) room() int {
+	if c.sealed { // others have their eyes, and perhaps their hands, there
+		return 0
+	}
+	return c.piece.Room()
 }
 
 // used returns the bytes of slabs in use: without the room left behind the last byte, and without what una
@@ -46,7 +54,7 @@ func (q *sendQueue) used(una seq.Number) int {
 	if q.chunks.len() == 0 {
 		return 0
 	}
-	return max(q.cost-q.chunks.last().piece.Room()-max(una.Sub(q.chunks.first().seq), 0), 0)
+	return max(q.cost-q.chunks.last().room()-max(una.Sub(q.chunks.first().seq), 0), 0)
 }
 
 // extend copies b behind the last byte, into room that its slab has to spare, and returns how much
