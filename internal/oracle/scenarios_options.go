@@ -144,6 +144,4 @@ func congestionScenarios() (list []Scenario) {
 	return list
 }
 
-var optionDifferences = []difference{
-	{"option/SO_BINDTOIFINDEX/tcp?/values", "an interface that does not exist is refused", "deliberate: the route would fail later"},
-}
+var optionDifferences = []difference{}

@@ -203,6 +203,30 @@ func streamInfoScenarios() (list []Scenario) {
 				r.Processor(c)
 			})
 		}
+		add("no-such-device", k, func(r *Run) {
+			for _, late := range []bool{false, true} {
+				s := k.open(r)
+				if !late {
+					r.Set(s, tcpip.SO_BINDTOIFINDEX, 77)
+				}
+				r.Bind(s, k.loopback(4000))
+				r.Set(s, tcpip.SO_BINDTOIFINDEX, 77)
+				r.Get(s, tcpip.SO_BINDTOIFINDEX)
+				r.GetOpt(s, 1, linux.SO_BINDTODEVICE.Number(), 16)
+				if !streams(k) {
+					r.Send(s, []byte{8, 0, 0, 0, 0, 0, 0, 0, 1}, k.loopback(4001), nil, 0)
+				}
+				r.Connect(s, k.loopback(4001))
+				r.Close(s)
+			}
+			if streams(k) {
+				_, c, a := k.pair(r)
+				r.Set(a, tcpip.SO_BINDTOIFINDEX, 77)
+				r.Send(c, []byte("x"), nil, nil, 0)
+				r.Recv(a, 10, 0, 0)
+				r.Poll(c)
+			}
+		})
 		add("drivers", k, func(r *Run) { askDrivers(r, k.open(r)) })
 	}
 	for _, k := range packetKinds {

@@ -125,9 +125,6 @@ func (e *Endpoint) rebind(id tcpip.OptionID) tcpip.Error {
 	sock := &e.opts.sock
 	switch id {
 	case tcpip.SO_REUSEADDR, tcpip.SO_REUSEPORT, tcpip.SO_BINDTOIFINDEX:
-		if id == tcpip.SO_BINDTOIFINDEX && sock.BoundNIC != 0 && e.proto.stack.NIC(sock.BoundNIC) == nil {
-			return tcpip.ErrNoDevice
-		}
 		if e.running && id == tcpip.SO_BINDTOIFINDEX && !e.reroute() {
 			e.pathAt = e.lock.now.Add(-2 * pathRefresh) // nothing leaves until there is a way
 		}
