@@ -63,7 +63,7 @@ func (t *TCB) segment(now tcpip.Time, s *Segment) tcpip.Drop {
 		return tcpip.DropNoAck
 	}
 	una := t.snd.una
-	overtaken := s.Ack.Less(una)
+	overtaken := s.Ack.Less(una) && !t.predicted(s)
 	if d := t.acknowledge(now, s); d != tcpip.DropNone {
 		return d
 	}

@@ -2,6 +2,7 @@ package tcb
 
 import (
 	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/internal/seq"
 	"github.com/seed963a8790/netstack/tcpip"
 )
 
@@ -108,7 +109,8 @@ func (t *TCB) collapse(i, mss int) {
 	}
 	for i+1 < b.recs.len() {
 		l, r := b.at(i), b.at(i+1)
-		if l.segs > 1 || r.segs > 1 || r.flags&recSacked != 0 || l.len()+r.len() > mss || r.seq == t.sendQ.end ||
+		data := seq.Min(r.end, t.sendQ.end).Sub(l.seq) // without the FIN, which joins what is no full segment
+		if l.segs > 1 || r.segs > 1 || r.flags&recSacked != 0 || l.len() >= mss || data > mss ||
 			t.sendQ.endsAt(l.end) || t.snd.una.Add(t.snd.wnd).Less(r.end) {
 			return
 		}
