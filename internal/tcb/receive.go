@@ -93,7 +93,9 @@ func (t *TCB) receiveEarly(now tcpip.Time, s *Segment) tcpip.Drop {
 	if !t.tun.unclaimed {
 		t.growReceive(2 * t.tun.space)
 	}
-	t.earnWindow(s)
+	if t.opt.sack { // else a window that moves would hide a duplicate acknowledgement
+		t.earnWindow(s)
+	}
 	return tcpip.DropNone
 }
 
