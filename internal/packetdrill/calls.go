@@ -219,8 +219,8 @@ func callWrite(r *Run, c *Call) caller {
 		data = r.buffer(c.arg(1), c.number(2, 0))
 		flags = int(c.number(3, 0))
 	}
-	if c.Name == "sendto" && !c.arg(4).any() || c.Name == "sendto" && flags&msgFastOpen != 0 {
-		name = r.sockaddr(fd, c.arg(4), r.remote(), r.conf.ConnectPort)
+	if c.Name == "sendto" && (!c.arg(4).any() || flags&msgFastOpen != 0 || r.datagrams(fd)) {
+		name = r.sockaddr(fd, c.arg(4), r.remote(), r.peerPort())
 		if flags&msgFastOpen != 0 {
 			r.connecting(fd, name)
 		}

@@ -140,12 +140,16 @@ func (o *Ours) sysctl(s *shell, args []string, _ string, out *strings.Builder) i
 type routeConf struct {
 	mtu           int
 	initialWindow int
+	advMSS        int
 	rtoMin        time.Duration
 }
 
 func (c *routeConf) apply(o *oursConf) {
 	if c.initialWindow > 0 {
 		o.tcp.InitialWindow = tcpip.Set(c.initialWindow)
+	}
+	if c.advMSS > 0 {
+		o.tcp.AnnouncedMSS = tcpip.Set(c.advMSS)
 	}
 	if c.rtoMin > 0 {
 		o.tcp.RTOMin = tcpip.Set(c.rtoMin)
@@ -211,6 +215,12 @@ func (o *Ours) route(args []string) {
 				next = args[i+1]
 			}
 			o.routes.mtu = number()
+		case "advmss":
+			if next == "lock" && i+2 < len(args) {
+				i++
+				next = args[i+1]
+			}
+			o.routes.advMSS = number()
 		case "initcwnd":
 			o.routes.initialWindow = number()
 		case "rto_min":

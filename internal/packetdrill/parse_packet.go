@@ -173,10 +173,15 @@ func (p *parser) tcp() *TCP {
 	if p.word("urg") {
 		t.Urgent = uint16(p.number(16))
 	}
-	if p.is("<") && p.peek().line == p.tokens[p.at-1].line {
+	if p.is("<") && (p.peek().line == p.tokens[p.at-1].line || optionNames[p.peek2().text]) {
 		p.tcpOptions(t)
 	}
 	return t
+}
+
+// optionNames are what options begin with that stand on a line of their own, where flags would be those of the next packet.
+var optionNames = map[string]bool{
+	"...": true, "eol": true, "nop": true, "mss": true, "wscale": true, "sackOK": true, "sack": true, "TS": true, "FO": true, "FOEXP": true, "md5": true,
 }
 
 // tcpOptions reads <mss 1460,sackOK,...>.

@@ -145,8 +145,8 @@ func tcpSettings() []setting {
 		list[i].name = "net.ipv4.tcp_" + list[i].name
 	}
 	for name, value := range map[string]string{ // what this stack does as Linux does by default
-		"app_win": "31", "adv_win_scale": "1", "moderate_rcvbuf": "1", "orphan_retries": "0", "stdurg": "0",
-		"shrink_window": "0", "comp_sack_slack_ns": "100000",
+		"app_win": "31", "moderate_rcvbuf": "1", "orphan_retries": "0", "stdurg": "0",
+		"shrink_window":   "0",
 		"pingpong_thresh": "1", "reflect_tos": "0",
 		"invalid_ratelimit": "500", "probe_interval": "600", "probe_threshold": "8", "mtu_probe_floor": "48", "min_rtt_wlen": "300",
 		"workaround_signed_windows": "0",
@@ -161,7 +161,7 @@ func tcpSettings() []setting {
 		"limit_output_bytes": "4194304", "early_demux": "1", "low_latency": "0", "child_ehash_entries": "0", "ehash_entries": "16384",
 		"backlog_ack_defer": "1", "tso_rtt_log": "9", "allowed_congestion_control": "reno cubic bbr dctcp", "available_congestion_control": "reno cubic bbr dctcp",
 		"plb_idle_rehash_rounds": "3", "plb_rehash_rounds": "12", "plb_suspend_rto_sec": "60", "plb_cong_thresh": "128",
-		"available_ulp": "", "max_ssthresh": "0",
+		"available_ulp": "", "max_ssthresh": "0", "adv_win_scale": "1", "comp_sack_slack_ns": "100000",
 	} {
 		list = append(list, setting{name: "net.ipv4.tcp_" + name, value: value, hint: true})
 	}
@@ -269,6 +269,10 @@ func (s *settingValues) get(name string) (string, error) {
 // set takes a setting. changed says that the stack has to follow.
 func (s *settingValues) set(name, value string) (changed bool, err error) {
 	row, ok := s.rows[name]
+	if !ok && strings.HasPrefix(name, "net.ipv4.tcp_") { // of another Linux: scripts pass without it
+		s.values[name] = value
+		return false, nil
+	}
 	if !ok {
 		return false, skipped("the setting " + name + " has no meaning here")
 	}

@@ -84,6 +84,20 @@ func (r *Run) sending(fd int, name []byte) {
 	r.begin(&flow{proto: header.ProtocolUDP, local: netip.AddrPortFrom(r.local(), s.local.Port()), remote: remote})
 }
 
+// datagrams reports whether a socket sends datagrams to wherever each call says.
+func (r *Run) datagrams(fd int) bool {
+	s := r.sockets[fd]
+	return s != nil && s.typ == 2 && !s.connected
+}
+
+// peerPort is where a call sends to that leaves the address open: to where datagrams came from, if any.
+func (r *Run) peerPort() uint16 {
+	if f := r.current; f != nil && f.proto == header.ProtocolUDP && f.remote.Port() != 0 {
+		return f.remote.Port()
+	}
+	return r.conf.ConnectPort
+}
+
 func (r *Run) accepted(fd int) {
 	r.sockets[fd] = &socket{family: r.mode.family, typ: 1, proto: 6}
 	r.infoFD = fd

@@ -73,6 +73,7 @@ type Conf struct {
 	Collapse           bool // net.ipv4.tcp_retrans_collapse: small segments are joined when they are sent again
 	HyStartPlus        bool // CUBIC and Reno leave the first slow start by RFC 9406 rather than as on Linux
 	InitialWindow      int  // initial congestion window, segments (RFC 6928)
+	AnnouncedMSS       int  // the MSS of SYNs in place of what the link takes, bytes; 0: that
 }
 
 // Congestion names a congestion control algorithm (RFC 9293 §3.8.2, MAY-18).

@@ -244,6 +244,9 @@ func (t *TCB) mss() int { return t.baseMSS() - t.optionSize() }
 // advMSS returns the MSS to announce: that of the largest packet of the link (RFC 9293 §3.7.1, MUST-67).
 func advMSS(p Path, c *Conf) int {
 	m := p.AdvMSS
+	if c.AnnouncedMSS != 0 {
+		m = c.AnnouncedMSS
+	}
 	if c.MaxSegment != 0 {
 		m = min(m, c.MaxSegment)
 	}

@@ -89,6 +89,7 @@ type Options struct {
 	RTOMin        tcpip.Opt[time.Duration] // 200 ms
 	RTOMax        tcpip.Opt[time.Duration] // 120 s
 	InitialWindow tcpip.Opt[int]           // segments: 10 (RFC 6928)
+	AnnouncedMSS  tcpip.Opt[int]           // bytes, in SYNs: what the link takes; the advmss of Linux's routes
 	NotSentLow    tcpip.Opt[int]           // net.ipv4.tcp_notsent_lowat, bytes: no bound
 	ThinLinear    tcpip.Opt[bool]          // net.ipv4.tcp_thin_linear_timeouts: off
 
@@ -181,6 +182,7 @@ func (o *Options) config(sock tcpip.SocketConf) config {
 		RTOMin:               o.RTOMin.Or(rtoMin),
 		RTOMax:               o.RTOMax.Or(rtoMax),
 		InitialWindow:        o.InitialWindow.Or(10),
+		AnnouncedMSS:         o.AnnouncedMSS.Or(0),
 		DelAckMax:            200 * time.Millisecond,
 		Probing:              o.MTUProbing.Or(ProbingBlackHole),
 		BaseMSS:              o.BaseMSS.Or(1024),
