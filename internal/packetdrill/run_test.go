@@ -69,7 +69,7 @@ func TestPlayFails(t *testing.T) {
 		"errno":      {"0 close(7) = -1 EINVAL\n", "close gives -1 EBADF, not EINVAL", ""},
 		"blocks":     {listen + "+0 accept(3, ..., ...) = 4\n", "accept does not return", ""},
 		"assertion":  {listen + "+0 %{ assert 1 == 2 }%\n", "assertion failed: 1 == 2", ""},
-		"setting":    {"`sysctl net.ipv4.tcp_nosuch=1`\n" + listen, "", "the setting net.ipv4.tcp_nosuch has no meaning here"},
+		"setting":    {"`sysctl net.ipv4.nosuch=1`\n" + listen, "", "the setting net.ipv4.nosuch has no meaning here"},
 		"command":    {listen + "+0 `nft list tables`\n", "", "the command nft has no meaning here"},
 		"outer":      {listen + "+0 < ipv4 1.1.1.1 > 2.2.2.2: S 0:0(0) win 1000\n", "", "outer headers are read and not yet sent or compared"},
 		"never sent": {listen + "+0 < S 0:0(0) win 1000 <TS val 1 ecr 77>\n", "the timestamp 77 that is echoed was never sent", ""},
