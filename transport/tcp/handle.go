@@ -27,7 +27,8 @@ type Handler struct {
 //
 // While f has not answered, the peer gets no answer; it sends its SYN again, which is absorbed. What is kept meanwhile is a
 // small record, and no more of them than o says; SYN cookies have no place here, since what they would save is
-// the very question. When the bounds are reached further SYNs are dropped, counted and told of.
+// the very question. When the bounds are reached further SYNs are dropped, counted and told of; while the stack's memory is
+// short (stack.Options.MaxMemory) they are dropped and counted.
 //
 // Errors: ErrExists if there is a handler, ErrProtocolNotSupported if the stack has no TCP, or another, ErrClosed.
 func Handle(s *stack.Stack, o transport.HandleOptions, f func(*Request)) (*Handler, error) {

@@ -60,6 +60,49 @@ func TestMemoryBounded(t *testing.T) {
 	}
 }
 
+// While the stack's memory is short a socket that holds little receives all the same, one that holds more does not.
+func TestReceivingWhileMemoryIsShort(t *testing.T) {
+	both(t, func(t *testing.T, n *testnet.Net, family header.EtherType) {
+		one, other := bound(t, n.B, family, 7), bound(t, n.B, family, 8)
+		client := open(t, n.A, family)
+		dst := n.B.Addr(family)
+		pool := &n.B.Slabs
+		pool.SetLimit(1 << 20)
+		var held []slab.Piece
+		for !pool.Short() {
+			p, ok := pool.Get(slab.Large)
+			require.True(t, ok)
+			held = append(held, p)
+		}
+		for range 20 {
+			send(t, client, string(make([]byte, 1000)), to(dst, 7))
+		}
+		dropped := n.B.Drops(tcpip.DropNoMemory)
+		require.NotZero(t, dropped)
+		count := func(e *udp.Endpoint) (n int) {
+			for e.Readiness(waiter.Readable) != 0 {
+				read(t, e)
+				n++
+			}
+			return n
+		}
+		send(t, client, "the other", to(dst, 8))
+		require.Equal(t, 1, count(other))
+		require.Equal(t, 20-dropped, count(one))
+		require.Less(t, dropped, 20)
+		send(t, client, "empty again", to(dst, 7))
+		require.Equal(t, 1, count(one))
+		for i := range held {
+			held[i].Release()
+		}
+		for range 20 {
+			send(t, client, string(make([]byte, 1000)), to(dst, 7))
+		}
+		require.Equal(t, 20, count(one))
+		require.Equal(t, dropped, n.B.Drops(tcpip.DropNoMemory))
+	})
+}
+
 // A datagram larger than the buffer is received if nothing else waits, as on Linux.
 func TestSmallBuffer(t *testing.T) {
 	n := testnet.New(t, testnet.Options{}, udp.New)

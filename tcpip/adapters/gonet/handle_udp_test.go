@@ -213,6 +213,48 @@ func TestHandleUDPLate(t *testing.T) {
 	require.Zero(t, h.Stats().Open)
 }
 
+// A handler that blocks is in nobody's way as long as others are free, and nothing of what waits for it is lost that fits.
+func TestHandleUDPBlocks(t *testing.T) {
+	left, right := newGateway(t, nil)
+	gate := make(chan struct{})
+	h := handleUDP(t, right, udp.HandleOptions{HandleOptions: transport.HandleOptions{Handlers: tcpip.Set(2)}}, func(f *gonet.UDPFlow) {
+		if f.Dst.Port() == 80 {
+			<-gate
+		}
+		c, err := f.Accept(udp.AcceptOptions{})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		go func() {
+			defer c.Close()
+			var b [100]byte
+			for n, err := c.Read(b[:]); err == nil; n, err = c.Read(b[:]) {
+				_, _ = c.Write(b[:n])
+			}
+		}()
+	})
+	blocked, err := left.Dial("udp", far[0])
+	require.NoError(t, err)
+	defer blocked.Close()
+	for _, b := range []string{"one", "two"} {
+		_, err = blocked.Write([]byte(b))
+		require.NoError(t, err)
+	}
+	free, err := left.Dial("udp", "203.0.113.7:81")
+	require.NoError(t, err)
+	defer free.Close()
+	require.Equal(t, "past it", exchange(t, free, "past it"))
+	close(gate)
+	var b [100]byte
+	for _, want := range []string{"one", "two"} {
+		n, err := blocked.Read(b[:])
+		require.NoError(t, err)
+		require.Equal(t, want, string(b[:n]))
+	}
+	h.Close()
+}
+
 // An idle flow ends, answered or not; bounds keep others out; everything comes back.
 func TestHandleUDPIdle(t *testing.T) {
 	for _, accept := range []bool{false, true} {
