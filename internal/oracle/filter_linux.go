@@ -85,13 +85,16 @@ func (k *kernel) AddEthernet() {
 	k.SentOther()
 }
 
-func (k *kernel) Autoconfigure(temporary bool) {
+func (k *kernel) Autoconfigure(temporary, detect bool) {
 	k.AddEthernet()
 	values := []struct{ name, value string }{
-		{"addr_gen_mode", "0"}, {"accept_ra_rt_info_max_plen", "128"}, {"use_tempaddr", "0"}, {"disable_ipv6", "0"},
+		{"addr_gen_mode", "0"}, {"accept_ra_rt_info_max_plen", "128"}, {"use_tempaddr", "0"}, {"accept_dad", "0"}, {"disable_ipv6", "0"},
 	}
 	if temporary {
 		values[2].value = "2"
+	}
+	if detect {
+		values[3].value = "1"
 	}
 	k.do(func() {
 		for _, v := range values {

@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/seed963a8790/netstack/header"
 	"github.com/seed963a8790/netstack/link/channel"
@@ -46,10 +47,13 @@ func (o *ours) MapRing(fd, size int) (memory []byte, errno int) {
 	return memory, errno
 }
 
-func (o *ours) AddEthernet() {
+func (o *ours) AddEthernet() { o.addEthernet(0) }
+
+// addEthernet is AddEthernet with so many probes for duplicate addresses.
+func (o *ours) addEthernet(probes int) {
 	o.other = channel.New(channel.Options{MTU: tunMTU + header.EthernetSize})
 	_, err := o.stack.AddNIC(ethernet.New(o.other, ethernet.Options{Address: ethernetHost}), stack.NICOptions{
-		Name: "e0", DAD: tcpip.Set(0), Addresses: []netip.Prefix{netip.MustParsePrefix(Host4b + "/24")},
+		Name: "e0", DAD: tcpip.Set(probes), Addresses: []netip.Prefix{netip.MustParsePrefix(Host4b + "/24")},
 	})
 	if err != nil {
 		o.fail(err)
@@ -58,8 +62,12 @@ func (o *ours) AddEthernet() {
 	o.SentOther()
 }
 
-func (o *ours) Autoconfigure(temporary bool) {
-	o.AddEthernet()
+func (o *ours) Autoconfigure(temporary, detect bool) {
+	probes := 0
+	if detect {
+		probes = 1
+	}
+	o.addEthernet(probes)
 	_, err := ipv6.Discover(o.stack.NIC(nicE0), ipv6.DiscoveryOptions{
 		Generation: ipv6.Hardware, Temporary: temporary, Solicitations: tcpip.Set(0),
 	})
@@ -67,5 +75,8 @@ func (o *ours) Autoconfigure(temporary bool) {
 		o.fail(err)
 	}
 	o.clock.Settle()
+	if detect {
+		o.clock.Advance(3 * time.Second)
+	}
 	o.SentOther()
 }

@@ -42,6 +42,7 @@ func Scenarios() []Scenario {
 		procnetScenarios(),
 		counterScenarios(),
 		routerScenarios(),
+		detectScenarios(),
 		filterScenarios(),
 		reuseportScenarios(),
 		packetScenarios(),

@@ -165,6 +165,9 @@ var routerDifferences = []difference{
 	{"router/route/::/0", "a default router of a route option is shown like any other", "deliberate: RFC 4191 §3.1 takes it for one; Linux flags it RTF_ROUTEINFO"},
 	{"router/odd/prefix-long", "an option of a length that it cannot have is passed over", "deliberate: RFC 4861 §4.6.2 knows one length of a prefix; Linux takes its beginning for one"},
 	{"router/odd/station-multicast", "a router whose link address is a group's is not heeded", "deliberate: no station has such an address"},
+	{"router/detect/told-again", "an address that another has is not tried again", "deliberate: it would fail again; a stable identifier goes on to the next (RFC 7217 §6)"},
+	{"router/detect/echo", "a question for a duplicate that comes back is asked again", "deliberate: RFC 7527 §4.2"},
+	{"router/detect/alone", "an answer to a question for one host has its link address, too", "deliberate: RFC 4861 §7.2.4 permits both; who asks may have forgotten it"},
 	{"router/odd/from-us", "an advertisement from an address of the host's is dropped", "deliberate: it is forged"},
 }
 
@@ -172,7 +175,7 @@ var routerDifferences = []difference{
 func routerScenarios() (list []Scenario) {
 	add := func(name string, temporary bool, do func(*Run)) {
 		list = append(list, Scenario{"router/" + name, func(r *Run) {
-			r.sockets.Autoconfigure(temporary)
+			r.sockets.Autoconfigure(temporary, false)
 			r.Hosted()
 			do(r)
 		}})

@@ -44,8 +44,8 @@ type Sockets interface {
 	// SentOther take and give are frames then.
 	AddEthernet()
 	// Autoconfigure is AddEthernet with IPv6, which heeds routers and makes addresses from that of the device, and
-	// temporary ones if asked to.
-	Autoconfigure(temporary bool)
+	// temporary ones if asked to. It looks for duplicates if asked to, and is done with the link-local address.
+	Autoconfigure(temporary, detect bool)
 	InjectOther(packet []byte)
 	SentOther() [][]byte
 	AddRoute(prefix, gateway string)

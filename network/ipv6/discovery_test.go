@@ -229,7 +229,7 @@ func TestDiscoveryDuplicate(t *testing.T) {
 	b, _ := newHost(t, ipv6.DiscoveryOptions{Secret: tcpip.Set([32]byte{})})
 	first := b.NIC.Addresses()[0].Prefix.Addr()
 	b.Clock.Advance(500 * time.Millisecond)
-	b.ndp(gateway, allNodes, na(first, header.NDPOverride, routerMAC))
+	b.ndp(first, allNodes, na(first, header.NDPOverride, routerMAC)) // from who has it
 	second := b.NIC.Addresses()
 	require.Len(t, second, 1)
 	require.NotEqual(t, first, second[0].Prefix.Addr())

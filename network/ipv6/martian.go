@@ -29,7 +29,10 @@ func (ip *Protocol) martian(nic *stack.NIC, p *stack.Packet) tcpip.Drop {
 		return tcpip.DropNone
 	}
 	if nic.Classify(src) != stack.DestinationOther || nic.StrictHost() { // perhaps ours
-		_, onNIC := nic.AddressState(src)
+		st, onNIC := nic.AddressState(src)
+		if onNIC && st > stack.AddressDeprecated { // not ours: who has it may say so (RFC 4862 §5.4.4)
+			return tcpip.DropNone
+		}
 		if _, _, own := ip.stack.LocalAddress(src); onNIC || own && !src.IsLinkLocalUnicast() {
 			return tcpip.DropOwnSource
 		}
