@@ -139,6 +139,8 @@ func tcpSettings() []setting {
 		{name: "min_tso_segs", value: "2", apply: countOf(func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.MinSegments })},
 		{name: "tso_win_divisor", value: "3", apply: countOf(func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.WinDivisor })},
 		{name: "retrans_collapse", value: "1", apply: flagOf(func(c *oursConf) *tcpip.Opt[bool] { return &c.tcp.Collapse })},
+		{name: "invalid_ratelimit", value: "500",
+			apply: timeOf(time.Millisecond, func(c *oursConf) *tcpip.Opt[time.Duration] { return &c.tcp.InvalidInterval })},
 		{name: "challenge_ack_limit", value: "2147483647", apply: countOf(func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.ChallengeRate })},
 	}
 	for i := range list {
@@ -148,7 +150,7 @@ func tcpSettings() []setting {
 		"app_win": "31", "moderate_rcvbuf": "1", "orphan_retries": "0", "stdurg": "0",
 		"shrink_window":   "0",
 		"pingpong_thresh": "1", "reflect_tos": "0",
-		"invalid_ratelimit": "500", "probe_interval": "600", "probe_threshold": "8", "mtu_probe_floor": "48", "min_rtt_wlen": "300",
+		"probe_interval": "600", "probe_threshold": "8", "mtu_probe_floor": "48", "min_rtt_wlen": "300",
 		"workaround_signed_windows": "0",
 		"ecn_option_beacon":         "3", "plb_enabled": "0",
 		"tw_reuse_delay": "1000",

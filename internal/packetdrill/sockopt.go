@@ -20,7 +20,7 @@ func (r *Run) sockaddr(fd int, v *Value, host netip.Addr, port uint16) []byte {
 			family = v.fieldNumber("", 0, family)
 		}
 		if r.mode.v6 && family == symbols["AF_INET"] {
-			family = int64(r.mode.family)
+			family = int64(r.family(fd))
 		}
 		for _, name := range []string{"sin_port", "sin6_port"} {
 			if f := v.field(name, 1); f != nil && !f.any() {

@@ -64,16 +64,17 @@ type Conf struct {
 	MinSegments int // net.ipv4.tcp_min_tso_segs: segments of a super-segment, where a slow connection has as many to send
 	WinDivisor  int // net.ipv4.tcp_tso_win_divisor: less than this part of the window waits for more to send at once
 
-	Recovery           int  // net.ipv4.tcp_recovery: RecoveryStaticWindow, RecoveryNoDupThresh
-	EarlyRetransmit    int  // net.ipv4.tcp_early_retrans: 3 and 4 send tail loss probes (RFC 8985 §7), others do not
-	Reordering         int  // net.ipv4.tcp_reordering, segments: how many may overtake one at first
-	MaxReordering      int  // net.ipv4.tcp_max_reordering, segments
-	FRTO               bool // net.ipv4.tcp_frto: find spurious timeouts (RFC 5682)
-	SlowStartAfterIdle bool // net.ipv4.tcp_slow_start_after_idle
-	Collapse           bool // net.ipv4.tcp_retrans_collapse: small segments are joined when they are sent again
-	HyStartPlus        bool // CUBIC and Reno leave the first slow start by RFC 9406 rather than as on Linux
-	InitialWindow      int  // initial congestion window, segments (RFC 6928)
-	AnnouncedMSS       int  // the MSS of SYNs in place of what the link takes, bytes; 0: that
+	Recovery           int           // net.ipv4.tcp_recovery: RecoveryStaticWindow, RecoveryNoDupThresh
+	EarlyRetransmit    int           // net.ipv4.tcp_early_retrans: 3 and 4 send tail loss probes (RFC 8985 §7), others do not
+	Reordering         int           // net.ipv4.tcp_reordering, segments: how many may overtake one at first
+	MaxReordering      int           // net.ipv4.tcp_max_reordering, segments
+	FRTO               bool          // net.ipv4.tcp_frto: find spurious timeouts (RFC 5682)
+	SlowStartAfterIdle bool          // net.ipv4.tcp_slow_start_after_idle
+	Collapse           bool          // net.ipv4.tcp_retrans_collapse: small segments are joined when they are sent again
+	HyStartPlus        bool          // CUBIC and Reno leave the first slow start by RFC 9406 rather than as on Linux
+	InitialWindow      int           // initial congestion window, segments (RFC 6928)
+	InvalidInterval    time.Duration // net.ipv4.tcp_invalid_ratelimit: between answers to what is invalid
+	AnnouncedMSS       int           // the MSS of SYNs in place of what the link takes, bytes; 0: that
 }
 
 // Congestion names a congestion control algorithm (RFC 9293 §3.8.2, MAY-18).
@@ -153,8 +154,8 @@ func DefaultConf() Conf {
 		Probing: ProbingBlackHole, BaseMSS: 1024, MinMSS: minMSS,
 		SendBufferMax: 4 << 20, ReceiveBufferMax: 6 << 20,
 		RTOMin: 200 * time.Millisecond, RTOMax: 120 * time.Second, DelAckMax: 200 * time.Millisecond,
-		InitialWindow: 10,
-		CompressSACK:  44, SACKDelay: time.Millisecond, MinSegments: 2, WinDivisor: 3,
+		InitialWindow: 10, InvalidInterval: InvalidInterval,
+		CompressSACK: 44, SACKDelay: time.Millisecond, MinSegments: 2, WinDivisor: 3,
 		Recovery: 1, EarlyRetransmit: 3, Reordering: dupThresh, MaxReordering: 300, FRTO: true, SlowStartAfterIdle: true, Collapse: true,
 	}
 }

@@ -100,8 +100,8 @@ func (s *Segment) end() seq.Number {
 	return n
 }
 
-// Invalid answers, one per interval at most: Linux's tcp_invalid_ratelimit.
-const invalidInterval = 500 * time.Millisecond
+// InvalidInterval is Linux's tcp_invalid_ratelimit: one answer to what is invalid in so much time.
+const InvalidInterval = 500 * time.Millisecond
 
 // challenge asks for a challenge ACK (RFC 5961 §7), within this connection's budget.
 func (t *TCB) challenge(now tcpip.Time) {
@@ -112,7 +112,7 @@ func (t *TCB) challenge(now tcpip.Time) {
 
 // spendInvalid reports whether a segment that is not ours to accept may be answered now.
 func (t *TCB) spendInvalid(now tcpip.Time) bool {
-	if t.due.invalidAt != 0 && now.Sub(t.due.invalidAt) < invalidInterval {
+	if t.due.invalidAt != 0 && now.Sub(t.due.invalidAt) < t.conf.InvalidInterval {
 		return false
 	}
 	t.due.invalidAt = now

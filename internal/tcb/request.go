@@ -205,7 +205,7 @@ func (r *Request) challenge(now tcpip.Time, s *Segment, out *Out, why tcpip.Drop
 }
 
 func (r *Request) mayAnswer(now tcpip.Time) bool {
-	if r.invalidAt != 0 && now.Sub(r.invalidAt) < invalidInterval {
+	if r.invalidAt != 0 && now.Sub(r.invalidAt) < r.conf.InvalidInterval {
 		return false
 	}
 	r.invalidAt = now

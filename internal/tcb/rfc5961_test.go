@@ -17,7 +17,7 @@ func TestBlindReset(t *testing.T) {
 	x.recv("RST seq=301")
 	x.dropped(tcpip.DropBadReset)
 	x.want(StateEstablished, "ACK seq=100 ack=300 challenge")
-	x.sleep(invalidInterval)
+	x.sleep(InvalidInterval)
 	x.recv("RST seq=100000") // outside
 	x.dropped(tcpip.DropBadReset)
 	x.want(StateEstablished)
@@ -66,7 +66,7 @@ func TestChallengeBudget(t *testing.T) {
 		x.recv("SYN seq=300", "RST seq=400", "ACK seq=300 ack=5000")
 	}
 	x.want("ACK challenge")
-	x.sleep(invalidInterval)
+	x.sleep(InvalidInterval)
 	x.recv("SYN seq=300")
 	x.want("ACK challenge")
 }

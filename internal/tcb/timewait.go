@@ -19,6 +19,7 @@ type TimeWait struct {
 	deadline       tcpip.Time
 	invalidAt      tcpip.Time
 	robust         bool // no RST ends it (RFC 1337)
+	lavish         bool // there is no interval between its answers
 }
 
 // TimeWait returns the record of a TCB in TIME-WAIT, which it replaces.
@@ -27,7 +28,7 @@ func (t *TCB) TimeWait() TimeWait {
 	return TimeWait{
 		sndNxt: t.snd.nxt, rcvNxt: t.rcv.nxt, rcvWnd: int32(wnd), window: uint16(min(wnd>>t.rcv.scale, 65535)),
 		timestamps: t.opt.timestamps, tsRecent: t.rcv.tsRecent, tsRecentAt: t.rcv.tsRecentAt, tsOffset: t.id.TSOffset,
-		deadline: t.deadline[timerWait], robust: t.conf.RFC1337,
+		deadline: t.deadline[timerWait], robust: t.conf.RFC1337, lavish: t.conf.InvalidInterval == 0,
 	}
 }
 
@@ -67,7 +68,7 @@ func (w *TimeWait) Segment(now tcpip.Time, s *Segment, out *Out) (Verdict, tcpip
 	if s.Flags&header.ACK != 0 {
 		w.deadline = now.Add(TimeWaitLength)
 	}
-	if w.invalidAt != 0 && now.Sub(w.invalidAt) < invalidInterval && (s.end() == s.Seq || s.Flags&header.SYN != 0) {
+	if w.invalidAt != 0 && now.Sub(w.invalidAt) < InvalidInterval && !w.lavish && (s.end() == s.Seq || s.Flags&header.SYN != 0) {
 		return VerdictDrop, tcpip.DropTimeWait
 	}
 	w.invalidAt = now

@@ -41,6 +41,7 @@ func (o *Options) Check() error {
 		tcpip.CheckRange(p+"RTOMin", o.RTOMin, time.Millisecond, longestRTO),
 		tcpip.CheckRange(p+"RTOMax", o.RTOMax, time.Millisecond, longestRTO),
 		tcpip.CheckRange(p+"InitialWindow", o.InitialWindow, 1, 1024),
+		tcpip.CheckRange(p+"InvalidInterval", o.InvalidInterval, 0, longestTime),
 		tcpip.CheckRange(p+"AnnouncedMSS", o.AnnouncedMSS, 48, 65495),
 		tcpip.CheckRange(p+"NotSentLow", o.NotSentLow, 0, 1<<31-1),
 		tcpip.CheckRange(p+"FastOpenBlackhole", o.FastOpenBlackhole, 0, longestTime),

@@ -124,6 +124,8 @@ type Options struct {
 	OrphanMax       tcpip.Opt[int]        // net.ipv4.tcp_max_orphans: 16384
 	ResetRate       tcpip.Opt[int]        // RSTs to nobody's segments per second: 10000
 	ChallengeRate   tcpip.Opt[int]        // challenge ACKs per second: 1000
+
+	InvalidInterval tcpip.Opt[time.Duration] // net.ipv4.tcp_invalid_ratelimit, between a connection's answers to what is invalid: 500 ms
 }
 
 // config is Options with the defaults put in.
@@ -183,6 +185,7 @@ func (o *Options) config(sock tcpip.SocketConf) config {
 		RTOMax:               o.RTOMax.Or(rtoMax),
 		InitialWindow:        o.InitialWindow.Or(10),
 		AnnouncedMSS:         o.AnnouncedMSS.Or(0),
+		InvalidInterval:      o.InvalidInterval.Or(tcb.InvalidInterval),
 		DelAckMax:            200 * time.Millisecond,
 		Probing:              o.MTUProbing.Or(ProbingBlackHole),
 		BaseMSS:              o.BaseMSS.Or(1024),
