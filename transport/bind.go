@@ -103,6 +103,12 @@ func (d *Datagram) claimOf(local tcpip.FullAddress) (c claim, err tcpip.Error) {
 		}
 		b.NIC = local.NIC
 	}
+	if d.v6 && addr.IsValid() && b.NIC != 0 && d.proto.stack.NIC(b.NIC) == nil {
+		ping := d.proto.shape.Kind == tcpip.KindPing // which looks at the address first, and then at the NIC in any case
+		if ping && addr.Is6() && !addr.IsMulticast() || !ping && addr != any6 {
+			return c, tcpip.ErrNoDevice
+		}
+	}
 	if addr.IsValid() {
 		if err := d.speaks(addr); err != tcpip.OK {
 			if d.v6 {
@@ -171,15 +177,21 @@ func (d *Datagram) speaks(addr netip.Addr) tcpip.Error {
 		return tcpip.OK
 	case addr.Is4() && d.v6 && d.proto.shape.Proto4 == 0:
 		return tcpip.ErrInvalid
-	case addr.Is4() && d.v6 && d.conf.V6Only:
+	case addr.Is4() && d.v6 && (d.conf.V6Only || d.boundTo6()):
 		return tcpip.ErrNetUnreachable
 	}
 	return tcpip.OK
 }
 
+// boundTo6 reports whether the endpoint was bound to an address of IPv6, which keeps it from IPv4 for good, as on Linux.
+func (d *Datagram) boundTo6() bool {
+	a := plain(d.claim.wanted.Addr)
+	return a.Is6() && !a.IsUnspecified()
+}
+
 // Connect sets whom to send to and, where the protocol has ports, whom alone to receive from. It chooses
 // the local address if that is open, and binds a port. It takes effect at once. The zero FullAddress undoes
-// it, and gives up what Bind was not asked for.
+// it, and gives up what Bind was not asked for and, as on Linux, SO_BINDTOIFINDEX.
 //
 // Errors: ErrInvalid for the end of a flow (Adopt), ErrNetUnreachable and others if there is no route, ErrAccess if the address is a broadcast and
 // SO_BROADCAST is off, ErrAddressFamily, ErrInvalid if a link-local address lacks its NIC, ErrAddrInUse,
@@ -263,13 +275,15 @@ func (d *Datagram) connect(remote tcpip.FullAddress) tcpip.Error {
 	return tcpip.OK
 }
 
-// disconnect undoes connect.
+// disconnect undoes connect and, as on Linux, the choice of a NIC, whether or not there was a peer.
 func (d *Datagram) disconnect() tcpip.Error {
+	bound := d.conf.BoundNIC != 0 || d.claim.base.NIC != 0
+	d.conf.BoundNIC, d.claim.base.NIC = 0, 0
 	if d.raw != nil {
 		d.disconnectRaw()
 		return tcpip.OK
 	}
-	if d.peer == (tcpip.FullAddress{}) && (!d.claim.bound || d.claim.wanted.Port != 0) {
+	if d.peer == (tcpip.FullAddress{}) && (!d.claim.bound || d.claim.wanted.Port != 0 && !bound) {
 		return tcpip.OK
 	}
 	d.peer, d.cache = tcpip.FullAddress{}, cache{}
@@ -286,10 +300,7 @@ func (d *Datagram) disconnect() tcpip.Error {
 	d.claim.shown = netip.Addr{}
 	base := d.claim.base
 	return d.rebind(func(b *stack.Binding) {
-		b.V4, b.V6, b.Local, b.Remote, b.NIC = base.V4, base.V6, base.Local, netip.AddrPort{}, base.NIC
-		if d.conf.BoundNIC != 0 {
-			b.NIC = d.conf.BoundNIC
-		}
+		b.V4, b.V6, b.Local, b.Remote, b.NIC = base.V4, base.V6, base.Local, netip.AddrPort{}, 0
 	})
 }
 

@@ -240,10 +240,10 @@ func (d *Datagram) label(o *stack.SendOptions, c *tcpip.Control, to tcpip.FullAd
 }
 
 // relax takes the NIC out of a query that finds no way through it: over IPv6 a datagram with a source of its own
-// only prefers a NIC that the endpoint is not bound to, as measured on Linux.
-func (d *Datagram) relax(q *stack.RouteQuery) {
+// only prefers a NIC that the endpoint is not bound to, as measured on Linux. fromFour: one of IPv4, which is not in q.
+func (d *Datagram) relax(q *stack.RouteQuery, fromFour bool) {
 	dst := q.Destination
-	if !prefers(dst) || !q.Source.IsValid() && !d.estranged(dst) ||
+	if !prefers(dst) || !q.Source.IsValid() && !d.estranged(dst) && !fromFour ||
 		q.NIC == d.conf.BoundNIC || q.NIC == d.claim.binding.NIC {
 		return
 	}

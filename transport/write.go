@@ -87,9 +87,14 @@ func (d *Datagram) write(w *stack.Work, b []byte, o *tcpip.WriteOptions) tcpip.E
 	if err != tcpip.OK {
 		return err
 	}
+	fromFour := false // a source of IPv4 for IPv6, which FREEBIND lets pass until there is a way
 	if o.Control.Has&tcpip.HasPacketInfo != 0 {
 		if err := d.override(&q, zoneOf(to), &o.Control.PacketInfo); err != tcpip.OK {
 			return err
+		}
+		source := plain(o.Control.PacketInfo.Local)
+		if fromFour = q.AnySource && q.Destination.Is6() && d.proto.shape.Kind != tcpip.KindPing && source.Is4() && !source.IsUnspecified(); fromFour {
+			q.Source = netip.Addr{}
 		}
 	}
 	if o.To.Addr == any4 { // whatever was asked for: it does not leave the host, and comes in by loopback
@@ -105,7 +110,7 @@ func (d *Datagram) write(w *stack.Work, b []byte, o *tcpip.WriteOptions) tcpip.E
 	headers.guide(&q)
 	q.DontRoute = q.DontRoute || o.Flags&tcpip.WriteDontRoute != 0 && q.Destination.Is4()
 	if q.NIC != 0 {
-		d.relax(&q)
+		d.relax(&q, fromFour)
 	}
 	if d.proto.shape.Kind == tcpip.KindPing && needsZone(to.Addr) && q.NIC == 0 {
 		return tcpip.ErrInvalid
@@ -114,7 +119,7 @@ func (d *Datagram) write(w *stack.Work, b []byte, o *tcpip.WriteOptions) tcpip.E
 	if err != tcpip.OK {
 		return err
 	}
-	if d.estranged(to.Addr) && !q.Source.IsValid() {
+	if (d.estranged(to.Addr) || fromFour) && !q.Source.IsValid() {
 		return tcpip.ErrAddressFamily
 	}
 	if r.Broadcast && !d.conf.Broadcast {
@@ -338,6 +343,8 @@ func (d *Datagram) override(q *stack.RouteQuery, zone tcpip.NICID, info *tcpip.P
 		q.Source = netip.Addr{}
 		return tcpip.OK
 	case !source.IsValid() || source.IsUnspecified():
+		return tcpip.OK
+	case source.Is4() && v6 && q.AnySource: // see write
 		return tcpip.OK
 	case source.Is6() != v6 || source.IsMulticast() || source == broadcast:
 		return tcpip.ErrInvalid

@@ -23,5 +23,5 @@ func differenceOf(name string) *difference {
 
 // differences are to become fewer. Deliberate ones say so; the others are gaps. Each subject has its table,
 // in the file of its scenarios.
-var differences = slices.Concat(optionDifferences, streamDifferences, tcpWireDifferences, tcpLifeDifferences, tcpHeaderDifferences, tcpCloseDifferences, tcpFlagDifferences,
+var differences = slices.Concat(streamDifferences, tcpWireDifferences, tcpLifeDifferences, tcpHeaderDifferences, tcpCloseDifferences, tcpFlagDifferences,
 	tcpICMPDifferences, tcpoptDifferences, streamInfoDifferences, udpDifferences, socketDifferences, filterDifferences, packetDifferences, multicastDifferences, pingDifferences, foundDifferences, timerDifferences, ipDifferences, routerDifferences)

@@ -50,6 +50,123 @@ func foundAgain() (list []Scenario) {
 			})
 		}
 	}
+	for _, k := range sorts {
+		for _, nic := range []int{9, -1} {
+			add(fmt.Sprintf("device-of-nobody/%d/%s", nic, k.name), func(r *Run) {
+				s := k.open(r)
+				r.Set(s, tcpip.SO_BINDTOIFINDEX, nic)
+				r.Get(s, tcpip.SO_BINDTOIFINDEX)
+				r.Bind(s, k.loopback(4000))
+				if streams(k) {
+					r.Listen(s, 5)
+					c := k.open(r)
+					r.Connect(c, k.loopback(4000))
+					r.Poll(c)
+					d := k.open(r)
+					r.Set(d, tcpip.SO_BINDTOIFINDEX, nic)
+					r.Connect(d, k.loopback(4001))
+					r.Connect(d, k.peer(4001))
+					r.Poll(d)
+				} else {
+					r.Send(s, []byte{8, 0, 0, 0, 0, 0, 0, 1}, k.loopback(4001), nil, 0)
+					r.Connect(s, k.peer(4001))
+				}
+				r.Set(s, tcpip.SO_BINDTOIFINDEX, 0)
+				r.Names(s)
+				for _, at := range []struct{ v4, v6 string }{{Host4, Host6}, {"0.0.0.0", "::ffff:127.0.0.1"}, {"224.0.0.99", "::ffff:0.0.0.0"},
+					{"192.0.2.9", "2001:db8::9"}, {"255.255.255.255", "ff02::9"}, {"0.0.0.0", "::"}} {
+					b := k.open(r)
+					r.Set(b, tcpip.SO_BINDTOIFINDEX, nic)
+					r.Bind(b, k.at(at.v4, at.v6, 4010))
+				}
+			})
+		}
+		if !streams(k) {
+			for nic := range 3 {
+				for _, connected := range []bool{false, true} {
+					add(fmt.Sprintf("device-and-disconnect/%d-%v/%s", nic, connected, k.name), func(r *Run) {
+						s, c := k.open(r), k.open(r)
+						r.Set(s, tcpip.SO_BINDTOIFINDEX, nic)
+						r.Bind(s, k.any(4000))
+						if connected {
+							r.Connect(s, k.loopback(4001))
+							r.Names(s)
+						}
+						r.Connect(s, Unspec())
+						r.Get(s, tcpip.SO_BINDTOIFINDEX)
+						r.Names(s)
+						data := []byte{8, 0, 0, 0, 0, 0, 0, 1}
+						if k.v6() {
+							data[0] = 128
+						}
+						r.Send(c, data, k.loopback(4000), nil, 0)
+						r.Recv(s, 100, 0, 0)
+						if !connected { // see deaf-after-disconnect
+							r.Send(c, data, k.at(Host4, Host6, 4000), nil, 0)
+							r.Recv(s, 100, 0, 0)
+						}
+						r.Send(s, data, k.peer(4000), nil, 0)
+						r.Packets()
+					})
+				}
+			}
+			add("deaf-after-disconnect/"+k.name, func(r *Run) {
+				s, c := k.open(r), k.open(r)
+				r.Bind(s, k.any(4000))
+				r.Connect(s, k.loopback(4001))
+				r.Connect(s, Unspec())
+				r.Send(c, []byte{128, 0, 0, 0, 0, 0, 0, 1}, k.at(Host4, Host6, 4000), nil, 0)
+				r.Recv(s, 100, 0, 0)
+			})
+			for _, at := range []string{"ff0e::99", "ff02::99", "::1", Host6} {
+				if !k.v6() {
+					continue
+				}
+				add("only-six/"+at+"/"+k.name, func(r *Run) {
+					s := k.open(r)
+					r.Bind(s, In6(at, 4001))
+					r.Connect(s, In6("::ffff:127.0.0.2", 0))
+					r.Connect(s, In6("::ffff:127.0.0.2", 4000))
+					r.Send(s, []byte{128, 0, 0, 0, 0, 0, 0, 1}, In6("::ffff:127.0.0.2", 4000), nil, 0)
+					r.Connect(s, Unspec())
+					r.Connect(s, In6("::ffff:127.0.0.2", 4000))
+				})
+			}
+			if k.v6() {
+				for _, from := range []string{"::ffff:127.0.0.2", "::ffff:10.77.0.2", "2001:db8::9", "::1"} {
+					for nic := range 4 {
+						for _, free := range []int{0, 1} {
+							add(fmt.Sprintf("info-of-four/%s-%d-%d/%s", from, nic, free, k.name), func(r *Run) {
+								s := k.open(r)
+								r.Set(s, tcpip.IPV6_FREEBIND, free)
+								data := []byte{128, 0, 0, 0, 0, 0, 0, 1}
+								for _, to := range [][]byte{In6("::1", 4002), In6(Peer6, 4002), In6("2001:db8::1", 4002), Unspec(), In6("::ffff:127.0.0.1", 4000)} {
+									r.Send(s, data, to, pktinfo(k, "", from, nic), 0)
+								}
+								if udps(k) {
+									r.Connect(s, In6("::ffff:127.0.0.1", 4000))
+									r.Send(s, data, Unspec(), pktinfo(k, "", from, nic), 0)
+								}
+							})
+						}
+					}
+				}
+			}
+		}
+		if streams(k) {
+			add("device-of-nobody/connected/"+k.name, func(r *Run) {
+				_, c, s := k.pair(r)
+				r.Set(c, tcpip.SO_BINDTOIFINDEX, 9)
+				r.Send(c, []byte("abc"), nil, nil, 0)
+				r.Recv(s, 10, 0, 0)
+				r.Poll(c)
+				r.Set(c, tcpip.SO_BINDTOIFINDEX, 0)
+				r.Send(c, []byte("def"), nil, nil, 0)
+				r.Await(s, 1)
+				r.Recv(s, 10, 0, 0)
+			})
+		}
+	}
 	add("corked-six-to-four/udp6", func(r *Run) {
 		s := udp6.open(r)
 		r.Bind(s, In6("::", 4000))

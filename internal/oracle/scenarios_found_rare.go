@@ -103,6 +103,69 @@ func foundRare() (list []Scenario) {
 			r.Connect(s, k.any(4000))
 			r.Recv(s, 100, 0, 0)
 		})
+		for _, flags := range []int{0, linux.MSG_EOR} {
+			for _, before := range []int{0, 1, 100} {
+				for _, size := range []int{300, 600, 2000} {
+					add(fmt.Sprintf("small-behind/%#x-%d-%d/%s", flags, before, size, k.name), func(r *Run) {
+						_, c, s := k.pair(r)
+						r.Send(s, make([]byte, before), nil, nil, 0)
+						r.Send(c, make([]byte, before), nil, nil, 0)
+						r.Send(s, []byte("a"), nil, nil, 0)
+						r.Send(s, make([]byte, size), nil, nil, flags)
+						for range 3 {
+							r.Send(s, make([]byte, 30), nil, nil, 0)
+							r.Ioctl(c, linux.FIONREAD)
+						}
+						r.Recv(c, 5000, 0, 0)
+					})
+				}
+			}
+		}
+		for how := range 3 {
+			add(fmt.Sprintf("shut-and-opened/self-%d/%s", how, k.name), func(r *Run) {
+				s := k.open(r)
+				r.Shutdown(s, how)
+				r.Bind(s, k.loopback(4000))
+				r.Connect(s, k.loopback(4000))
+				r.Names(s)
+				r.Poll(s)
+				r.Send(s, []byte("abc"), nil, nil, 0)
+				r.Recv(s, 100, 0, 0)
+				r.Shutdown(s, 2)
+				r.Names(s)
+			})
+			add(fmt.Sprintf("shut-and-opened/crossed-%d/%s", how, k.name), func(r *Run) { // by both sides
+				p := k.tcpPeerOf(r, 4000)
+				s := k.open(r)
+				r.Shutdown(s, how)
+				r.Connect(s, k.peer(4000))
+				p.Sent()
+				p.Send(segment{flags: tcpSYN, bare: true})
+				p.Sent()
+				p.Send(segment{})
+				p.Sent()
+				r.Names(s)
+				r.Poll(s)
+				r.Send(s, []byte("abc"), nil, nil, 0)
+				p.Send(segment{data: "news"})
+				r.Recv(s, 100, 0, 0)
+				p.Sent()
+			})
+			add(fmt.Sprintf("shut-and-opened/plain-%d/%s", how, k.name), func(r *Run) {
+				l, s := k.open(r), k.open(r)
+				r.Bind(l, k.loopback(4000))
+				r.Listen(l, 5)
+				r.Shutdown(s, how)
+				r.Connect(s, k.loopback(4000))
+				c := r.Accept(l, 0)
+				r.Names(s)
+				r.Poll(s)
+				r.Send(s, []byte("abc"), nil, nil, 0)
+				r.Send(c, []byte("abc"), nil, nil, 0)
+				r.Recv(s, 100, 0, 0)
+				r.Poll(c)
+			})
+		}
 		add("reply-and-more/"+k.name, func(r *Run) { // whether what is small goes at once
 			_, c, s := k.pair(r)
 			r.Send(c, []byte("abc"), nil, nil, 0)

@@ -143,5 +143,3 @@ func congestionScenarios() (list []Scenario) {
 	}
 	return list
 }
-
-var optionDifferences = []difference{}

@@ -71,6 +71,9 @@ func (t *TCB) SendLimit() int { return t.tun.sendLimit }
 // Una returns snd.una: that it moves is the proof that what we send arrives.
 func (t *TCB) Una() seq.Number { return t.snd.una }
 
+// Crossed reports whether our SYN and the peer's have crossed: the connection is opened from both sides.
+func (t *TCB) Crossed() bool { return t.opt.crossed }
+
 // Retries returns how many retransmission timeouts have passed in a row.
 func (t *TCB) Retries() int { return t.snd.retries }
 

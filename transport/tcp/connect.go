@@ -127,6 +127,9 @@ func (e *Endpoint) open(remote tcpip.FullAddress, send bool) tcpip.Error {
 		e.scope = nic
 	}
 	r, err := e.proto.stack.FindRoute(e.query(to, local, nic))
+	if err == tcpip.ErrNoDevice && to.Is6() { // as on Linux
+		err = tcpip.ErrNetUnreachable
+	}
 	if err != tcpip.OK {
 		return err
 	}

@@ -93,6 +93,10 @@ func (e *Endpoint) react(w *stack.Work, ev tcb.Events) {
 		if e.fast != nil {
 			e.fast.resolve(e.lock.now, false)
 		}
+		if e.shut&tcpip.ShutdownWrite != 0 && e.tcb.Crossed() && !e.closed { // as Linux remembers a shutdown that it has refused
+			e.tcb.Shutdown(e.lock.now, e.shut)
+			e.transmit(w)
+		}
 	}
 	if ev&tcb.EventBroken != 0 {
 		e.proto.counters.Tcp.EstabResets.Inc()

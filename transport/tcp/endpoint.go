@@ -181,6 +181,9 @@ func (e *Endpoint) bindingOf(local tcpip.FullAddress) (*stack.Binding, tcpip.Err
 		a = netip.Addr{}
 	}
 	nic := e.opts.sock.BoundNIC
+	if e.v6 && local.Addr.IsValid() && local.Addr != netip.IPv6Unspecified() && nic != 0 && e.proto.stack.NIC(nic) == nil {
+		return nil, tcpip.ErrNoDevice
+	}
 	if a.IsValid() {
 		if a.IsLinkLocalUnicast() && a.Is6() {
 			if nic == 0 {

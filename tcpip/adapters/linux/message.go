@@ -100,11 +100,15 @@ func (s *Socket) SendMsg(data, name, control []byte, flags int) (int, Errno) {
 			}
 			info := o.Control.PacketInfo
 			at := s.nicOf(info.Local)
+			free := s.flag(tcpip.IP_FREEBIND) || s.flag(tcpip.IP_TRANSPARENT)
+			foreign := info.Local.IsValid() && !info.Local.IsUnspecified() && (info.Local.Unmap().Is4() || at == nil)
 			switch {
-			case info.NIC == 0:
-			case s.sockets.stack.NIC(info.NIC) == nil:
+			case info.NIC != 0 && s.sockets.stack.NIC(info.NIC) == nil:
 				return 0, ENODEV
-			case info.Local == netip.IPv6Loopback() && at != nil && at.ID() != info.NIC: // which is of one device only
+			case foreign && !free:
+				return 0, EINVAL
+			case info.NIC == 0:
+			case info.Local == netip.IPv6Loopback() && at != nil && at.ID() != info.NIC && !free: // which is of one device only
 				return 0, EINVAL
 			}
 		}
