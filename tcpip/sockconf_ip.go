@@ -37,16 +37,16 @@ func (c *SocketConf) FewestHops(v6 bool) uint8 {
 	return c.MinTTL
 }
 
-// TurnsPath reports whether setting an option, which had the value in was and has that in now, makes Linux forget the
+// TurnsPath reports whether setting an option to v, which had the value in was and has that in now, makes Linux forget the
 // way to the peer, and its path MTU with it, until something is sent: whether it could lead elsewhere is not looked at.
-func TurnsPath(id OptionID, was, now *SocketConf) bool {
+func TurnsPath(id OptionID, v int, was, now *SocketConf) bool {
 	switch id {
 	case SO_DONTROUTE, SO_BINDTOIFINDEX:
 		return true
 	case SO_MARK:
 		return was.Mark != now.Mark
 	case IP_TOS:
-		return was.TOS != now.TOS
+		return int(was.TOS) != v
 	case IPV6_TCLASS:
 		return was.TrafficClass != now.TrafficClass
 	}

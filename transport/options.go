@@ -47,7 +47,7 @@ func (d *Datagram) setOption(w *stack.Work, id tcpip.OptionID, v int) tcpip.Erro
 		d.conf = was
 		return err
 	}
-	d.pathless = d.pathless || tcpip.TurnsPath(id, &was, &d.conf)
+	d.pathless = d.pathless || tcpip.TurnsPath(id, v, &was, &d.conf)
 	d.apply()
 	if effect := effects[id]; effect != nil {
 		return effect(d, w, v)

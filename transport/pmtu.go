@@ -51,6 +51,11 @@ func (b *budget) packets(n int) int {
 // fragmented it is not, though what leaves in segments never is.
 func (b *budget) dontFragment(n int) bool { return b.df && (b.refuses || b.whole(n)) }
 
+// mayRefuseToCut reports whether IPV6_DONTFRAG counts for a protocol, as on Linux.
+func mayRefuseToCut(p header.Protocol) bool {
+	return p == header.ProtocolUDP || p == header.ProtocolICMPv6 || p == protocolRaw
+}
+
 // plan decides how a datagram with headers leaves along r: with DF or not, in packets of what size.
 func (d *Datagram) plan(r *stack.Route, to tcpip.FullAddress, h *sentHeaders, c *tcpip.Control) budget {
 	v6 := to.Addr.Is6()
@@ -66,6 +71,7 @@ func (d *Datagram) plan(r *stack.Route, to tcpip.FullAddress, h *sentHeaders, c 
 		if b.dontFrag = d.conf.DontFragment6; c.Has&tcpip.HasDontFragment != 0 {
 			b.dontFrag = c.DontFragment
 		}
+		b.dontFrag = b.dontFrag && mayRefuseToCut(d.number(true))
 		b.refuses = b.refuses || b.dontFrag
 	}
 	if h != nil {

@@ -46,7 +46,7 @@ func (d *Datagram) Read(b []byte, o tcpip.ReadOptions) (tcpip.Received, error) {
 	}
 	if o.Flags&tcpip.ReadPeek != 0 {
 		defer q.mu.Unlock()
-		r := d.received(e, b, skip)
+		r := d.received(e, b, skip, o.Flags)
 		q.peekOn(moved(o.Flags, r.Count, e.size))
 		return r, nil
 	}
@@ -58,7 +58,7 @@ func (d *Datagram) Read(b []byte, o tcpip.ReadOptions) (tcpip.Received, error) {
 	if d.arrival.Load() >= 0 {
 		d.arrival.Store(int64(e.at))
 	}
-	r := d.received(e, b, 0)
+	r := d.received(e, b, 0, o.Flags)
 	d.proto.free(e)
 	return r, nil
 }
@@ -72,7 +72,7 @@ func moved(f tcpip.ReadFlags, copied, size int) int {
 }
 
 // received copies a datagram to the user, with what the options ask for.
-func (d *Datagram) received(e *datagram, b []byte, skip int) tcpip.Received {
+func (d *Datagram) received(e *datagram, b []byte, skip int, flags tcpip.ReadFlags) tcpip.Received {
 	r := tcpip.Received{
 		Count:   e.copyTo(b, skip),
 		Total:   e.size,
@@ -80,6 +80,9 @@ func (d *Datagram) received(e *datagram, b []byte, skip int) tcpip.Received {
 		From:    tcpip.FullAddress{NIC: e.nic, Addr: e.from.Addr(), Port: e.from.Port()},
 	}
 	if f := d.flags.Load(); f&(1<<modeShift4-1) != 0 {
+		if d.proto.shape.Kind == tcpip.KindUDP && e.size > summedAtOnce && (r.Count == e.size || flags&tcpip.ReadPeek != 0) {
+			f &^= flagSum // Linux has no sum of what it verifies while copying
+		}
 		d.control(&r.Control, e, f)
 		if f&flagJoin != 0 {
 			r.SegmentBy = int(e.seg)

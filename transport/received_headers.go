@@ -116,6 +116,9 @@ func (d *Datagram) tellHeaders(c *tcpip.Control, e *datagram, f uint64) {
 	}
 }
 
+// summedAtOnce is up to how many bytes of payload Linux verifies a checksum when a datagram arrives, so that it has a sum.
+const summedAtOnce = 68
+
 // sum returns the sum of the bytes as the kernel has it, one's complement of 32-bit words in the machine's order,
 // where zero has all bits set.
 func (e *datagram) sum() uint32 {

@@ -76,6 +76,9 @@ var sequenceGaps = []struct {
 	{class: regexp.MustCompile(`^bind\(.* gives EADDRINUSE, ours 0`), whole: regexp.MustCompile(`sortOf\("udp6(.*\n)*.*Connect(.*\n)*.*Bind`), scenario: "found/bind-beside-six/connected/*"},
 	{class: regexp.MustCompile(`^sent IPv4 .* ttl 0`), one: regexp.MustCompile(`IP_MULTICAST_TTL`), scenario: "found/group-without-hops/*"},
 	{class: regexp.MustCompile(`gives EAGAIN.*, ours ECONNREFUSED|EINPROGRESS|poll|^shutdown\(.* gives 0, ours ENOTCONN`), one: regexp.MustCompile(`sortOf\("tcp6(.*\n)*.*Bind\(s[0-9]+, In6\("::1"`), scenario: "found/from-one-to-host/*"},
+	{class: regexp.MustCompile(`^(recvm?msg|recvmmsg|ioctl|poll)`),
+		one:      regexp.MustCompile(`sortOf\("tcp(.*\n)*.*Send\(.*letters\((1400|1473|2000)\).*0x80\)|Accept(.*\n)*.*Send\(.*letters\((1400|1473|2000)\).*0x80\)`),
+		scenario: "found/small-behind/1*/*"},
 	{class: regexp.MustCompile(`recvm|ioctl`), one: regexp.MustCompile(`SO_RCVBUF`), scenario: "found/least-buffer/*"},
 }
 

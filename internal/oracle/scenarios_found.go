@@ -20,6 +20,7 @@ func foundScenarios() (list []Scenario) {
 	list = append(list, foundMore()...)
 	list = append(list, foundPorts()...)
 	list = append(list, foundAgain()...)
+	list = append(list, foundLast()...)
 	list = append(list, alertScenarios()...)
 	return append(list, foundOptions()...)
 }
@@ -410,6 +411,7 @@ var foundDifferences = []difference{
 	{"found/four-to-six/tcp6", "a stream that has tried an IPv4 peer can connect to one of IPv6", "deliberate: on Linux it then hears no answer"},
 	{"found/corked-six-to-four/udp6", "what has been corked for an IPv6 address goes there, though the socket has turned to IPv4", "deliberate: on Linux it leaves for an address that is made of both"},
 	{"found/deaf-after-disconnect/udp6", "a socket that was connected receives from everybody again", "deliberate: on Linux it hears only what goes to the address that it had"},
+	{"found/small-behind/1*/*", "segments inside the host are charged as if they had come from outside", "deliberate: on Linux they cost less, and leave a window that is acknowledged sooner"},
 	{"found/share-newest/udp4", "whether a port may be shared is asked of all who have it", "deliberate: on Linux the newest of those who do not allow it by SO_REUSEADDR answers for all"},
 	{"found/least-buffer/*", "the least receive buffer holds a datagram more", "deliberate: buffers count the memory that they take here"},
 }

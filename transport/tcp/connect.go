@@ -110,6 +110,9 @@ func (e *Endpoint) open(remote tcpip.FullAddress, send bool) tcpip.Error {
 	if to.IsMulticast() { // RFC 9293 §3.9.1.1, MUST-46
 		return tcpip.ErrNetUnreachable
 	}
+	if many := local.IsMulticast() || local == limitedBroadcast || e.proto.stack.DirectedBroadcast(local); many { // which is no source
+		return tcpip.ErrAddrNotAvailable
+	}
 	if local.IsValid() && local.Is4() != to.Is4() || anyOf4 && to.Is6() {
 		if _, err := e.proto.stack.FindRoute(stack.RouteQuery{Destination: to}); to.Is6() && err == tcpip.OK {
 			return tcpip.ErrAddressFamily

@@ -36,11 +36,14 @@ func (e *Endpoint) readiness() (ev waiter.Events) {
 		}
 		return ev
 	}
+	if !e.opened {
+		if low := e.opts.conf.NotSentLow; low == 0 || e.seldom == nil || 2*e.seldom.notSent < low || e.shut&tcpip.ShutdownWrite != 0 {
+			ev |= waiter.Writable
+		}
+		return ev
+	}
 	if !e.running || e.shut&tcpip.ShutdownWrite != 0 || t.Writable() {
 		ev |= waiter.Writable
-	}
-	if !e.opened {
-		return ev
 	}
 	least := e.lowWater()
 	if t.PassesOver() {

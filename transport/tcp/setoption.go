@@ -103,7 +103,10 @@ func (e *Endpoint) setOption(id tcpip.OptionID, v int) tcpip.Error {
 		e.configure(before)
 		return err
 	}
-	e.pathless = e.pathless || tcpip.TurnsPath(id, &before.sock, &o.sock)
+	if id == tcpip.IP_TOS {
+		v &^= ecnMask
+	}
+	e.pathless = e.pathless || tcpip.TurnsPath(id, v, &before.sock, &o.sock)
 	return tcpip.OK
 }
 
