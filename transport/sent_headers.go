@@ -239,6 +239,14 @@ func (d *Datagram) label(o *stack.SendOptions, c *tcpip.Control, to tcpip.FullAd
 	}
 }
 
+// lastingNIC returns what SetSendNIC has set. h may be nil.
+func (h *sentHeaders) lastingNIC() tcpip.NICID {
+	if h == nil {
+		return 0
+	}
+	return h.nic
+}
+
 // relax takes the NIC out of a query that finds no way through it: over IPv6 a datagram with a source of its own
 // only prefers a NIC that the endpoint is not bound to, as measured on Linux. fromFour: one of IPv4, which is not in q.
 func (d *Datagram) relax(q *stack.RouteQuery, fromFour bool) {

@@ -83,7 +83,11 @@ func (d *Datagram) write(w *stack.Work, b []byte, o *tcpip.WriteOptions) tcpip.E
 	if err != tcpip.OK {
 		return err
 	}
-	q, err := d.query(to)
+	lasting := d.headers.lastingNIC()
+	if d.raw != nil && o.To == (tcpip.FullAddress{}) { // which counts for what is sent by name alone, as measured on Linux
+		lasting = 0
+	}
+	q, err := d.queryBy(to, lasting)
 	if err != tcpip.OK {
 		return err
 	}
@@ -251,6 +255,11 @@ func (d *Datagram) estranged(to netip.Addr) bool { return to.Is6() && d.claim.so
 
 // query asks for the way to a destination, with what binding and options say of source and NIC.
 func (d *Datagram) query(to tcpip.FullAddress) (stack.RouteQuery, tcpip.Error) {
+	return d.queryBy(to, d.headers.lastingNIC())
+}
+
+// queryBy is query with another NIC in the place of SetSendNIC's.
+func (d *Datagram) queryBy(to tcpip.FullAddress, lasting tcpip.NICID) (stack.RouteQuery, tcpip.Error) {
 	v6 := to.Addr.Is6()
 	q := stack.RouteQuery{
 		Destination: to.Addr,
@@ -278,10 +287,10 @@ func (d *Datagram) query(to tcpip.FullAddress) (stack.RouteQuery, tcpip.Error) {
 		}
 		q.NIC = zone
 	}
-	if q.NIC == 0 && v6 && d.headers != nil && d.headers.nic != 0 {
+	if q.NIC == 0 && v6 && lasting != 0 {
 		switch {
-		case d.proto.stack.NIC(d.headers.nic) != nil:
-			q.NIC = d.headers.nic
+		case d.proto.stack.NIC(lasting) != nil:
+			q.NIC = lasting
 		case !q.Source.IsValid() || !prefers(to.Addr): // with which a device is only preferred
 			return q, tcpip.ErrNetUnreachable
 		}

@@ -55,6 +55,68 @@ func foundLast() (list []Scenario) {
 		}
 	}
 	for _, k := range sorts {
+		if k.v6() && !streams(k) {
+			for _, nic := range []int{1, 2, 9} {
+				for _, to := range []string{"::", "::1", Host6, Peer6, "ff0e::99"} {
+					add(fmt.Sprintf("lasting-info/%d-%s/%s", nic, to, k.name), func(r *Run) {
+						for _, connected := range []bool{false, true} {
+							s := k.open(r)
+							if connected {
+								r.Connect(s, In6(to, 4001))
+							}
+							r.SetOpt(s, 41, 50, append(make([]byte, 16), Int(nic)...))
+							data := []byte{128, 0, 0, 0, 0, 0, 0, 1}
+							if connected {
+								r.Send(s, data, nil, nil, 0)
+							}
+							r.Send(s, data, In6(to, 4001), nil, 0)
+							r.Packets()
+						}
+					})
+				}
+			}
+		}
+		if streams(k) {
+			for _, at := range []struct{ v4, v6 string }{{"127.0.0.2", "::ffff:127.0.0.2"}, {Host4, Host6}, {"127.0.0.1", "::1"}, {"0.0.0.0", "::ffff:0.0.0.0"}, {Host4, "::ffff:" + Host4}} {
+				for _, to := range []struct{ v4, v6 string }{{"0.0.0.0", "::"}, {"0.0.0.0", "::ffff:0.0.0.0"}} {
+					add(fmt.Sprintf("connect-any-from/%s-%s/%s", at.v6, to.v6, k.name), func(r *Run) {
+						for _, port := range []uint16{4000, 4001} {
+							s := k.open(r)
+							r.Bind(s, k.at(at.v4, at.v6, 4000))
+							r.Connect(s, k.at(to.v4, to.v6, port))
+							r.Names(s)
+							r.Poll(s)
+							r.Close(s)
+						}
+					})
+				}
+				add("accepted-and-apart/"+at.v6+"/"+k.name, func(r *Run) {
+					l, c := k.open(r), k.open(r)
+					r.Bind(l, k.at(at.v4, at.v6, 4000))
+					r.Listen(l, 5)
+					r.Connect(c, k.at(at.v4, at.v6, 4000))
+					s := r.Accept(l, 0)
+					r.Connect(s, Unspec())
+					r.Names(s)
+					r.Connect(s, k.at("127.0.0.1", "::ffff:127.0.0.1", 4001))
+					r.Names(s)
+					r.Connect(s, Unspec())
+					r.Connect(s, k.at(Host4, Host6, 4001))
+					r.Names(s)
+				})
+			}
+			for _, low := range []int{1000, 40000, 70000, 200000, 1 << 20, -1} {
+				add(fmt.Sprintf("low-water-first/%d/%s", low, k.name), func(r *Run) {
+					s := k.open(r)
+					r.Set(s, tcpip.SO_RCVLOWAT, low)
+					r.Get(s, tcpip.SO_RCVLOWAT)
+					r.Get(s, tcpip.SO_RCVBUF)
+					r.Connect(s, k.peer(4002))
+					r.Packets()
+					r.Get(s, tcpip.SO_RCVBUF)
+				})
+			}
+		}
 		add("class-forgets/"+k.name, func(r *Run) { // of the class that was set, not of what it comes to
 			s := k.open(r)
 			if streams(k) {

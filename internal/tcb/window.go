@@ -44,7 +44,7 @@ const (
 
 func (u *tuning) init(t *TCB) {
 	*u = tuning{
-		receiveLimit: t.conf.ReceiveBuffer.Or(max(t.conf.receiveInitial(), 2*t.conf.ReceiveLow)),
+		receiveLimit: t.conf.ReceiveBuffer.Or(t.conf.receiveInitial()),
 		sendLimit:    t.conf.SendBuffer.Or(min(cmp.Or(t.conf.SendBufferInitial, initialSend), t.conf.SendBufferMax)),
 		ratio:        128,
 	}
@@ -54,7 +54,7 @@ func (u *tuning) init(t *TCB) {
 
 // receiveInitial is the size that the receive buffer begins with, slab bytes.
 func (c *Conf) receiveInitial() int {
-	return min(cmp.Or(c.ReceiveBufferInitial, initialReceive), c.ReceiveBufferMax)
+	return max(min(cmp.Or(c.ReceiveBufferInitial, initialReceive), c.ReceiveBufferMax), 2*c.ReceiveLow)
 }
 
 // synWindow returns the window of the SYN, a multiple of the MSS, less the options that are known to be in every

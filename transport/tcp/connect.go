@@ -96,6 +96,8 @@ func (e *Endpoint) open(remote tcpip.FullAddress, send bool) tcpip.Error {
 		bound = netip.AddrPortFrom(e.binding.Local, e.binding.Port)
 	} else if a := e.unplaced(); a.Addr.IsValid() && !a.Addr.IsUnspecified() {
 		bound = netip.AddrPortFrom(a.Addr.Unmap().WithZone(""), 0)
+	} else if e.fixedAddr { // what was accepted and disconnected keeps its listener's address, as on Linux
+		bound = netip.AddrPortFrom(e.id.Local.Addr(), 0)
 	}
 	local := bound.Addr()
 	anyOf4 := e.binding != nil && e.v6 && !e.binding.V6 && !local.IsValid() // ::ffff:0.0.0.0
@@ -103,11 +105,17 @@ func (e *Endpoint) open(remote tcpip.FullAddress, send bool) tcpip.Error {
 		to = netip.IPv4Unspecified()
 	}
 	if to.IsUnspecified() { // as everywhere in BSD's family: this host
-		if to = loopbackOf(to); local.IsValid() && (local.Is4() || to.Is6()) {
-			to = local
+		six := to.Is6() // which is always taken for loopback, over IPv4 from an address of IPv4
+		if to = loopbackOf(to); local.IsValid() && local.Is4() {
+			if to = local; six {
+				to = loopbackOf(local)
+			}
 		}
 	}
 	if to.IsMulticast() { // RFC 9293 §3.9.1.1, MUST-46
+		return tcpip.ErrNetUnreachable
+	}
+	if e.fixedAddr && e.id.Local.Addr().Is6() && to.Is4() { // also of what was accepted, as on Linux
 		return tcpip.ErrNetUnreachable
 	}
 	if many := local.IsMulticast() || local == limitedBroadcast || e.proto.stack.DirectedBroadcast(local); many { // which is no source

@@ -71,7 +71,7 @@ func (e *Endpoint) listen(backlog int) tcpip.Error {
 			return err
 		}
 	}
-	l := &listener{e: e, proto: e.proto, backlog: backlog, fixedAddr: e.fixedAddr}
+	l := &listener{e: e, proto: e.proto, backlog: backlog, fixedAddr: e.fixedAddr || e.v6 && !e.binding.V6}
 	if m := FastOpenServer | FastOpenAllListeners; e.proto.fastOpen.mode()&m == m && e.opts.conf.fastOpen == 0 {
 		o := *e.opts
 		o.conf.fastOpen = backlog

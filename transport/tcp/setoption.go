@@ -190,8 +190,12 @@ func (e *Endpoint) option(id tcpip.OptionID) (int, tcpip.Error) {
 			return e.tcb.SendLimit(), tcpip.OK
 		}
 	case tcpip.SO_RCVBUF:
-		if !e.opts.conf.ReceiveBuffer.IsSet() && e.opened {
+		switch {
+		case e.opts.conf.ReceiveBuffer.IsSet():
+		case e.opened:
 			return e.tcb.ReceiveLimit(), tcpip.OK
+		default:
+			return max(e.opts.sock.ReceiveBuffer, 2*e.opts.conf.ReceiveLow), tcpip.OK
 		}
 	case TCP_QUICKACK:
 		if e.opened {
