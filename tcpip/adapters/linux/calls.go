@@ -48,9 +48,6 @@ func (s *Socket) Bind(name []byte) Errno {
 		if s.stream() && a.Addr.Is6() && a.Addr.IsMulticast() || a.Addr.Is4() && s.onlySix() {
 			return EINVAL
 		}
-		if a.Addr.Is6() && !a.Addr.IsUnspecified() && s.boundNowhere() && (s.raw() || s.ep.LocalAddress().Port == 0) {
-			return ENODEV
-		}
 	}
 	if err := errnoOf(s.ep.Bind(a)); err != 0 {
 		// A socket that is bound says so last, but for IPv6 of TCP and UDP.
@@ -115,11 +112,7 @@ func (s *Socket) Connect(name []byte) Errno {
 		if a == (tcpip.FullAddress{}) { // which would disconnect
 			a.Addr = netip.IPv4Unspecified()
 		}
-		err := errnoOf(e.Connect(a))
-		if err == ENODEV && s.kind.family == AF_INET6 && a.Addr.Is6() {
-			err = ENETUNREACH
-		}
-		return err
+		return errnoOf(e.Connect(a))
 	}
 	s.autobind()
 	if err != 0 {
@@ -281,10 +274,4 @@ func (s *Socket) connected() bool {
 func (s *Socket) established() bool {
 	e, ok := s.ep.(*tcp.Endpoint)
 	return ok && e.State() == tcp.StateEstablished
-}
-
-// boundNowhere reports whether the socket is bound to a device that does not exist.
-func (s *Socket) boundNowhere() bool {
-	nic, err := s.getInt(tcpip.SO_BINDTOIFINDEX)
-	return err == 0 && nic != 0 && s.sockets.stack.NIC(tcpip.NICID(nic)) == nil
 }
