@@ -368,6 +368,17 @@ func (t *TCB) sendProbe(now tcpip.Time, out *Out) bool {
 	return true
 }
 
+// acceptable returns the sequence number of what carries no data: that of the next byte, or where a peer that has taken
+// its window back would not accept that, the end of the window. As on Linux; less than its scale does not count.
+func (t *TCB) acceptable() seq.Number {
+	end := t.snd.una.Add(t.snd.wnd)
+	over := t.snd.nxt.Sub(end)
+	if over <= 0 || !synchronized.has(t.state) || t.opt.scaling && over < 1<<t.rcv.scale {
+		return t.snd.nxt
+	}
+	return end
+}
+
 // sendAck sends a segment that is nothing but an acknowledgement.
 func (t *TCB) sendAck(now tcpip.Time, out *Out) bool {
 	if !t.due.ack && !t.due.challenge || !t.rcv.known {
@@ -375,7 +386,7 @@ func (t *TCB) sendAck(now tcpip.Time, out *Out) bool {
 	}
 	t.header(now, out)
 	t.save(out, undoState, record{})
-	out.Seq = t.snd.nxt
+	out.Seq = t.acceptable()
 	if out.Challenge = t.due.challenge && !t.due.ack; out.Challenge {
 		t.count.challenges++
 	}

@@ -92,6 +92,9 @@ func (t *TCB) writeError() tcpip.Error {
 // 200 ms and until the peer acknowledges, a segment that is not full waits.
 func (t *TCB) SetMore(now tcpip.Time, more bool) { t.snd.more, t.snd.unpushed = more, more }
 
+// Uncork is told that TCP_CORK was taken off, whether or not it was on: what SetMore holds back no longer waits for it.
+func (t *TCB) Uncork(tcpip.Time) { t.snd.more = false }
+
 // EndRecord says that what was written last is not to share a segment with what follows (MSG_EOR). It is
 // pushed, unless SetMore said before that more follows.
 func (t *TCB) EndRecord(tcpip.Time) { t.sendQ.endRecord(t.snd.unpushed) }

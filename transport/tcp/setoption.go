@@ -68,8 +68,12 @@ func (e *Endpoint) setOption(id tcpip.OptionID, v int) tcpip.Error {
 		}
 		o.conf.Timestamps = o.conf.mode.Or(e.proto.config.Load().timestamps)
 		e.configure(&o)
-		if id == TCP_NODELAY && v != 0 && e.running {
+		switch {
+		case !e.running:
+		case id == TCP_NODELAY && v != 0:
 			e.tcb.PushHeld(e.lock.now)
+		case id == TCP_CORK && v == 0:
+			e.tcb.Uncork(e.lock.now)
 		}
 		return tcpip.OK
 	}
