@@ -98,7 +98,7 @@ var effects = map[string]string{
 	"IP_RECVTOS":                "datagram/control/0-13/udp4",
 	"IP_RECVTTL":                "datagram/control/0-12/udp4",
 	"IP_RETOPTS":                "ip/options/arrive/rr",
-	"IP_ROUTER_ALERT":           "option/IP_ROUTER_ALERT/udp4/values",
+	"IP_ROUTER_ALERT":           "ip/router-alert/arrive option/IP_ROUTER_ALERT/udp4/values",
 	"IP_TOS":                    "wire/0-1-72/udp4",
 	"IP_TRANSPARENT":            "wire/0-19-1/udp4",
 	"IP_TTL":                    "wire/0-2-7/udp4",

@@ -64,6 +64,39 @@ func alertScenarios() (list []Scenario) {
 			r.Get(s, ipv6Option(22))
 		}})
 	}
+	list = append(list, Scenario{"ip/router-alert/arrive", func(r *Run) {
+		r.Sysctl("ipv4/ip_forward", 1)
+		s, other, off := r.Socket(2, 3, 253), r.Socket(2, 3, 254), r.Socket(2, 3, 253)
+		bound := r.Socket(2, 3, 253)
+		for _, fd := range []int{s, other, bound} {
+			r.Set(fd, tcpip.IP_ROUTER_ALERT, 1)
+			r.Get(fd, tcpip.IP_ROUTER_ALERT)
+		}
+		r.Set(bound, tcpip.SO_BINDTOIFINDEX, 1)
+		hear := func() {
+			for _, fd := range []int{s, other, off, bound} {
+				r.Recv(fd, 100, 0, 0)
+			}
+		}
+		for _, to := range []string{"10.77.0.99", Host4} {
+			for _, options := range [][]byte{nil, {0x94, 4, 0, 0}, {0x94, 4, 0, 1}} {
+				r.Inject(fmt.Sprint("options ", options, " to ", to), arriving{from: Peer4, to: to, proto: 253, options: options, data: []byte("abc")}.packet())
+				hear()
+			}
+		}
+		r.Set(s, tcpip.IP_ROUTER_ALERT, 0)
+		r.Inject("to another, when nobody asks", arriving{from: Peer4, to: "10.77.0.99", proto: 253, options: []byte{0x94, 4, 0, 0}, data: []byte("abc")}.packet())
+		hear()
+	}})
+	list = append(list, Scenario{"ip/router-alert/fragments", func(r *Run) {
+		r.Sysctl("ipv4/ip_forward", 1)
+		s := r.Socket(2, 3, 253)
+		r.Set(s, tcpip.IP_ROUTER_ALERT, 1)
+		for _, p := range (arriving{from: Peer4, to: "10.77.0.99", proto: 253, options: []byte{0x94, 4, 0, 0}, data: make([]byte, 32)}).fragments(16) {
+			r.Inject("a fragment", p)
+			r.Recv(s, 100, 0, 0)
+		}
+	}})
 	for _, v := range []int{0, 1, 35} {
 		list = append(list, Scenario{fmt.Sprintf("ip6/router-alert/arrive/%d", v), func(r *Run) {
 			r.Sysctl("ipv6/conf/all/forwarding", 1)

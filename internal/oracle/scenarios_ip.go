@@ -462,6 +462,7 @@ func ipChoiceScenarios() (list []Scenario) {
 }
 
 var ipDifferences = []difference{
+	{"ip/router-alert/fragments", "fragments that are to be forwarded are not put together for who asks for alerts", "deliberate: a router puts none together (RFC 1812 §5.2.6); what has alerts is short"},
 	{"ip/options/[ae]*/rr-two", "an error about bad options carries none of them back", "deliberate: what was refused is not echoed (RFC 1122 §3.2.2 asks for a source route alone)"},
 	{"ip/options/[ae]*/ts-two", "an error about bad options carries none of them back", "deliberate: as above"},
 	{"ip/options/[ae]*/cipso", "an error about bad options carries none of them back", "deliberate: as above"},

@@ -28,6 +28,11 @@ var sysctls = map[string]func(s *stack.Stack, v int){
 			n.SetForwarding(v != 0)
 		}
 	},
+	"ipv4/ip_forward": func(s *stack.Stack, v int) {
+		for _, n := range s.NICs() {
+			n.SetForwarding(v != 0)
+		}
+	},
 	"ipv6/conf/e0/forwarding": func(s *stack.Stack, v int) { s.NIC(nicE0).SetForwarding(v != 0) },
 	// The kernel's is shortened for all scenarios; ours is what this brings back.
 	"ipv6/conf/t0/mldv2_unsolicited_report_interval": func(*stack.Stack, int) {},

@@ -10,7 +10,11 @@ import (
 // whether that was its end. Fragments go on: each would be half a message.
 func (ip *Protocol) alert(w *stack.Work, p *stack.Packet, h header.IPv4) bool {
 	options, _, drop := header.ParseIPv4Options(h.Options())
-	if drop != tcpip.DropNone || h.IsFragment() || options.Find(header.IPv4OptRouterAlert) == nil || !ip.stack.DeliverAlert(w, p, 0) {
+	if drop != tcpip.DropNone || h.IsFragment() {
+		return false
+	}
+	// The one value that is defined asks routers to look (RFC 2113 §2.1).
+	if alert := options.Find(header.IPv4OptRouterAlert); len(alert) != 4 || alert[2]|alert[3] != 0 || !ip.stack.DeliverAlert(w, p, 0) {
 		return false
 	}
 	p.Release()
