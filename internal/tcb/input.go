@@ -19,6 +19,7 @@ func (t *TCB) Segment(now tcpip.Time, s *Segment) tcpip.Drop {
 	if s.Len > 0 {
 		t.count.dataIn += uint32(s.Wire)
 	}
+	t.due.deferred = false
 	d := t.segment(now, s)
 	releaseAll(s.Data)
 	s.Data = s.Data[:0]

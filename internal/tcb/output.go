@@ -146,7 +146,9 @@ func (t *TCB) sendNew(now tcpip.Time, out *Out) bool {
 	if t.paced() && t.holdForPace(now) {
 		return false
 	}
-	t.restartAfterIdle(now)
+	if t.unsent() > 0 { // a FIN alone is not what the window is for
+		t.restartAfterIdle(now)
+	}
 	t.header(now, out)
 	n, small := t.sendable(now, out.SegSize)
 	if n < 0 {
@@ -273,14 +275,19 @@ func (t *TCB) sendable(now tcpip.Time, mss int) (n int, small bool) {
 
 // wait reports whether a super-segment that the windows have cut short had better wait for the next
 // acknowledgement, which will let it grow: if one is about to come, and what may be sent is less than
-// a third of the window. The conditions are Linux's.
+// a third of the window. The conditions are Linux's, and so is that they are looked at with each acknowledgement and
+// each write alone: a timer does not end the wait.
 func (t *TCB) wait(now tcpip.Time, n int) bool {
 	if t.flight() == 0 || t.rec.phase >= phaseRecovery || t.snd.fin || t.snd.urgent {
 		return false
 	}
-	return n < min(t.cc.bytes(), t.snd.wnd)/max(t.conf.WinDivisor, 1) &&
-		now.Sub(t.snd.lastData) < time.Millisecond &&
-		t.board.recs.first().sent.Add(t.rtt.srtt).Sub(now) <= min(t.rtt.srtt/2, time.Millisecond)
+	if d := &t.due; !d.deferred || d.deferredEnd != t.sendQ.end {
+		d.deferredEnd = t.sendQ.end
+		d.deferred = n < min(t.cc.bytes(), t.snd.wnd)/max(t.conf.WinDivisor, 1) &&
+			now.Sub(t.snd.lastData) < time.Millisecond &&
+			t.board.recs.first().sent.Add(t.rtt.srtt).Sub(now) <= min(t.rtt.srtt/2, time.Millisecond)
+	}
+	return t.due.deferred
 }
 
 // hold reports whether the last segment, which is not full, must wait for more data: because of cork,
