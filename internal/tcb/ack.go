@@ -152,7 +152,7 @@ func (t *TCB) acknowledge(now tcpip.Time, s *Segment) tcpip.Drop {
 	if s.Ack.Less(t.snd.una) { // an old one: its data is good, and so may its SACK blocks be
 		if t.opt.sack && s.Options.NumSACK > 0 {
 			t.takeSACK(s, t.snd.una, &a)
-			t.due.newFirst = t.alert(now, &a, 0, t.snd.una) == rexmitNew
+			t.mayResend(t.alert(now, &a, 0, t.snd.una))
 		}
 		return tcpip.DropNone
 	}
@@ -256,7 +256,13 @@ func (t *TCB) afterAck(now tcpip.Time, a *acked, before, lost uint32, resend rex
 	a.rate.rtt = a.rtt
 	t.takeRate(a.now, &a.rate, delivered, newlyLost)
 	t.controlCongestion(now, a, delivered, newlyLost)
-	t.due.newFirst = resend == rexmitNew
+	t.mayResend(resend)
+}
+
+// mayResend says what is to be sent after an acknowledgement.
+func (t *TCB) mayResend(what rexmit) {
+	t.due.repair = t.due.repair || what != rexmitNone
+	t.due.newFirst = what == rexmitNew
 }
 
 // advanceUna takes what is now acknowledged off the queues.

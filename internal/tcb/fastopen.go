@@ -162,6 +162,7 @@ func (t *TCB) fastAnswered(s *Segment) (again bool) {
 		}
 		f.result.Failed = true
 		t.board.loseAll()
+		t.due.repair = true
 	}
 	return left
 }

@@ -65,6 +65,7 @@ func (t *TCB) resendLarge() {
 	for i := range b.recs.len() {
 		if x := b.recs.at(i); min(int(x.mss), x.len()) > mss {
 			t.lose(x)
+			t.due.repair = true
 		}
 	}
 	if b.lost == before {

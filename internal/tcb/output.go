@@ -281,9 +281,8 @@ func (t *TCB) wait(now tcpip.Time, n int) bool {
 	if t.flight() == 0 || t.rec.phase >= phaseRecovery || t.snd.fin || t.snd.urgent {
 		return false
 	}
-	if d := &t.due; !d.deferred || d.deferredEnd != t.sendQ.end {
-		d.deferredEnd = t.sendQ.end
-		d.deferred = n < min(t.cc.bytes(), t.snd.wnd)/max(t.conf.WinDivisor, 1) &&
+	if !t.due.deferred {
+		t.due.deferred = n < min(t.cc.bytes(), t.snd.wnd)/max(t.conf.WinDivisor, 1) &&
 			now.Sub(t.snd.lastData) < time.Millisecond &&
 			t.board.recs.first().sent.Add(t.rtt.srtt).Sub(now) <= min(t.rtt.srtt/2, time.Millisecond)
 	}

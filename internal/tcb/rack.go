@@ -168,6 +168,7 @@ func (t *TCB) reorderTimeout(now tcpip.Time) {
 	before := t.pipe()
 	t.rackDetect(now)
 	if before != t.pipe() {
+		t.due.repair = true
 		if t.rec.phase != phaseRecovery && !(t.rec.phase < phaseCWR && t.probeLost()) {
 			t.enterRecovery(now, false)
 			if !t.cc.controls() {

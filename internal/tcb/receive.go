@@ -234,21 +234,20 @@ type duty struct {
 	delayed   bool // within the delayed acknowledgement's time
 	challenge bool
 	rexmit    bool // one retransmission, whatever the window
-	newFirst  bool // new data before what is lost (RFC 5682)
+	repair    bool // what is lost is sent again, as far as the window takes it
+	newFirst  bool // new data before that (RFC 5682)
 	probeTail bool // a tail loss probe (RFC 8985 §7)
 	sent      bool // new data was sent since the window's use was looked at
 	news      bool // an acknowledgement has come, and what it lets go has not been sent
 	limited   bool // and the window would not take more
 	uncork    bool
-
-	deferred    bool       // a super-segment waits for the next acknowledgement or write
-	deferredEnd seq.Number // of the data there was then
-	cwr         bool       // say that the window was reduced (RFC 3168)
-	third       bool       // say how the SYN-ACK was marked (RFC 9768)
-	earlier     bool       // acknowledge what came before the marks changed (RFC 8257)
-	probe       probe
-	reset       resetKind
-	resetSeq    seq.Number
+	deferred  bool // a super-segment waits for the next acknowledgement or write
+	cwr       bool // say that the window was reduced (RFC 3168)
+	third     bool // say how the SYN-ACK was marked (RFC 9768)
+	earlier   bool // acknowledge what came before the marks changed (RFC 8257)
+	probe     probe
+	reset     resetKind
+	resetSeq  seq.Number
 
 	compressed int16 // segments behind a gap whose acknowledgement waits for more of them
 	pushed     int8  // how many of the segments that wait for an ACK were pushed

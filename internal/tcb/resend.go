@@ -6,14 +6,15 @@ import (
 	"github.com/seed963a8790/netstack/tcpip"
 )
 
-// sendLost sends the first record again that is taken for lost, if the window takes it.
+// sendLost sends the first record again that is taken for lost, if the window takes it. As on Linux that is done when an
+// acknowledgement or a timer says so, and then for all that the window takes: not with whatever is written.
 func (t *TCB) sendLost(now tcpip.Time, out *Out) bool {
 	i, ok := t.board.next()
 	if !ok {
-		t.due.rexmit = false
+		t.due.rexmit, t.due.repair = false, false
 		return false
 	}
-	if t.due.newFirst && !t.due.rexmit {
+	if (t.due.newFirst || !t.due.repair) && !t.due.rexmit {
 		return false
 	}
 	r := t.board.at(i)
@@ -37,6 +38,7 @@ func (t *TCB) sendLost(now tcpip.Time, out *Out) bool {
 		room = max(room, 1)
 	}
 	if room <= 0 {
+		t.due.repair = false
 		return false
 	}
 	t.header(now, out)
@@ -44,6 +46,7 @@ func (t *TCB) sendLost(now tcpip.Time, out *Out) bool {
 	r = t.board.at(i) // the records may have moved
 	n, ok := t.resendable(r, room, out.SegSize)
 	if !ok {
+		t.due.repair = false
 		return false
 	}
 	t.save(out, undoResent, *r)

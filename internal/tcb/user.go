@@ -22,6 +22,7 @@ func (t *TCB) Write(now tcpip.Time, p slab.Piece) tcpip.Error {
 	if _, fresh := t.free(); fresh {
 		t.sendQ.gather = t.sendQ.end
 	}
+	t.due.deferred = false
 	t.sendQ.append(p)
 	return tcpip.OK
 }
@@ -38,6 +39,7 @@ func (t *TCB) Append(now tcpip.Time, b []byte) int {
 	if spare < min(len(b), t.mss()) && t.unsent() == 0 { // a segment of its own had better be one piece
 		return 0
 	}
+	t.due.deferred = false
 	n, fresh := t.free()
 	if fresh {
 		t.sendQ.gather = t.sendQ.end
@@ -67,7 +69,7 @@ func (t *TCB) Give(now tcpip.Time, p slab.Piece) tcpip.Error {
 		p.Release()
 		return err
 	}
-	t.sendQ.gather = t.sendQ.end
+	t.sendQ.gather, t.due.deferred = t.sendQ.end, false
 	sole := p.Sole()
 	t.sendQ.append(p)
 	t.sendQ.chunks.last().sealed = !sole
