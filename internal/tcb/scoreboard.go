@@ -101,9 +101,25 @@ func (b *scoreboard) push(r record) {
 	if b.recs.len() == 0 {
 		b.rexmitFrom = r.seq
 	}
+	r.sent = b.order(r.sent, r.end)
 	b.recs.pushBack(r)
 	b.tally(&r, +1)
 	b.sends.pushBack(send{r.seq, r.end, r.sent})
+}
+
+// order returns the time of a transmission that ends at end and is made at at, moved so far that it comes after the
+// last one: by time, or by number where the times are equal (RFC 8985 §6.2). What is sent again in the instant in which
+// something above it was sent would seem older otherwise.
+func (b *scoreboard) order(at tcpip.Time, end seq.Number) tcpip.Time {
+	if b.sends.len() == 0 {
+		return at
+	}
+	last := b.sends.last()
+	at = max(at, last.at)
+	if at == last.at && !last.end.Less(end) {
+		at++
+	}
+	return at
 }
 
 // pop takes the last record back.
@@ -349,8 +365,8 @@ func (b *scoreboard) at(i int) *record { return b.recs.at(i) }
 func (b *scoreboard) resendAt(i int, now tcpip.Time, flags recordFlags) {
 	r := b.recs.at(i)
 	b.mark(r, flags, 0)
-	r.sent = now
-	b.sends.pushBack(send{r.seq, r.end, now})
+	r.sent = b.order(now, r.end)
+	b.sends.pushBack(send{r.seq, r.end, r.sent})
 	if b.sends.len() > 4*b.recs.len()+sendsSlack {
 		b.sortSends()
 	}
