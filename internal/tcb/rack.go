@@ -91,6 +91,7 @@ func (t *TCB) rackDetect(now tcpip.Time) (again time.Duration) {
 				return remaining(t.lastSuspect(r.sent))
 			}
 			t.lose(r)
+			r.flags |= recFound
 		}
 		b.sends.popFront()
 	}
@@ -99,7 +100,12 @@ func (t *TCB) rackDetect(now tcpip.Time) (again time.Duration) {
 
 // searched reports whether the transmission at at is the last of r, and r may be found lost.
 func (r *record) searched(at tcpip.Time) bool {
-	return r.sent == at && r.flags&recSacked == 0 && r.flags&(recLost|recResent) != recLost
+	return r.sent == at && r.awaited()
+}
+
+// awaited reports whether r may be found lost.
+func (r *record) awaited() bool {
+	return r.flags&(recSacked|recFound) == 0 && r.flags&(recLost|recResent) != recLost
 }
 
 // lastSuspect returns when the last transmission was made that something sent later has overtaken; first is the
@@ -131,7 +137,7 @@ const suspectsLooked = 16
 func (b *scoreboard) sortSends() {
 	all := make([]send, 0, b.recs.len())
 	for i := range b.recs.len() {
-		if r := b.recs.at(i); r.flags&recSacked == 0 && r.flags&(recLost|recResent) != recLost {
+		if r := b.recs.at(i); r.awaited() {
 			all = append(all, send{r.seq, r.end, r.sent})
 		}
 	}

@@ -163,6 +163,7 @@ func (t *TCB) noteResent(now tcpip.Time, out *Out, segs int) {
 	if t.paced() {
 		t.pace(now, out)
 	}
+	t.snd.lastData = now
 	t.count.retrans += uint32(segs)
 	t.count.bytesRetrans += uint64(out.Len)
 	if out.Len > 0 {

@@ -30,6 +30,7 @@ const (
 	recResent                          // sent again since it was taken for lost, and in flight
 	recRetrans                         // sent more than once: no RTT sample (Karn)
 	recLimited                         // the sender had no more to send when this left
+	recFound                           // RACK has found it lost, and looks at it again only once it is sent again, as on Linux
 	recPush                            // its end was the end of what was written then
 )
 
@@ -325,7 +326,7 @@ func (b *scoreboard) loseAll() {
 	}
 }
 
-// unlose takes nothing for lost any more, and looks at everything anew.
+// unlose takes nothing for lost any more, and looks anew at all but what RACK had found.
 func (b *scoreboard) unlose() {
 	for i := range b.recs.len() {
 		if r := b.recs.at(i); r.flags&recLost != 0 {
@@ -364,7 +365,7 @@ func (b *scoreboard) at(i int) *record { return b.recs.at(i) }
 // resendAt notes that the i-th record is sent again; flags are those that it gets.
 func (b *scoreboard) resendAt(i int, now tcpip.Time, flags recordFlags) {
 	r := b.recs.at(i)
-	b.mark(r, flags, 0)
+	b.mark(r, flags, recFound)
 	r.sent = b.order(now, r.end)
 	b.sends.pushBack(send{r.seq, r.end, r.sent})
 	if b.sends.len() > 4*b.recs.len()+sendsSlack {
