@@ -43,7 +43,7 @@ func sentAfter(t1, t2 tcpip.Time, end1, end2 seq.Number) bool {
 func (t *TCB) rackAdvance(now tcpip.Time, retrans bool, end seq.Number, sent tcpip.Time) {
 	k := &t.rack
 	rtt := now.Sub(sent)
-	if retrans && rtt < t.rtt.min {
+	if retrans && rtt+orderSlack < t.rtt.min {
 		// It cannot have been the retransmission that arrived so soon.
 		return
 	}

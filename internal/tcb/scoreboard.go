@@ -2,6 +2,7 @@ package tcb
 
 import (
 	"math"
+	"time"
 
 	"github.com/seed963a8790/netstack/internal/seq"
 	"github.com/seed963a8790/netstack/tcpip"
@@ -107,6 +108,9 @@ func (b *scoreboard) push(r record) {
 	b.tally(&r, +1)
 	b.sends.pushBack(send{r.seq, r.end, r.sent})
 }
+
+// orderSlack is more than what order moves times by.
+const orderSlack = time.Microsecond
 
 // order returns the time of a transmission that ends at end and is made at at, moved so far that it comes after the
 // last one: by time, or by number where the times are equal (RFC 8985 §6.2). What is sent again in the instant in which

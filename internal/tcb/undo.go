@@ -88,9 +88,10 @@ func (t *TCB) setOpen(now tcpip.Time) {
 }
 
 // undoPartial is called for an acknowledgement of a part of what recovery repairs: if it shows that a segment was only
-// late, nothing more is sent again. It reports whether it did.
-func (t *TCB) undoPartial(now tcpip.Time, prior seq.Number) bool {
-	if !t.rec.marked || !t.wasDelayed() {
+// late, nothing more is sent again. It reports whether it did. Without SACK, the segment that was sent again alone is not
+// enough, as on Linux.
+func (t *TCB) undoPartial(now tcpip.Time, a *acked, prior seq.Number) bool {
+	if !t.rec.marked || !t.wasDelayed() || !t.opt.sack && a.segs == 1 && a.flags&ackRetrans != 0 {
 		return false
 	}
 	t.sawReordering(prior, TallyTSReorder)
