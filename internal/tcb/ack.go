@@ -395,22 +395,38 @@ func (t *TCB) reportsDuplicate(s *Segment, blocks []header.SACKBlock, prior seq.
 	return true
 }
 
-// duplicateInFlight notes a duplicate of what is not acknowledged yet.
+// duplicateInFlight notes a duplicate of what is not acknowledged yet. What has arrived is one record with its neighbours:
+// the whole segments of it count that the duplicate covers.
 func (t *TCB) duplicateInFlight(b header.SACKBlock, a *acked) {
 	for i := t.board.find(b.Start); i < t.board.recs.len(); i++ {
 		r := t.board.at(i)
 		if !r.seq.Less(b.End) {
 			return
 		}
-		if r.flags&recRetrans == 0 || b.End.Less(r.end) {
+		if r.flags&recRetrans == 0 {
 			continue
 		}
-		if u := &t.rec; u.marked && u.undoLeft > 0 && u.marker.Less(r.end) {
-			u.undoLeft = max(u.undoLeft-int(r.segs), 0)
+		from, to, segs, mss := r.seq, r.end, int(r.segs), max(int(r.mss), 1)
+		if r.flags&recSacked != 0 {
+			if n := b.Start.Sub(from); n > 0 {
+				from = from.Add((n + mss - 1) / mss * mss)
+			}
+			if b.End.Less(to) {
+				to = from.Add(b.End.Sub(from) / mss * mss)
+			}
+			if from != r.seq || to != r.end {
+				segs = to.Sub(from) / mss
+			}
+		}
+		if segs <= 0 || b.End.Less(to) {
+			continue
+		}
+		if u := &t.rec; u.marked && u.undoLeft > 0 && u.marker.Less(to) {
+			u.undoLeft = max(u.undoLeft-segs, 0)
 		}
 		if r.flags&recSacked != 0 {
-			a.late(r.seq)
-			if r.flags&recResent != 0 {
+			a.late(from)
+			if r.flags&recResent != 0 && segs == int(r.segs) {
 				t.board.mark(r, 0, recResent)
 			}
 		}

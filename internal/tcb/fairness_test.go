@@ -38,7 +38,7 @@ func (b bottleneck) together(flows int, length, skip time.Duration) []int {
 	got := make([]int, flows)
 	now, end := traceNow, traceNow.Add(length)
 	for begun := 0; now < end; {
-		if start := traceNow.Add(time.Duration(begun) * time.Second); begun < flows && now >= start {
+		if start := traceNow.Add(time.Duration(begun) * cmp.Or(b.apart, time.Second)); begun < flows && now >= start {
 			all[begun].tcb[0].Connect(now)
 			all[begun].tcb[1].Connect(now)
 			begun++

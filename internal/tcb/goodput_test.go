@@ -26,6 +26,7 @@ type bottleneck struct {
 
 	// Of flows that share the link.
 	beside []Congestion                    // the algorithm of each; nil: cc
+	apart  time.Duration                   // they begin; 0 is a second
 	queue  int                             // bytes; 0 is a bandwidth-delay product
 	admit  func(tcpip.Time, *Segment, int) // sees and marks what joins so many bytes that wait; nil: nobody
 }
