@@ -15,7 +15,7 @@ import (
 	"github.com/seed963a8790/netstack/tcpip"
 )
 
-// together has several bulk transfers share the link, begun a second apart, and returns the bytes of each after skip.
+// together has several bulk transfers share the link, begun b.apart of one another, and returns the bytes of each after skip.
 func (b bottleneck) together(flows int, length, skip time.Duration) []int {
 	const ends = 2
 	all := make([]*direct, flows)
@@ -38,10 +38,12 @@ func (b bottleneck) together(flows int, length, skip time.Duration) []int {
 	got := make([]int, flows)
 	now, end := traceNow, traceNow.Add(length)
 	for begun := 0; now < end; {
-		if start := traceNow.Add(time.Duration(begun) * cmp.Or(b.apart, time.Second)); begun < flows && now >= start {
+		start := traceNow.Add(time.Duration(begun) * cmp.Or(b.apart, time.Second))
+		if begun < flows && now >= start {
 			all[begun].tcb[0].Connect(now)
 			all[begun].tcb[1].Connect(now)
 			begun++
+			start = start.Add(cmp.Or(b.apart, time.Second))
 		}
 		next := tcpip.Time(0)
 		for f, d := range all[:begun] {
@@ -81,7 +83,7 @@ func (b bottleneck) together(flows int, length, skip time.Duration) []int {
 			next = tcpip.Earliest(next, w.q[0].at)
 		}
 		if begun < flows {
-			next = tcpip.Earliest(next, traceNow.Add(time.Duration(begun)*time.Second))
+			next = tcpip.Earliest(next, start)
 		}
 		now = max(now, next)
 		for w.Len() > 0 && w.q[0].at <= now {
