@@ -103,8 +103,10 @@ func (d *Datagram) write(w *stack.Work, b []byte, o *tcpip.WriteOptions) tcpip.E
 	}
 	if o.To.Addr == any4 { // whatever was asked for: it does not leave the host, and comes in by loopback
 		if q.NIC = 0; !to.Addr.IsLoopback() {
-			if r, err := d.proto.stack.FindRoute(q); err == tcpip.OK {
+			if r, err := d.proto.stack.FindRoute(q); err == tcpip.OK && r.Loopback {
 				q.NIC = r.NIC.ID()
+			} else if lo, _, ok := d.proto.stack.LocalAddress(loopback4); ok { // a source that is nobody's (IP_TRANSPARENT)
+				q.NIC = lo.ID()
 			}
 		}
 	}

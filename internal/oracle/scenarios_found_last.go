@@ -36,6 +36,31 @@ func foundLast() (list []Scenario) {
 			})
 		}
 	}
+	for _, from := range []string{"192.0.2.9", Peer4, Host4} {
+		for nic := range 3 {
+			add(fmt.Sprintf("to-nowhere-from-nobody/%s-%d/udp4", from, nic), func(r *Run) {
+				d, s := udp4.open(r), udp4.open(r)
+				r.Bind(d, udp4.any(4002))
+				r.Set(s, tcpip.IP_TRANSPARENT, 1)
+				r.Send(s, []byte("abc"), In4("0.0.0.0", 4002), pktinfo(udp4, from, "::", nic), 0)
+				r.Recv(d, 10, 0, 0)
+				r.Packets()
+			})
+		}
+	}
+	add("short-and-urgent/udp6", func(r *Run) {
+		s := sortOf("udp6").open(r)
+		for n := range 17 {
+			r.Send(s, []byte("abc"), In4(Peer4, 4000)[:n], nil, linux.MSG_OOB)
+		}
+	})
+	add("bound-again-freely/ping6", func(r *Run) {
+		s := sortOf("ping6").open(r)
+		r.Connect(s, In6("::1", 0))
+		r.Set(s, tcpip.SO_BINDTOIFINDEX, 2)
+		r.Set(s, tcpip.IP_FREEBIND, 1)
+		r.Bind(s, In6("::1", 4002))
+	})
 	for _, proto := range []int{17, 58, 103, 253, 255} {
 		for _, to := range []string{Peer6, "ff0e::99"} {
 			add(fmt.Sprintf("uncut/%d/%s/raw6", proto, to), func(r *Run) { // an option that few protocols have

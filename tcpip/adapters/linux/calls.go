@@ -79,7 +79,7 @@ func (s *Socket) mayBind(a netip.Addr) bool {
 		return s.kind.family == AF_INET6 // which is refused for another reason
 	}
 	if n, err := s.ep.Option(tcpip.SO_BINDTOIFINDEX); err == nil && n != 0 && a == netip.IPv6Loopback() && s.nicOf(a) != nil {
-		return s.nicOf(a).ID() == tcpip.NICID(n) // which is of one device only
+		return s.nicOf(a).ID() == tcpip.NICID(n) || s.flag(tcpip.IP_FREEBIND) || s.flag(tcpip.IP_TRANSPARENT) // which is of one device only
 	}
 	return many || a.IsUnspecified() || s.nicOf(a) != nil || s.flag(tcpip.IP_FREEBIND) || s.flag(tcpip.IP_TRANSPARENT)
 }

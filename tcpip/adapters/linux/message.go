@@ -89,7 +89,8 @@ func (s *Socket) SendMsg(data, name, control []byte, flags int) (int, Errno) {
 		}
 	}
 	if err := s.addressed(&o, name); err != 0 {
-		if four := o.To.Addr.Is4() || len(name) == 0 && s.ep.RemoteAddress().Addr.Is4(); err == EINVAL && urgent && four {
+		named4 := s.kind.endpoint == tcpip.KindUDP && len(name) >= 2 && familyOf(name) == AF_INET
+		if four := o.To.Addr.Is4() || named4 || len(name) == 0 && s.ep.RemoteAddress().Addr.Is4(); err == EINVAL && urgent && four {
 			err = EOPNOTSUPP // which IPv4 looks at before the port
 		} else if err == EINVAL && four && len(data) > 0xffff && !s.raw() {
 			err = EMSGSIZE // and before that at the length
