@@ -51,7 +51,8 @@ func otherThanDefault(id tcpip.OptionID) int {
 	case tcpip.IP_TTL, tcpip.IPV6_UNICAST_HOPS, tcpip.IP_MULTICAST_TTL, tcpip.IPV6_MULTICAST_HOPS:
 		return 9
 	case tcpip.IP_LOCAL_PORT_RANGE:
-		return 50000<<16 | 40000
+		low, high := 40000, 50000 // no constant: an int of 32 bits takes it as well
+		return high<<16 | low
 	case tcpip.IPV6_MULTICAST_LOOP, tcpip.IPV6_MULTICAST_ALL, tcpip.IP_MULTICAST_ALL, tcpip.IP_MULTICAST_LOOP, tcpip.IPV6_AUTOFLOWLABEL,
 		tcpip.IP_MTU_DISCOVER, tcpip.IPV6_MTU_DISCOVER:
 		return 0

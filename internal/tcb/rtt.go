@@ -117,7 +117,7 @@ func (t *TCB) measure(at tcpip.Time, a *acked, s *Segment) bool {
 	if sample < 0 {
 		return false
 	}
-	t.rtt.noteMin(max(shortest, 0))
+	t.rtt.noteMin((max(shortest, 0) + time.Microsecond - 1).Truncate(time.Microsecond)) // order may have moved what was sent by less
 	t.rtt.sample(sample, t.conf, t.snd.una, t.snd.nxt)
 	a.measured = true
 	return true
