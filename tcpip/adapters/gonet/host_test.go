@@ -83,6 +83,10 @@ func newPair(t testing.TB, clock tcpip.Clock) (left, right *host) {
 		})
 		require.NoError(t, err)
 	}
+	t.Cleanup(func() { // a connection that its user has closed may hold what the other host has sent behind a gap
+		left.Close()
+		right.Close()
+	})
 	return left, right
 }
 
