@@ -29,15 +29,16 @@ type Endpoint struct {
 	orphan  bool // counted among the closed that still send
 	gone    bool // has left the stack
 
-	established bool // the handshake was completed
-	done        bool // the peer's end has been received: reads end there, whatever comes later
-	fixedPort   bool // the user has chosen the port, which then outlives connections
-	fixedAddr   bool // and the address
-	stale       bool // the path's MTU has changed, and the next write is to see to it
-	draining    bool // the protocol's Drain waits for it
-	df          bool // set Don't Fragment
-	pathless    bool // what the path depends on has changed since something was sent
-	deferred    bool // connected as far as the user knows: the SYN waits for the first write
+	established bool        // the handshake was completed
+	done        bool        // the peer's end has been received: reads end there, whatever comes later
+	fixedPort   bool        // the user has chosen the port, which then outlives connections
+	fixedAddr   bool        // and the address
+	claimed     atomic.Bool // a user has accepted the connection, which the machine hears of with the next segment
+	stale       bool        // the path's MTU has changed, and the next write is to see to it
+	draining    bool        // the protocol's Drain waits for it
+	df          bool        // set Don't Fragment
+	pathless    bool        // what the path depends on has changed since something was sent
+	deferred    bool        // connected as far as the user knows: the SYN waits for the first write
 	shut        tcpip.Shutdown
 
 	err     tcpip.Error // pending, for SO_ERROR and the next call

@@ -155,6 +155,9 @@ func (e *Endpoint) receive(w *stack.Work, p *stack.Packet) {
 	lacksTimestamp := !s.Options.HasTimestamp
 	una, received := e.tcb.Una(), e.tcb.Received()
 	e.tcb.SetShort(e.proto.stack.Slabs.Short())
+	if e.claimed.Load() {
+		e.tcb.Accepted()
+	}
 	d := e.tcb.Segment(e.lock.now, &s)
 	if e.opts.arrivals {
 		e.arrived(received, p.At)

@@ -130,9 +130,7 @@ func (e *Endpoint) Accept() (tcpip.Endpoint, error) {
 	if c == nil {
 		return nil, tcpip.ErrWouldBlock
 	}
-	w := c.begin()
-	c.tcb.Accepted()
-	c.end(w)
+	c.claimed.Store(true) // its lock is often held now, by what brings the first data
 	return c, nil
 }
 
