@@ -5,7 +5,7 @@
 //
 // The whole interface, which shell, scripts, simulator and fuzzer use and nothing else:
 //
-//	Init(now, *Conf, Path, Identity)
+//	Init(now, *Conf, Path, Identity), Accepted()
 //	User:     Connect(now) Error, Write(now, Piece) Error, Append(now, []byte) int, Give(now, Piece) Error,
 //	          Room() int, Space() int, Starved() bool, SetShort(bool), Writable() bool, SetMore(now, bool), MarkUrgent(now), EndRecord(now),
 //	          Readable() []Piece, ReadableLen() int, AtEnd() bool, Consume(now, n), Urgent() (byte, Error), TakeUrgent(),

@@ -26,13 +26,15 @@ func (t *TCB) receive(now tcpip.Time, s *Segment) tcpip.Drop {
 	}
 	wire, larger := s.Wire, t.trackPeerSegments(s)
 	t.noteReceiverRTT(s)
-	cost := chargeAll(s.Data)
-	frame := s.Len
+	frame, cost := s.Len, 0
+	if larger {
+		cost = chargeAll(s.Data)
+	}
 	if d := t.trimToWindow(s); d != tcpip.DropNone {
 		t.ackNow()
 		return d
 	}
-	if larger && cost > 0 {
+	if cost > 0 {
 		t.tun.learn(t, min(max(256*frame/cost, 1), 256))
 	}
 	fin := s.Flags&header.FIN != 0

@@ -155,8 +155,9 @@ func (t *TCB) admit(s *Segment) bool {
 	return t.held()+cost <= 2*limit || t.recvQ.n == 0
 }
 
-// learn takes what payload costs, as segments say that are larger than all before, or than any should be, and moves what was earned with the window of an empty buffer, as Linux does: not above
-// it, and not below the window that was announced either if there is room for more.
+// learn takes what payload costs, as segments say that are larger than all before, or than any should be, and moves what
+// was earned with the window of an empty buffer, as Linux does: not above it, and not below the window that was announced
+// either if there is room for more.
 func (u *tuning) learn(t *TCB, ratio int) {
 	if ratio == u.ratio {
 		return
