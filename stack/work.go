@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"github.com/seed963a8790/netstack/internal/growstack"
 	"github.com/seed963a8790/netstack/tcpip"
 	"github.com/seed963a8790/netstack/waiter"
 )
@@ -42,32 +43,13 @@ type sent struct {
 
 // Begin starts an outermost frame.
 func (s *Stack) Begin() *Work {
-	deepen(false)
+	growstack.Ensure()
 	w, _ := s.works.Get().(*Work)
 	if w == nil {
 		w = &Work{stack: s}
 	}
 	return w
 }
-
-// depth is what a frame may need of its goroutine's stack, bytes: from a write down through one protocol stack and up
-// through the other to the answer it is some 3 KiB.
-const depth = 4 << 10
-
-// deepen makes the goroutine's stack large enough for a frame, now, while there is little on it to move. A goroutine
-// begins with 2 KiB, and one for each connection would have it moved in the deepest call. It costs a comparison: what
-// counts is the room that the function might use.
-//
-//go:noinline
-func deepen(use bool) {
-	if use {
-		var room [depth]byte
-		touch(&room)
-	}
-}
-
-//go:noinline
-func touch(room *[depth]byte) { room[0]++ }
 
 // Wake adds waiters to tell, once the frame's packets are on their way.
 func (w *Work) Wake(s *Stack, q *waiter.Queue, ev waiter.Events) {

@@ -11,7 +11,7 @@ import (
 // The rooms of internal. A new package has to be put into one of them.
 var (
 	// leaves know nothing of networks, at most header formats.
-	leaves = []string{"internal/checksum", "internal/seq", "internal/slab", "internal/siphash", "internal/gate", "internal/pcapng", "internal/ratelimit"}
+	leaves = []string{"internal/checksum", "internal/seq", "internal/slab", "internal/siphash", "internal/gate", "internal/pcapng", "internal/ratelimit", "internal/growstack"}
 	// machines are protocols without locks, clocks or packets.
 	machines = []string{"internal/tcb", "internal/nud", "internal/slaac", "internal/mcast", "internal/frag", "internal/dad", "internal/ratelimit", "internal/bpf"}
 	// support serves tests; the library never imports it.
@@ -38,7 +38,7 @@ type room struct {
 
 // rooms is the import map: the first room that has a package decides. Imports only go down.
 var rooms = []room{
-	{dirs: []string{"tcpip/adapters"}, may: []string{"tcpip", "stack", "waiter", "header", "network", "transport", "link", "internal/slab"}, external: []string{"golang.org/x/sys"}},
+	{dirs: []string{"tcpip/adapters"}, may: []string{"tcpip", "stack", "waiter", "header", "network", "transport", "link", "internal/slab", "internal/growstack"}, external: []string{"golang.org/x/sys"}},
 	{dirs: []string{"tcpip"}},
 	{dirs: []string{"header", "waiter"}, may: append([]string{"tcpip"}, leaves...)},
 	{dirs: leaves, may: []string{"header", "tcpip"}, external: []string{"golang.org/x/sys", "github.com/google/btree"}},

@@ -131,6 +131,7 @@ type Options struct {
 // config is Options with the defaults put in.
 type config struct {
 	initial    *endpointOptions // of a new endpoint; shared by all that have not set any
+	prompt     *endpointOptions // with TCP_NODELAY, which is all that most Go programs set
 	timestamps tcpip.TimestampMode
 
 	synBacklog, timeWaitMax        int
@@ -203,6 +204,10 @@ func (o *Options) config(sock tcpip.SocketConf) config {
 		SlowStartAfterIdle: o.SlowStartAfterIdle.Or(true),
 		Collapse:           o.Collapse.Or(true),
 	}
+	c.initial.arrivals = c.initial.notesArrivals()
+	prompt := *c.initial
+	prompt.conf.NoDelay = true
+	c.prompt = &prompt
 	return c
 }
 

@@ -89,6 +89,26 @@ func TestOptionErrors(t *testing.T) {
 	require.ErrorIs(t, e.SetOption(TCP_NODELAY, 1), tcpip.ErrClosed)
 }
 
+// What one endpoint sets is no other's, also where they share what they have set.
+func TestOptionsAreOfOneEndpoint(t *testing.T) {
+	x := newWire(t, Options{})
+	first, second, third := endpointOf(t, x.s, 0), endpointOf(t, x.s, 0), endpointOf(t, x.s, 0)
+	set := func(e *Endpoint, id tcpip.OptionID, v int) { require.NoError(t, e.SetOption(id, v)) }
+	set(first, TCP_NODELAY, 1)
+	set(second, TCP_NODELAY, 2)
+	set(second, tcpip.SO_TIMESTAMP, 1)
+	set(second, TCP_NODELAY, 0)
+	set(third, tcpip.SO_KEEPALIVE, 1)
+	for e, want := range map[*Endpoint][3]int{first: {1, 0, 0}, second: {0, 1, 0}, third: {0, 0, 1}} {
+		for i, id := range []tcpip.OptionID{TCP_NODELAY, tcpip.SO_TIMESTAMP, tcpip.SO_KEEPALIVE} {
+			v, err := e.Option(id)
+			require.NoError(t, err)
+			require.Equal(t, want[i], v)
+		}
+		e.Close()
+	}
+}
+
 // The options of IP, as measured on a SOCK_STREAM socket of Linux: a TTL of 0 is refused and -1 means and shows the
 // default; the ECN bits are not the user's.
 func TestOptionsOfIP(t *testing.T) {

@@ -52,6 +52,10 @@ func (e *Endpoint) setOption(id tcpip.OptionID, v int) tcpip.Error {
 		}
 	}
 	before := e.opts
+	if c := e.proto.config.Load(); id == TCP_NODELAY && v != 0 && before == c.initial && !e.running {
+		e.configure(c.prompt)
+		return tcpip.OK
+	}
 	o := *before
 	if row := tcpip.FindOption(EndpointOptions, id, tcpip.KindTCP); row != nil {
 		if err := row.Put(&o.conf, v); err != tcpip.OK {
@@ -102,6 +106,7 @@ func (e *Endpoint) setOption(id tcpip.OptionID, v int) tcpip.Error {
 	case tcpip.SO_RCVBUF:
 		o.conf.ReceiveBuffer = tcpip.Set(o.sock.ReceiveBuffer)
 	}
+	o.arrivals = o.notesArrivals()
 	e.configure(&o)
 	if err := e.rebind(id); err != tcpip.OK {
 		e.configure(before)
@@ -116,7 +121,6 @@ func (e *Endpoint) setOption(id tcpip.OptionID, v int) tcpip.Error {
 
 // configure makes o the options of e, of its machine and of what its listener accepts from now on.
 func (e *Endpoint) configure(o *endpointOptions) {
-	o.arrivals = o.notesArrivals()
 	e.opts = o
 	e.device.Store(int32(o.sock.BoundNIC))
 	if e.running {

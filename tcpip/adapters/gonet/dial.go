@@ -238,6 +238,22 @@ func setStreamDefaults(ep tcpip.Endpoint, k net.KeepAliveConfig) error {
 
 // await waits for the outcome of Connect.
 func (a *attempt) await(ctx context.Context) error {
+	if a.ep.Readiness(waiter.Writable) == 0 {
+		if err := a.wait(ctx); err != nil {
+			return err
+		}
+	}
+	if err := a.ep.LastError(); err != nil {
+		return err
+	}
+	if a.ep.Readiness(waiter.Writable)&waiter.HangUp != 0 { // closed under us
+		return tcpip.ErrConnAborted
+	}
+	return nil
+}
+
+// wait waits until the endpoint is writable, which it is when the attempt has failed, too.
+func (a *attempt) wait(ctx context.Context) error {
 	w := waiter.NewChannel(waiter.Writable)
 	a.ep.Waiters().Register(w)
 	defer a.ep.Waiters().Unregister(w)
@@ -257,12 +273,6 @@ func (a *attempt) await(ctx context.Context) error {
 			return timeoutError{}
 		}
 		<-w.C()
-	}
-	if err := a.ep.LastError(); err != nil {
-		return err
-	}
-	if a.ep.Readiness(waiter.Writable)&waiter.HangUp != 0 { // closed under us
-		return tcpip.ErrConnAborted
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/seed963a8790/netstack/internal/growstack"
 	"github.com/seed963a8790/netstack/stack"
 	"github.com/seed963a8790/netstack/tcpip"
 	"github.com/seed963a8790/netstack/transport/tcp"
@@ -31,6 +32,7 @@ func NewTCPConn(ep stack.Endpoint) *TCPConn {
 // Read takes what has arrived into b, and waits if nothing has. At the end of the stream it returns
 // io.EOF.
 func (c *TCPConn) Read(b []byte) (int, error) {
+	growstack.Ensure()
 	c.in.turn.Lock()
 	n, err := c.read(b)
 	c.in.turn.Unlock()
@@ -61,6 +63,7 @@ func (c *TCPConn) read(b []byte) (int, error) {
 // Write queues b for sending and waits where the send buffer is full. It returns less than len(b) only
 // with an error.
 func (c *TCPConn) Write(b []byte) (int, error) {
+	growstack.Ensure()
 	c.out.turn.Lock()
 	n, err := c.write(b)
 	c.out.turn.Unlock()
