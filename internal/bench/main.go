@@ -166,6 +166,9 @@ func compare(s scenario, a, b []float64) (vs, beats *float64) {
 		return nil, nil
 	}
 	ratio := func(x, y float64) *float64 {
+		if !s.lower && y == 0 { // of nothing there is no multiple
+			return nil
+		}
 		if s.lower {
 			x, y = y, x
 		}
