@@ -2,16 +2,25 @@ package tcb
 
 import (
 	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/tcpip"
 )
 
 // accurate is what a connection with accurate ECN feedback counts (RFC 9768): every segment after the handshake says in
 // three bits how many marked packets have come. Connections without have none.
 type accurate struct {
-	in, out uint32 // marked packets: r.cep, that we have received, and s.cep, that the peer has
-	syn     uint8  // how the peer's SYN, or SYN-ACK, came, as an ACE field
-	third   bool   // the next segment of the peer may say so of ours (§3.2.2.1)
-	bare    bool   // packets are not marked as ECN-capable any more: the field does not get through
-	sent    uint32 // delivered segments when out was last brought up to date
+	in, out  uint32 // marked packets: r.cep, that we have received, and s.cep, that the peer has
+	syn      uint8  // how the peer's last SYN, or SYN-ACK, came, as an ACE field
+	capable  bool   // our SYN, or SYN-ACK, was marked as ECN-capable
+	client   bool   // we have asked for it
+	third    bool   // the next segment of the peer may say how our SYN-ACK came (§3.2.2.1)
+	first    bool   // nothing has come since the handshake
+	markedIn bool   // a marked SYN-ACK is among in
+	bare     bool   // the peer's field is cleared: it is not believed, and packets are not marked as ECN-capable any more
+	plain    bool   // nor are they here, but the field is believed
+	ofACKs   bool   // the next ACK tells of marks on ACKs, and has no SACK blocks (§3.2.2.5.1)
+	prev     uint8  // mark of the packet before
+	untold   int    // marked packets since our last ACK
+	sent     uint32 // delivered segments when out was last brought up to date
 
 	accurateOption
 }
@@ -32,13 +41,26 @@ const (
 	markCE = 3
 )
 
-// aceOfMark is how the mark of a SYN or SYN-ACK is told in the handshake (§3.1.1 table 2, §3.2.2.1 table 3).
+// The fields of a SYN that ask for ECN without accurate feedback, and for none (§3.1.2 table 2). All others ask for it:
+// one now, the rest in days to come (§3.1.3).
+const (
+	aceNothing = 0b000
+	aceClassic = 0b011
+)
+
+// aceOfMark is how the mark of a SYN or SYN-ACK is told in the handshake (§3.1.2 table 2, §3.2.2.1 table 3).
 var aceOfMark = [4]uint8{notECT: 0b010, ect1: 0b011, ect0: 0b100, markCE: 0b110}
 
-// answers says what a SYN-ACK's field means to who has sent the SYN of §3.1.1 (table 2).
+// markOfACE is the way back; ok says that the field tells of a mark.
+var markOfACE = [8]struct {
+	mark uint8
+	ok   bool
+}{0b010: {notECT, true}, 0b011: {ect1, true}, 0b100: {ect0, true}, 0b110: {markCE, true}}
+
+// answers says what a SYN-ACK's field means to who has sent the SYN of §3.1.1 (§3.1.2 table 2; 101 is §3.1.3's).
 var answers = [8]struct{ ecn, accurate bool }{
-	0b001: {ecn: true}, 0b101: {ecn: true},
-	0b010: {true, true}, 0b011: {true, true}, 0b100: {true, true}, 0b110: {true, true},
+	0b001: {ecn: true},
+	0b010: {true, true}, 0b011: {true, true}, 0b100: {true, true}, 0b101: {true, true}, 0b110: {true, true},
 }
 
 func putACE(f header.TCPFlags, v uint8) header.TCPFlags {
@@ -60,13 +82,10 @@ func getACE(f header.TCPFlags) (v uint8) {
 	return v
 }
 
-// newAccurate begins the counters of a connection; mark is that of the peer's SYN or SYN-ACK.
-func newAccurate(mark uint8) *accurate {
-	a := &accurate{in: aceInitial, out: aceInitial, syn: aceOfMark[mark&3]}
-	if mark == markCE {
-		a.in++
-	}
-	return a
+// newAccurate begins the counters of a connection (§3.2.1); mark is that of the peer's SYN or SYN-ACK, and capable says
+// that ours was marked as ECN-capable. The mark of a SYN is not counted: the SYN-ACK tells it (§3.2.2.2).
+func newAccurate(mark uint8, capable bool) *accurate {
+	return &accurate{in: aceInitial, out: aceInitial, syn: aceOfMark[mark&3], prev: mark & 3, capable: capable}
 }
 
 // answeredAccurate takes the SYN-ACK that answers a SYN with all three flags (§3.1.2).
@@ -76,46 +95,95 @@ func (t *TCB) answeredAccurate(s *Segment) {
 	if !answers[ace].accurate {
 		return
 	}
-	t.acc = newAccurate(s.Mark)
+	t.acc = newAccurate(s.Mark, t.conf.marks())
+	t.acc.client, t.acc.first = true, true
+	t.acc.takeAnswer(s)
 	t.acc.takeOption(&s.Options.AccECN, true)
-	if ace == aceOfMark[markCE] {
-		t.acc.out++
-	}
+	t.acc.compare(ace)
 	t.due.third = true
+}
+
+// crossedAccurate takes a SYN that crosses ours: it is answered as if we had not sent one (§3.1.2).
+func (t *TCB) crossedAccurate(s *Segment) {
+	switch ace := getACE(s.Flags); {
+	case ace == aceNothing:
+		t.opt.ecn = false
+	case ace != aceClassic:
+		t.acc = newAccurate(s.Mark, t.conf.marks())
+		t.acc.first = true
+	}
+}
+
+// takeAnswer reads how a SYN-ACK came. However often it comes, one mark counts (§3.2.2.2).
+func (a *accurate) takeAnswer(s *Segment) {
+	a.syn = aceOfMark[s.Mark&3]
+	if s.Mark&3 == markCE && !a.markedIn {
+		a.markedIn = true
+		a.in++
+	}
+}
+
+// answeredAgain has the ACK of a SYN-ACK that comes again say how it came (§3.2.2.1).
+func (t *TCB) answeredAgain(s *Segment) {
+	if a := t.acc; a != nil && a.client && t.due.challenge && s.Flags&header.ACK != 0 && s.Seq == t.rcv.irs && answers[getACE(s.Flags)].accurate {
+		a.takeAnswer(s)
+		t.due.third = true
+	}
+}
+
+// compare holds how our SYN, or SYN-ACK, has come against how it was sent. What the network may not do to it, it may do to
+// other packets: they are not marked as ECN-capable any more (§3.2.2.3; RFC 3168 §18).
+func (a *accurate) compare(ace uint8) {
+	if m := markOfACE[ace]; m.ok && a.capable == (m.mark == notECT) {
+		a.plain = true
+	}
+}
+
+// mayMark reports whether packets are marked as ECN-capable.
+func (a *accurate) mayMark() bool { return !a.bare && !a.plain }
+
+// takeThird reads the field of the bare ACK of our SYN-ACK (§3.2.2.1 table 4).
+func (t *TCB) takeThird(now tcpip.Time, ace uint8) {
+	a := t.acc
+	a.compare(ace)
+	switch ace {
+	case 0: // somebody clears it, or the peer is not in this mode (note 1)
+		a.bare = true
+	case aceOfMark[markCE]:
+		a.out++
+		t.handshakeMarked(now)
+	}
+	a.sent = t.count.delivered
+}
+
+// handshakeMarked answers a mark on our SYN or SYN-ACK: the first window is reduced (§3.2.2.2).
+func (t *TCB) handshakeMarked(now tcpip.Time) {
+	t.count.deliveredMarked++
+	t.enterCWR(now)
+	if t.board.segs == 0 { // nothing in flight whose end would be waited for
+		t.endReduction(now)
+		t.rec.phase = phaseOpen
+	}
 }
 
 // takeAccurate reads what s says of marks: on the way to us in the IP header, on the way to the peer in ACE. advanced
 // says that s acknowledges something new: any other field may be an old one.
-func (t *TCB) takeAccurate(s *Segment, advanced bool) {
+func (t *TCB) takeAccurate(now tcpip.Time, s *Segment, advanced bool) {
 	a := t.acc
 	t.ecn.seen = t.ecn.seen || s.ECT
-	if s.CE > 0 {
-		a.in += uint32(s.CE)
-		if s.Len > 0 { // §3.2.2.5.1: the peer is told before the field can wrap
-			t.ackNow()
-		}
-	}
-	if s.Len > 0 && s.Mark != notECT {
-		if a.last != notECT && a.last != s.Mark { // §3.2.3.3: change-triggered
-			t.ackNow()
-		}
-		a.last = s.Mark
-	}
+	t.tellMarks(s)
 	if o := &s.Options.AccECN; o.Has {
 		a.takeOption(o, a.third)
 	}
 	ace := getACE(s.Flags)
-	if a.third {
-		a.third = false
-		switch ace {
-		case 0: // somebody clears it (§3.2.2.1 table 4)
-			a.bare = true
-		case aceOfMark[markCE]:
-			a.out++
-			fallthrough
-		case aceOfMark[notECT], aceOfMark[ect1], aceOfMark[ect0]:
-			a.sent = t.count.delivered
+	if third, first := a.third, a.first; third || first {
+		a.third, a.first = false, false
+		switch {
+		case third && s.Len == 0 && s.Options.NumSACK == 0:
+			t.takeThird(now, ace)
 			return
+		case ace == 0: // somebody clears it (§3.2.2.4)
+			a.bare = true
 		}
 	}
 	arrived := t.count.delivered - a.sent
@@ -137,4 +205,30 @@ func (t *TCB) takeAccurate(s *Segment, advanced bool) {
 	}
 	a.out += marked
 	t.count.deliveredMarked += marked
+}
+
+// After how many marks they are told at once (§3.2.2.5.1): with data to acknowledge, and without, where ACKs of ACKs must
+// not keep each other going.
+const (
+	marksWithData = 2
+	marksWithout  = 3
+)
+
+// tellMarks counts the marks of s, and has the peer told in time: of the first mark on data after none, and before the
+// field can wrap (§3.2.2.5.1).
+func (t *TCB) tellMarks(s *Segment) {
+	a := t.acc
+	marked := s.CE > 0
+	if marked {
+		a.in += uint32(s.CE)
+		a.untold += s.CE
+		switch {
+		case s.Len > 0 && (a.prev != markCE || a.untold >= marksWithData), t.rcv.acked != t.rcv.nxt && a.untold >= marksWithData:
+			t.ackNow()
+		case s.Len == 0 && a.untold >= marksWithout:
+			a.ofACKs = !t.due.ack
+			t.ackNow()
+		}
+	}
+	a.prev = s.Mark & 3
 }

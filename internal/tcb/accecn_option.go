@@ -44,7 +44,6 @@ type accurateOption struct {
 	told     MarkBytes // what our last option has reported
 	peer     MarkBytes // what the peer has: s.e0b, s.ceb and s.e1b less their initial values
 	reported uint32    // bytes of peer.CE that no ACE field was held against yet
-	last     uint8     // mark of the last data that came
 	seen     AccECNOption
 	fresh    bool // an option has come since an ACE field was looked at
 	owed     bool // the next segment has an option, changed or not

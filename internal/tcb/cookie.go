@@ -50,14 +50,13 @@ func (k *Cookies) SynAck(now tcpip.Time, s *Segment, c *Conf, p Path, tuple Tupl
 	var r Request
 	r.Init(now, s, c, p, Identity{TSOffset: tsOffset})
 	sizes := p.cookieMSS()
-	r.accurate = false // for which there is no place in a cookie
 	index := uint32(len(sizes) - 1)
 	for index > 0 && r.mss < sizes[index] {
 		index--
 	}
 	r.id.ISS = k.encode(now, tuple, s.Seq, index)
 	if !r.timestamps {
-		r.sack, r.scaling, r.ecn, r.receiveScale = false, false, false, 0
+		r.sack, r.scaling, r.ecn, r.receiveScale = false, false, r.accurate, 0
 	}
 	r.fillSynAck(now, out)
 	if r.timestamps {
@@ -74,7 +73,7 @@ func cookieTimestamp(clock uint32, r *Request) uint32 {
 	if r.sack {
 		bits |= cookieSACK
 	}
-	if r.ecn {
+	if r.ecn && !r.accurate { // accurate feedback shows in the ACK
 		bits |= cookieECN
 	}
 	v := clock&^cookieOptions | bits
@@ -99,6 +98,9 @@ func (k *Cookies) Request(now tcpip.Time, s *Segment, c *Conf, p Path, tuple Tup
 		conf: c, path: p, id: Identity{ISS: uint32(iss), TSOffset: tsOffset}, born: now,
 		irs: irs, window: uint16(synWindow(c, p, 0)), mss: p.cookieMSS()[index],
 	}
+	if c.ECN.acceptsAccurate() && getACE(s.Flags)&^1 != 0 { // who has not been granted it has none of AE and CWR here (RFC 9768 §5.1)
+		r.ecn, r.accurate = true, true
+	}
 	if !s.Options.HasTimestamp || c.Timestamps == tcpip.TimestampsOff {
 		return r, tcpip.DropNone
 	}
@@ -111,7 +113,7 @@ func (k *Cookies) Request(now tcpip.Time, s *Segment, c *Conf, p Path, tuple Tup
 		r.scaling, r.sendScale, r.receiveScale = true, scale, chooseScale(c)
 	}
 	r.sack = bits&cookieSACK != 0
-	r.ecn = bits&cookieECN != 0 && (c.ECN.accepts() || c.marks())
+	r.ecn = r.accurate || bits&cookieECN != 0 && (c.ECN.accepts() || c.marks())
 	r.timestamps, r.tsRecent = true, s.Options.TSVal
 	r.window = uint16(synWindow(c, p, timestampSize))
 	return r, tcpip.DropNone

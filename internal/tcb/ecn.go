@@ -43,7 +43,7 @@ func (t *TCB) takeECN(now tcpip.Time, s *Segment, advanced bool) {
 		return
 	}
 	if t.acc != nil {
-		t.takeAccurate(s, advanced)
+		t.takeAccurate(now, s, advanced)
 		return
 	}
 	e := &t.ecn
@@ -78,7 +78,7 @@ func (t *TCB) reported(s *Segment) bool {
 
 // markAll makes a segment ECN-capable whatever it carries, if the algorithm wants that (RFC 8257 §3.6, as Linux does it).
 func (t *TCB) markAll(out *Out) {
-	if a := t.cc.algorithm; a != nil && a.marks && t.opt.ecn && (t.acc == nil || !t.acc.bare) {
+	if a := t.cc.algorithm; a != nil && a.marks && t.opt.ecn && (t.acc == nil || t.acc.mayMark()) {
 		out.ECT = true
 	}
 }
@@ -90,7 +90,7 @@ func (t *TCB) markNew(out *Out) {
 		return
 	}
 	if t.acc != nil {
-		out.ECT, t.due.cwr = !t.acc.bare, false
+		out.ECT, t.due.cwr = t.acc.mayMark(), false
 		return
 	}
 	out.ECT = true

@@ -54,6 +54,7 @@ func (t *TCB) synSent(now tcpip.Time, s *Segment) tcpip.Drop {
 		return tcpip.DropBadFlags
 	}
 	t.learnSyn(now, s)
+	flags := s.Flags
 	s.Seq++
 	s.Flags &^= header.SYN
 	t.snd.wnd, t.snd.maxWnd = int(s.Window), int(s.Window) // never scaled in a SYN
@@ -82,6 +83,9 @@ func (t *TCB) synSent(now tcpip.Time, s *Segment) tcpip.Drop {
 	t.takeRate(s.At, &a.rate, a.segs, 0)
 	again := t.fast != nil && t.fastAnswered(s)
 	t.opened(now)
+	if t.acc != nil && getACE(flags) == aceOfMark[markCE] {
+		t.handshakeMarked(now)
+	}
 	t.rcv.first = t.opt.scaling
 	t.rearmRexmit(now)
 	switch {
@@ -117,10 +121,14 @@ func (t *TCB) learnSyn(now tcpip.Time, s *Segment) {
 	}
 	t.opt.sack = t.opt.sack && o.SACKPermitted
 	switch {
-	case t.opt.ecn && t.conf.ECN.accurate() && s.Flags&header.ACK != 0 && t.snd.retries <= accurateRetries:
+	case t.opt.ecn && t.conf.ECN.accurate() && s.Flags&header.ACK != 0:
 		t.answeredAccurate(s)
+	case t.opt.ecn && t.conf.ECN.accurate():
+		t.crossedAccurate(s)
+	case s.Flags&header.ACK == 0: // it crosses ours, and both ask for it
+		t.opt.ecn = t.opt.ecn && s.Flags&ecnSetup == ecnSetup
 	default:
-		t.opt.ecn = t.opt.ecn && s.Flags&(ecnSetup|header.ACK) == header.ECE|header.ACK
+		t.opt.ecn = t.opt.ecn && s.Flags&ecnSetup == header.ECE
 	}
 	if t.opt.timestamps = t.opt.timestamps && o.HasTimestamp; t.opt.timestamps {
 		t.rcv.tsRecent, t.rcv.tsRecentAt = o.TSVal, now
@@ -165,6 +173,9 @@ func (t *TCB) simultaneousSyn(s *Segment) {
 		s.Seq == t.rcv.irs && s.Ack == t.snd.iss+1 {
 		s.Seq++
 		s.Flags &^= header.SYN
+		if s.Flags &^= aceFlags; t.acc != nil { // a SYN's say nothing of marks (RFC 3168 §6.1.1, RFC 9768 §3.2.2)
+			s.Flags = putACE(s.Flags, uint8(t.acc.out&aceMask))
+		}
 		t.noteDuplicate(t.rcv.irs, t.rcv.irs+1) // as Linux sees it
 		t.ackNow()
 	}

@@ -57,6 +57,7 @@ func (t *TCB) segment(now tcpip.Time, s *Segment) tcpip.Drop {
 	}
 	if s.Flags&header.SYN != 0 { // RFC 5961 §4
 		t.challenge(now)
+		t.answeredAgain(s)
 		return tcpip.DropSynInWindow
 	}
 	// Fifth, ACK.
@@ -192,6 +193,7 @@ func (t *TCB) checkSequence(now tcpip.Time, s *Segment) tcpip.Drop {
 		return tcpip.DropBadReset
 	case s.Flags&header.SYN != 0:
 		t.challenge(now)
+		t.answeredAgain(s)
 		return tcpip.DropSynInWindow
 	}
 	if d == tcpip.DropOldData {

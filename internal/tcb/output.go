@@ -31,6 +31,11 @@ func (t *TCB) Poll(now tcpip.Time, out *Out) bool {
 		t.sendEarlier(now, out)
 		return true
 	}
+	if t.due.third && t.end() != t.snd.nxt { // it goes ahead of data, on an ACK of its own (RFC 9768 §3.2.2.1)
+		if t.due.ack = true; t.sendAck(now, out) {
+			return true
+		}
+	}
 	if t.due.probeTail && t.sendTail(now, out) || t.sendLost(now, out) || t.search.on && t.sendMTUProbe(now, out) || t.sendNew(now, out) {
 		return true
 	}
@@ -120,6 +125,8 @@ func (t *TCB) buildSyn(now tcpip.Time, out *Out) {
 			out.Ack = t.fast.answered
 		}
 		switch {
+		case t.acc != nil && t.snd.retries > accurateRetries:
+			t.acc.plain = true // as in a Request
 		case t.acc != nil:
 			out.Flags = putACE(out.Flags, t.acc.syn)
 			if !out.Retransmit && t.conf.ECNOption {
@@ -428,7 +435,9 @@ func (t *TCB) header(now tcpip.Time, out *Out) {
 		n := t.reportBytes(&out.Options, room)
 		room, out.SegSize = room-n, out.SegSize-n
 	}
-	t.sackBlocks(&out.Options, room)
+	if t.acc == nil || !t.due.third && !t.acc.ofACKs {
+		t.sackBlocks(&out.Options, room)
+	}
 	if n := int(out.Options.NumSACK); n > 0 {
 		out.SegSize = max(out.SegSize-sackBase-n*sackSize, minMSS/2)
 	}
@@ -482,8 +491,11 @@ func (t *TCB) acknowledged(out *Out) {
 	before := t.rcv.adv.Sub(t.rcv.acked)
 	out.Window = t.announce()
 	t.tallyAck(out, before)
-	if out.Options.AccECN.Has {
-		t.acc.told, t.acc.owed = t.ecn.bytes, false
+	if a := t.acc; a != nil {
+		a.untold, a.ofACKs = 0, false
+		if out.Options.AccECN.Has {
+			a.told, a.owed = t.ecn.bytes, false
+		}
 	}
 	t.rcv.acked = t.rcv.nxt
 	t.ooo.dup = header.SACKBlock{}

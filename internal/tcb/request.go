@@ -44,6 +44,7 @@ type Request struct {
 	accurate                       bool  // with ecn: RFC 9768
 	mark                           uint8 // of the SYN's IP header
 	option                         bool  // the option of RFC 9768 goes with the next SYN-ACK
+	plain                          bool  // a SYN or SYN-ACK without ECN's flags has passed: packets are not to be marked (RFC 9768 §3.1.5)
 	acked                          bool  // the ACK came, but deferred: only data will do (TCP_DEFER_ACCEPT)
 }
 
@@ -58,7 +59,7 @@ func (r *Request) Init(now tcpip.Time, s *Segment, c *Conf, p Path, id Identity)
 		scaling:    c.Scaling && o.HasWindowScale,
 		ecn:        c.acceptsECN(s),
 	}
-	if c.ECN.acceptsAccurate() && s.Flags&aceFlags == aceFlags {
+	if ace := getACE(s.Flags); c.ECN.acceptsAccurate() && ace != aceNothing && ace != aceClassic {
 		r.ecn, r.accurate, r.mark, r.option = true, true, s.Mark&3, c.ECNOption
 	}
 	if p.Options > 0 && r.sack { // no room for both beside the signature, as Linux sees it
@@ -91,10 +92,13 @@ func (r *Request) SynAck(now tcpip.Time, out *Out) {
 
 // fillSynAck is SynAck without the deadline. The MSS is always said (RFC 9293 §3.7.1, MUST-14, SHLD-5, MAY-3).
 func (r *Request) fillSynAck(now tcpip.Time, out *Out) {
+	without := r.accurate && r.retries > accurateRetries // a middlebox may drop what has ECN's flags (RFC 9768 §3.2.3.2.2)
+	r.plain = r.plain || without
 	r.fill(now, out)
 	out.Flags |= header.SYN
 	switch {
-	case r.accurate && r.retries <= accurateRetries: // and then without (RFC 9768 §3.1.4.2)
+	case without:
+	case r.accurate:
 		out.Flags = putACE(out.Flags, aceOfMark[r.mark])
 		if r.option { // once (§3.2.3.2.2)
 			r.option, out.Options.AccECN = false, fullReport(&MarkBytes{}, true)
@@ -114,7 +118,7 @@ func (r *Request) fillSynAck(now tcpip.Time, out *Out) {
 func (r *Request) fill(now tcpip.Time, out *Out) {
 	out.clear()
 	out.Flags = header.ACK
-	out.ECT = r.ecn && r.conf.marks()
+	out.ECT = r.ecn && r.conf.marks() && !r.plain
 	out.Seq, out.Ack = r.iss()+1, r.irs+1
 	out.Window = r.window >> r.receiveScale
 	if r.timestamps {
@@ -161,6 +165,10 @@ func (r *Request) Segment(now tcpip.Time, s *Segment, out *Out) (Verdict, tcpip.
 	}
 	if s.Flags&(header.SYN|header.ACK|header.RST) == header.SYN && s.Seq == r.irs && !old {
 		// The SYN again: our answer was lost.
+		if r.contradicts(s) {
+			BuildReset(s, out)
+			return VerdictRefuse, tcpip.DropSynInWindow
+		}
 		if !r.mayAnswer(now) {
 			return VerdictDrop, tcpip.DropRateLimited
 		}
@@ -192,6 +200,21 @@ func (r *Request) Segment(now tcpip.Time, s *Segment, out *Out) (Verdict, tcpip.
 		return VerdictDrop, tcpip.DropNone
 	}
 	return VerdictEstablish, tcpip.DropNone
+}
+
+// contradicts takes from a SYN that comes again what it says of ECN. It reports whether one asks for accurate feedback and
+// one for ECN without: neither side could know what the other has agreed to (RFC 9768 §3.1.5).
+func (r *Request) contradicts(s *Segment) bool {
+	ace := getACE(s.Flags)
+	switch {
+	case r.accurate:
+		r.mark = s.Mark & 3
+		r.plain = r.plain || ace == aceNothing
+		return ace == aceClassic
+	case r.ecn && r.conf.ECN.acceptsAccurate():
+		return ace != aceNothing && ace != aceClassic
+	}
+	return false
 }
 
 // challenge answers an unacceptable segment with an ACK, unless it is a RST or too many were.
@@ -252,8 +275,8 @@ func (r *Request) open(now tcpip.Time, t *TCB, c *Conf) {
 		sack: r.sack, scaling: r.scaling, ecn: r.ecn, peerMSS: int(r.mss), advMSS: uint16(advMSS(r.path, c)),
 	}
 	if r.accurate {
-		t.acc = newAccurate(r.mark)
-		t.acc.third, t.acc.mute = true, r.retries > 0
+		t.acc = newAccurate(r.mark, r.conf.marks() && !r.plain)
+		t.acc.third, t.acc.mute, t.acc.plain = true, r.retries > 0, r.plain
 	}
 	if r.timestamps {
 		t.rcv.tsRecent, t.rcv.tsRecentAt = r.tsRecent, r.born

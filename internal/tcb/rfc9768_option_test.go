@@ -46,8 +46,8 @@ func TestOptionInHandshake(t *testing.T) {
 	}
 }
 
-// §3.2.3.3: bytes are counted by their marks, duplicates included; a change of the mark is acknowledged at once; the
-// order is such that what changes comes first.
+// §3.2.3.3: bytes are counted by their marks, duplicates included; the order is such that what changes comes first. A change
+// of the counter is told with the next scheduled acknowledgement; the first mark is acknowledged at once (§3.2.2.5.1).
 func TestOptionCounts(t *testing.T) {
 	x := optionConnected(t, "acc1=1,0,1")
 	x.tcb.tun.earned = 1 << 20
@@ -59,6 +59,8 @@ func TestOptionCounts(t *testing.T) {
 	x.sleep(40 * time.Millisecond)
 	x.want("ACK|ECE|AE ack=2300 acc0=2001;0;1")
 	x.recv("ACK|CWR|ECE|AE seq=2300 ack=101 len=500 mark=1")
+	x.want()
+	x.sleep(40 * time.Millisecond)
 	x.want("ACK|ECE|AE ack=2800 acc1=501;0;2001")
 	x.recv("ACK|CWR|ECE|AE seq=2800 ack=101 len=500 mark=3")
 	x.want("ACK|CWR|AE ack=3300 acc0=2001;500;501")

@@ -24,7 +24,7 @@ func TestACE(t *testing.T) {
 // RFC 9768 §3.1.2 table 2, from the client's side.
 func TestAccurateAnswers(t *testing.T) {
 	for flags, want := range map[string]struct{ ecn, accurate bool }{
-		"SYN|ACK": {}, "SYN|ACK|ECE|CWR|AE": {}, "SYN|ACK|ECE": {ecn: true}, "SYN|ACK|ECE|AE": {ecn: true},
+		"SYN|ACK": {}, "SYN|ACK|ECE|CWR|AE": {}, "SYN|ACK|ECE": {ecn: true}, "SYN|ACK|ECE|AE": {true, true}, // §3.1.3
 		"SYN|ACK|CWR": {true, true}, "SYN|ACK|CWR|ECE": {true, true}, "SYN|ACK|AE": {true, true}, "SYN|ACK|AE|CWR": {true, true},
 	} {
 		x := newTrace(t, withAccurate)
@@ -50,7 +50,7 @@ func accurateConnected(t *testing.T) *trace {
 	return x
 }
 
-// RFC 9768 §3.2.2.3 and appendix A.2.1: what wraps is taken for the worst that fits, and only news counts.
+// RFC 9768 §3.2.2.5.2 and appendix A.2.1: what wraps is taken for the worst that fits, and only news counts.
 func TestAccurateWrap(t *testing.T) {
 	x := accurateConnected(t)
 	x.write(10000)
