@@ -23,6 +23,13 @@
 // with the reason. A setting that this stack cannot follow skips a script that asks for it itself; in a file that
 // scripts have in common it is kept as a value and passed over.
 //
+// # Recording
+//
+// A Recorder makes scripts: it plays a peer (internal/packetdrill/peer) that loses, reorders and withholds by chance
+// against a system, through the same events that a script has, and so all that it writes has been played. Profiles are
+// what it is about; a seed decides the rest. A Comparison plays what was recorded of one system again there, and on
+// another.
+//
 // # The list
 //
 // testdata/packetdrill/KERNEL says for every script of the project with which Linux it passes and what becomes of it on

@@ -211,6 +211,9 @@ func (f *flow) matchOption(o *TCPOption, b []byte) bool {
 	return bytes.Equal(o.Data, b[2:])
 }
 
+// scriptStamp maps a timestamp that was sent to the script's, once there was a first one.
+func (f *flow) scriptStamp(live uint32) uint32 { return live - f.stampLive + f.stampScript }
+
 // ticked reports whether a timestamp is as far from the first one as the script says, where its clock is given. The
 // system's counts milliseconds.
 func (f *flow) ticked(script, live uint32) bool {
@@ -238,7 +241,7 @@ func (f *flow) optionsText(list [][]byte) string {
 		case b[0] == kindSACKOK:
 			parts = append(parts, "sackOK")
 		case b[0] == kindTimestamp && len(b) == 10:
-			parts = append(parts, fmt.Sprintf("TS val %d ecr %d", binary.BigEndian.Uint32(b[2:]), binary.BigEndian.Uint32(b[6:])))
+			parts = append(parts, fmt.Sprintf("TS val %d ecr %d", f.scriptStamp(binary.BigEndian.Uint32(b[2:])), binary.BigEndian.Uint32(b[6:])))
 		case b[0] == kindSACK && len(b)%8 == 2:
 			s := "sack"
 			for i := 2; i < len(b); i += 8 {
@@ -307,32 +310,36 @@ func (f *flow) matchICMP(m *ICMP, w *wire) error {
 
 // render shows a sent packet in the language.
 func (f *flow) render(w *wire) string {
-	ecn := ""
-	if w.tos&3 != 0 {
-		ecn = [...]string{"", "[ect1] ", "[ect0] ", "[ce] "}[w.tos&3]
-	}
+	ecn := w.ecnText()
 	switch {
 	case w.tcp != nil:
-		h := w.tcp
-		at := f.scriptLocal(uint32(h.Seq()))
-		s := fmt.Sprintf("> %s%s %d:%d(%d)", ecn, flagText(h.Flags()), at, at+uint32(len(h.Payload())), len(h.Payload()))
-		if h.Flags()&header.ACK != 0 {
-			s += fmt.Sprint(" ack ", f.scriptRemote(uint32(h.Ack())))
-		}
-		s += fmt.Sprint(" win ", h.Window())
-		if h.Flags()&header.URG != 0 {
-			s += fmt.Sprint(" urg ", h.Urgent())
-		}
-		if live, err := splitOptions(h.Options()); err == nil && len(live) > 0 {
-			s += " <" + f.optionsText(live) + ">"
-		}
-		return s
+		front, back := f.segmentText(w.tcp)
+		return "> " + ecn + front + fmt.Sprint(" win ", w.tcp.Window()) + back
 	case w.udp != nil:
 		return fmt.Sprintf("> %sudp (%d)", ecn, int(w.udp.Length())-header.UDPSize)
 	case len(w.rest) >= 2 && (w.proto == header.ProtocolICMPv4 || w.proto == header.ProtocolICMPv6):
 		return fmt.Sprintf("> icmp %d/%d (%d)", w.rest[0], w.rest[1], len(w.rest))
 	}
 	return fmt.Sprintf("> protocol %d (%d)", w.proto, len(w.rest))
+}
+
+// ecnText is what a line says of a packet's ECN field.
+func (w *wire) ecnText() string { return [...]string{"", "[ect1] ", "[ect0] ", "[ce] "}[w.tos&3] }
+
+// segmentText shows a segment in the language: what stands in front of its window, and what behind.
+func (f *flow) segmentText(h header.TCP) (front, back string) {
+	at := f.scriptLocal(uint32(h.Seq()))
+	front = fmt.Sprintf("%s %d:%d(%d)", flagText(h.Flags()), at, at+uint32(len(h.Payload())), len(h.Payload()))
+	if h.Flags()&header.ACK != 0 {
+		front += fmt.Sprint(" ack ", f.scriptRemote(uint32(h.Ack())))
+	}
+	if h.Flags()&header.URG != 0 {
+		back += fmt.Sprint(" urg ", h.Urgent())
+	}
+	if live, err := splitOptions(h.Options()); err == nil && len(live) > 0 {
+		back += " <" + f.optionsText(live) + ">"
+	}
+	return front, back
 }
 
 // join appends a segment that continues one that was sent before it, where both are of the kind that one write

@@ -70,7 +70,9 @@ func (o *Ours) build() {
 	}
 	options.Transports = []stack.NewTransport{newTCP, udp.New, icmp.New4, icmp.New6}
 	options.Raw = raw.New
-	o.stack = stack.New(options)
+	var err error
+	o.stack, err = stack.Make(options)
+	o.check(err)
 	o.link = channel.New(channel.Options{MTU: o.conf.MTU})
 	o.guest.init(linux.New(o.stack))
 	if o.guest.forward != nil {
@@ -80,7 +82,7 @@ func (o *Ours) build() {
 		o.check(o.stack.SetPortRange(uint16(wanted.ports[0]), uint16(wanted.ports[1])))
 	}
 	v4, v6 := &o.conf.Setup.V4, &o.conf.Setup.V6
-	_, err := o.stack.AddNIC(loopback.New(loopback.Options{}), stack.NICOptions{Name: "lo", Addresses: []netip.Prefix{
+	_, err = o.stack.AddNIC(loopback.New(loopback.Options{}), stack.NICOptions{Name: "lo", Addresses: []netip.Prefix{
 		netip.MustParsePrefix("127.0.0.1/8"), netip.MustParsePrefix("::1/128"),
 	}})
 	o.check(err)

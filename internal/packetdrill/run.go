@@ -66,6 +66,10 @@ type Run struct {
 	capture  capture
 	infoFD   int
 	infoFrom []byte
+	returned struct {
+		value int64
+		errno int
+	} // by the last call
 }
 
 type heldPacket struct {
@@ -95,35 +99,18 @@ func Play(s *Script, c Conf, make func(Conf) (System, error)) (res Result) {
 	if c.DryRun {
 		return res
 	}
-	if c.IPVersion == "ipv6" && c.MTU == 1500 {
-		c.MTU = 1520 // which keeps the MSS
-	}
-	c.Setup.MTU = c.MTU
-	system, err := make(c)
+	r, err := newRun(s, c, make)
 	if err != nil {
 		res.Err = err
 		return res
 	}
-	r := &Run{
-		script: s, conf: c, mode: modes[c.IPVersion], system: system, fds: map[int64]int{}, sockets: map[int]*socket{}, ports: 40000, infoFD: -1,
-	}
-	r.env = Env{Lookup: r.lookup, Print: func(line string) { r.note("%s", line) }}
-	defer func() {
-		r.finish()
-		r.cleanup()
-		if c.Capture {
-			r.drain()
-			res.Capture = r.capture.bytes()
-		}
-		system.End()
-		res.Trace = r.trace
-	}()
+	defer func() { r.end(&res) }()
 	for _, command := range append(slices.Clone(c.InitScripts), s.Init...) {
 		if res.Skip, res.Err = r.guard(0, func() { r.command(command) }); res.Err != nil || res.Skip != "" {
 			return res
 		}
 	}
-	r.last = system.Now()
+	r.last = r.system.Now()
 	begin := r.last
 	for i := range s.Events {
 		e := &s.Events[i]
@@ -138,6 +125,35 @@ func Play(s *Script, c Conf, make func(Conf) (System, error)) (res Result) {
 	}
 	res.Skip, res.Err = r.guard(0, r.settle)
 	return res
+}
+
+// newRun makes the system that a script runs on.
+func newRun(s *Script, c Conf, make func(Conf) (System, error)) (*Run, error) {
+	if c.IPVersion == "ipv6" && c.MTU == 1500 {
+		c.MTU = 1520 // which keeps the MSS
+	}
+	c.Setup.MTU = c.MTU
+	system, err := make(c)
+	if err != nil {
+		return nil, err
+	}
+	r := &Run{
+		script: s, conf: c, mode: modes[c.IPVersion], system: system, fds: map[int64]int{}, sockets: map[int]*socket{}, ports: 40000, infoFD: -1,
+	}
+	r.env = Env{Lookup: r.lookup, Print: func(line string) { r.note("%s", line) }}
+	return r, nil
+}
+
+// end resets what is alive and closes the system.
+func (r *Run) end(res *Result) {
+	r.finish()
+	r.cleanup()
+	if r.conf.Capture {
+		r.drain()
+		res.Capture = r.capture.bytes()
+	}
+	r.system.End()
+	res.Trace = r.trace
 }
 
 // skipped is a script that this system cannot run.
@@ -298,6 +314,7 @@ func (r *Run) compare(c *Call, k *caller, run *running) {
 	if errno != 0 {
 		value = -1
 	}
+	r.returned.value, r.returned.errno = value, errno
 	if c.Errno != "" {
 		want, ok := errnos[c.Errno]
 		if !ok {

@@ -224,7 +224,7 @@ func ParseArgs(args []string) (options []Option, defines map[string]string, flag
 		case "D", "define":
 			k, v, _ := strings.Cut(value, "=")
 			defines[k] = v
-		case "kernel", "v", "j", "pcap":
+		case "kernel", "v", "j", "pcap", "record", "seed", "profile", "out":
 			flags[name] = value
 		default:
 			options = append(options, Option{Name: name, Value: value})

@@ -65,7 +65,6 @@ func (o *Options) Check() error {
 		ordered("SendBuffer", o.SendBuffer, defaultSendBuffer, "SendBufferMax", o.SendBufferMax, sendBufferMax),
 		ordered("ReceiveBuffer", o.ReceiveBuffer, defaultReceiveBuffer, "ReceiveBufferMax", o.ReceiveBufferMax, receiveBufferMax),
 		ordered("RTOMin", o.RTOMin, rtoMin, "RTOMax", o.RTOMax, rtoMax),
-		ordered("Reordering", o.Reordering, reordering, "MaxReordering", o.MaxReordering, maxReordering),
 	)
 }
 

@@ -25,7 +25,6 @@ func TestCheck(t *testing.T) {
 		{Options{ReceiveBufferMax: tcpip.Set(1000)}, "Options.ReceiveBuffer is 131072, more than ReceiveBufferMax, 1000"},
 		{Options{RTOMin: tcpip.Set(2 * time.Second), RTOMax: tcpip.Set(time.Second)}, "Options.RTOMin is 2s, more than RTOMax, 1s"},
 		{Options{RTOMax: tcpip.Set(time.Hour)}, "Options.RTOMax is 1h0m0s, which lies outside 1ms to 2m0s"},
-		{Options{Reordering: tcpip.Set(301)}, "Options.Reordering is 301, more than MaxReordering, 300"},
 		{Options{KeepIdle: tcpip.Set(-time.Second)}, "Options.KeepIdle is -1s"},
 	} {
 		require.ErrorContains(t, c.o.Check(), c.want)

@@ -11,6 +11,14 @@
 //	-j N             scripts at once; one with -kernel, otherwise one for each processor
 //	-D NAME=VALUE    a name of scripts; also --define
 //
+// With -record N it writes scripts itself, of connections with a peer of chance, and plays each again and on this stack:
+//
+//	go run ./internal/cmd/packetdrill -record N [-kernel] [-seed S] [-profile NAME,...] [-out DIR] [-j N]
+//
+// N of each profile, from seed S on, recorded of the kernel or without -kernel of this stack. It prints a line for each
+// that differs, with the first difference; that is near, since it passes if its packets come a few milliseconds earlier
+// or later; or that is unstable, since it does not even pass again where it was recorded.
+//
 // and the options of the language, which scripts may have at their top as well:
 //
 //	--ip_version=ipv4|ipv6|ipv4-mapped-ipv6   --local_ip, --remote_ip, --gateway_ip, --netmask_ip   --mtu
@@ -37,6 +45,7 @@ const usage = `usage: packetdrill [flags] FILE|DIR...
   -pcap FILE|DIR   keep the packets, in pcapng's format
   -j N             scripts at once
   -D NAME=VALUE    a name of scripts
+  -record N [-seed S] [-profile NAME,...] [-out DIR]   record scripts of chance and compare; with -kernel the kernel's
   --ip_version=ipv4|ipv6|ipv4-mapped-ipv6 --local_ip=A --remote_ip=A --gateway_ip=A --netmask_ip=A --mtu=N
   --bind_port=N --connect_port=N --tolerance_usecs=N --tolerance_percent=N --tolerance_least_usecs=N
   --strict_segments --tcp_ts_tick_usecs=N --non_fatal=packet,syscall --init_scripts=FILE,... --dry_run`
@@ -52,6 +61,9 @@ func run(args []string) int {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "packetdrill:", err)
 		return 2
+	}
+	if _, ok := flags["record"]; ok {
+		return record(flags)
 	}
 	files, err := packetdrill.Files(rest)
 	if err != nil || len(files) == 0 {
