@@ -21,7 +21,7 @@ type dctcp struct {
 }
 
 // RFC 8257 §3.3: the estimate begins with 1, so that the first mark halves the window; g is 1/16 (§4.2). alphaOne is
-// finer than what Linux shows, 1024, so that the estimate gets down to zero.
+// finer than what Linux shows, 1024.
 const (
 	alphaOne      = 1 << 20
 	dctcpGain     = 16
@@ -81,7 +81,11 @@ func dctcpAcked(t *TCB, flags ackFlags, n int) {
 		return
 	}
 	m := int(int64(d.marked) * alphaOne / int64(d.acked))
-	d.alpha = min(d.alpha-d.alpha/dctcpGain+m/dctcpGain, alphaOne)
+	less := d.alpha / dctcpGain
+	if less == 0 { // or else it would never get down to zero (§4.2)
+		less = d.alpha
+	}
+	d.alpha = min(d.alpha-less+m/dctcpGain, alphaOne)
 	d.end, d.acked, d.marked, d.counts = t.snd.nxt, 0, 0, t.count.deliveredMarked
 }
 

@@ -67,6 +67,7 @@ func (t *TCB) sendReset(now tcpip.Time, out *Out) bool {
 		out.Window = t.announce() // as on Linux
 		t.timestamp(now, &out.Options)
 	}
+	t.markAll(out)
 	t.due.reset = resetNone
 	t.count.segsOut++
 	return true

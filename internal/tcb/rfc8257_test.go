@@ -159,8 +159,8 @@ func TestDCTCPAlpha(t *testing.T) {
 	for range 300 {
 		dctcpRound(x, 10, 0)
 	}
-	if i, _ := x.DCTCP(); i.Alpha != 0 {
-		t.Error(i.Alpha)
+	if got := x.cc.dctcp.alpha; got != 0 { // §4.2
+		t.Error(got)
 	}
 	if got := x.cc.algorithm.ssthresh(x, traceNow); got != 100 {
 		t.Error(got)
