@@ -23,7 +23,7 @@ type MulticastQuery struct {
 // General reports whether the query asks about all groups.
 func (q *MulticastQuery) General() bool { return q.Group.IsUnspecified() }
 
-// GroupRecord is one record of an IGMPv3 or MLDv2 report (RFC 3376 §4.2.4, RFC 3810 §5.2.5).
+// GroupRecord is one record of an IGMPv3 or MLDv2 report (RFC 3376 §4.2.4, RFC 3810 §5.2.4).
 type GroupRecord struct {
 	Type    GroupRecordType
 	Group   netip.Addr

@@ -98,7 +98,7 @@ type SendOptions struct {
 	NoFlowLabel    bool             // IPv6: where FlowLabel is 0, send none
 	Summed         bool             // IPv4: the checksum is computed at once, and so those on this host can check it
 	NoHops         bool             // a hop limit of 0 is meant over IPv6, and not the default
-	HostOnly       bool             // an IPv4 multicast or broadcast packet goes to this stack's own members alone (hop limit 0, RFC 1112 §6.1)
+	HostOnly       bool             // an IPv4 multicast or broadcast packet goes to this stack's own members alone (hop limit 0)
 }
 
 // TransportProtocol is what the network protocols deliver to, by IP protocol number.

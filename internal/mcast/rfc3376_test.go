@@ -120,7 +120,7 @@ func TestRFC3376GeneralQuery(t *testing.T) {
 	x.want("IS_IN 239.1.1.2 10.0.0.1, IS_EX 239.1.1.1")
 	x.sleep(time.Minute)
 	x.want()
-	x.query(3, 10*second, "", a) // makes no sense (RFC 3376 §4.1.10)
+	x.query(3, 10*second, "", a) // makes no sense (RFC 3376 §4.1.11)
 	x.sleep(time.Minute)
 	x.want()
 	x.query(3, 10*second, "", "")

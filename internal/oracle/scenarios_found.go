@@ -401,7 +401,7 @@ var foundDifferences = []difference{
 	{"found/connect-in-vain/*", "after a connect that failed all datagrams go to the peer as before", "deliberate: on Linux all but the first go to the address that was refused, by the way to the old one"},
 	{"found/held-by-more/1400-*/*", "what MSG_MORE holds waits for news of what was sent", "deliberate: on Linux also any data ends the wait that needs new memory of its accounts"},
 	{"found/bind-beside-six/connected/*", "a socket that is connected over IPv6 is in nobody's way over IPv4", "deliberate: it receives nothing there; Linux refuses the port"},
-	{"found/group-without-hops/*", "what has a TTL of 0 does not leave the host", "deliberate: RFC 1112 §6.1; Linux sends it where no socket of the host has joined the group"},
+	{"found/group-without-hops/*", "what has a TTL of 0 does not leave the host", "deliberate: RFC 1122 §3.2.1.7; Linux sends it where no socket of the host has joined the group"},
 	{"found/from-one-to-host/*", "who is refused a connection from ::1 to another address of the host hears of it", "deliberate: on Linux the reset finds no way back, since it looks on the address's device"},
 	{"found/corked-elsewhere/*/udp4", "what is sent without a name goes to the peer, whatever was corked for another before", "deliberate: on Linux a connected socket that has corked a datagram for another address goes on sending there"},
 	{"found/corked-anew/device/raw4", "what a raw socket has corked goes by the way of its last write", "deliberate: on Linux by the device of the first, and so from 127.0.0.1 to the network (RFC 1122 §3.2.1.3)"},

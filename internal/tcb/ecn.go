@@ -83,8 +83,8 @@ func (t *TCB) markAll(out *Out) {
 	}
 }
 
-// markNew makes a segment of new data ECN-capable, and says in the first after a reduction that there
-// was one. Retransmissions and bare ACKs are never marked (§6.1.4, §6.1.5).
+// markNew makes a segment of new data ECN-capable, and says in the first after a reduction that there was one.
+// Retransmissions and bare ACKs are never marked (RFC 3168 §6.1.4, §6.1.5).
 func (t *TCB) markNew(out *Out) {
 	if !t.opt.ecn || out.Len == 0 {
 		return

@@ -2,7 +2,7 @@ package tcb
 
 import "github.com/seed963a8790/netstack/tcpip"
 
-// enterLoss is what a retransmission timeout does (RFC 5681 §3.1, RFC 6675 §5.1, RFC 8985 §6.4).
+// enterLoss is what a retransmission timeout does (RFC 5681 §3.1, RFC 6675 §5.1, RFC 8985 §6.3).
 func (t *TCB) enterLoss(now tcpip.Time) {
 	r, b, c := &t.rec, &t.board, &t.cc
 	fresh := r.phase < phaseRecovery

@@ -87,7 +87,7 @@ func (t *TCB) sendSyn(now tcpip.Time, out *Out) bool {
 	r := record{seq: t.snd.iss, end: t.snd.iss + 1, sent: now, segs: 1, mss: uint16(t.mss())}
 	r.tx, _ = t.stampRate(now)
 	t.board.push(r)
-	if data > 0 { // a record of its own: the SYN may come again without it (RFC 7413 §4.1.3)
+	if data > 0 { // a record of its own: the SYN may come again without it (RFC 7413 §4.2.2)
 		r.seq, r.end = r.end, t.snd.nxt
 		t.board.push(r)
 	}

@@ -47,7 +47,7 @@ type recovery struct {
 	lossSince tcpip.Time    // since when a timeout is being repaired; zero: none is
 	lost      time.Duration // how long earlier repairs have taken
 
-	// Proportional rate reduction (RFC 6937), segments.
+	// Proportional rate reduction (RFC 9937), segments.
 	prrDelivered, prrOut int
 }
 
@@ -334,7 +334,7 @@ func (t *TCB) startReduction(now tcpip.Time) {
 }
 
 // reduceWindow sets the window during a reduction, so that sending follows what arrives and ends at the threshold
-// (RFC 6937 §3, with the choice of its bound by whether the acknowledgement shows progress without loss: RFC 6937bis).
+// (RFC 9937 §6: its bound is chosen by whether the acknowledgement shows progress without loss).
 func (t *TCB) reduceWindow(delivered, lost int, flags ackFlags) {
 	r, c := &t.rec, &t.cc
 	if delivered <= 0 || c.prior == 0 {

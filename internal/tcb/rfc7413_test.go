@@ -84,7 +84,7 @@ func TestFastOpenPartlyAcked(t *testing.T) {
 	x.want(StateEstablished, "PSH|ACK seq=300 ack=300 len=300 again")
 }
 
-// RFC 7413 §4.1.3: the SYN that is sent again is a plain one, and the data follows the handshake.
+// RFC 7413 §4.2.2: the SYN that is sent again is a plain one, and the data follows the handshake.
 func TestFastOpenTimeout(t *testing.T) {
 	x := connectFast(t, "abcd1234", 500)
 	x.want("SYN seq=99 len=500 fo=abcd1234")

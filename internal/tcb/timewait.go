@@ -36,7 +36,7 @@ func (t *TCB) TimeWait() TimeWait {
 func (w *TimeWait) Deadline() tcpip.Time { return w.deadline }
 
 // NextISS returns an initial sequence number for a connection that takes the place of this one: above
-// all that was sent (RFC 6191, RFC 9293 §3.4.1).
+// all that was sent (RFC 6191, RFC 9293 §3.6.1).
 func (w *TimeWait) NextISS() uint32 { return uint32(w.sndNxt) + 65535 + 2 }
 
 // Segment takes a segment that belongs to the old connection. A RST ends TIME-WAIT, as RFC 9293 has it, unless the

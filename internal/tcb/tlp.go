@@ -21,7 +21,7 @@ type pending uint8
 const (
 	pendingRexmit  pending = iota // RFC 6298
 	pendingProbe                  // RFC 8985 §7.2
-	pendingReorder                // RFC 8985 §6.3
+	pendingReorder                // RFC 8985 §6.2
 )
 
 // scheduleProbe sets the timer for a probe in place of the retransmission timeout, if there is a case for one: two

@@ -201,7 +201,7 @@ func (e *Endpoint) start(r *stack.Route, from uint16, to netip.AddrPort, send bo
 	return e.launch(send)
 }
 
-// enter puts e into the demux for the flow id, choosing a port if there is none (RFC 6056 §3.3.5). A
+// enter puts e into the demux for the flow id, choosing a port if there is none (RFC 6056 §3.3.4). A
 // connection in TIME-WAIT gives its place up if that is safe; then its number comes back, above which
 // the new one must begin.
 func (e *Endpoint) enter(id *stack.FlowID) (iss tcpip.Opt[uint32], err tcpip.Error) {

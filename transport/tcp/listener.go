@@ -328,7 +328,7 @@ func (l *listener) syn(w *stack.Work, p *stack.Packet, o *endpointOptions, iss t
 		p.Release()
 		return
 	}
-	releaseSegment(&s) // data in a SYN is not kept: it will come again (RFC 9293 §3.10.7.2 permits it)
+	releaseSegment(&s) // data in a SYN is not kept, as on Linux (RFC 9293 §3.10.7.2 would keep it): it will come again
 	r.mu.Lock()
 	r.request.Init(p.At, &s, &r.opts.conf.Conf, signedPath(pathOf(route, mtu), secret), identity)
 	r.request.SynAck(p.At, &sc.out)

@@ -82,7 +82,7 @@ func (r *Request) read(p *stack.Packet) bool {
 	return true
 }
 
-// segment is the SYN, without its data: that will come again (RFC 9293 §3.10.7.2 permits it).
+// segment is the SYN, without its data: that is not kept, as on Linux, and will come again.
 func (r *Request) segment(now tcpip.Time) tcb.Segment {
 	return tcb.Segment{
 		At: now, Seq: r.seq, Flags: r.flags, Window: r.Window, Options: r.Options, Wire: 1, Mark: r.mark, ECT: r.mark != 0, TTL: r.TTL,
