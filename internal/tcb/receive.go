@@ -202,7 +202,7 @@ func (t *TCB) deliver(p slab.Piece) {
 }
 
 // endsFirst are the states in which the peer is the first to end its direction. Then the acknowledgement is
-// delayed, as on Linux, if there was any data before: mostly our own FIN, or an answer, carries it.
+// delayed, as on Linux: mostly our own FIN, or an answer, carries it.
 var endsFirst = states(StateSynRcvd, StateEstablished)
 
 // endsLast reports whether the peer's FIN, with all before it there, answers ours. Its acknowledgement is then Linux's of
@@ -220,7 +220,7 @@ func (t *TCB) finish(now tcpip.Time) {
 	t.rcv.hasFin, t.rcv.ended = false, true
 	t.rcv.nxt++
 	t.ooo.clear(last) // bytes beyond the end never were
-	if endsFirst.has(t.state) && t.rcv.lastData != 0 {
+	if endsFirst.has(t.state) {
 		t.delayAck(now)
 	} else {
 		t.ackNow()
@@ -297,9 +297,10 @@ func (t *TCB) dupAck(n int) {
 
 // The times of delayed acknowledgement are Linux's.
 const (
-	delAckMin = 40 * time.Millisecond
-	delAckMax = 200 * time.Millisecond
-	maxQuicks = 16
+	delAckTick = time.Millisecond // before any data: until the timer's next tick
+	delAckMin  = 40 * time.Millisecond
+	delAckMax  = 200 * time.Millisecond
+	maxQuicks  = 16
 )
 
 // enterQuickAck makes the next acknowledgements immediate.
@@ -359,7 +360,10 @@ func (t *TCB) delayAck(now tcpip.Time) {
 func (t *TCB) ackDelay() time.Duration { return min(t.wantedAckDelay(), t.conf.DelAckMax) }
 
 func (t *TCB) wantedAckDelay() time.Duration {
-	if t.due.ato <= delAckMin {
+	switch {
+	case t.due.ato == 0:
+		return delAckTick
+	case t.due.ato <= delAckMin:
 		return delAckMin
 	}
 	limit := 500 * time.Millisecond // RFC 9293 §3.8.6.3
@@ -380,7 +384,7 @@ func (t *TCB) delAckTimeout(tcpip.Time) {
 		t.due.pingPong = false
 		t.due.ato = delAckMin
 	} else {
-		t.due.ato = min(2*t.due.ato, t.rtt.rto)
+		t.due.ato = min(max(2*t.due.ato, delAckMin), t.rtt.rto)
 	}
 	t.tally(TallyDelayedACKs, 1)
 	t.ackNow()

@@ -57,6 +57,8 @@ func TestA2_VariantsOfTheAck(t *testing.T) {
 
 	x, r = requested(t, "mss=1460 ts=7/0", withTimestamps)
 	x.establish(r, "FIN|ACK seq=300 ack=100")
+	x.want(StateCloseWait)
+	x.sleep(delAckTick)
 	x.want(StateCloseWait, "ACK ack=301")
 
 	x, r = requested(t, "mss=1460 sackok ts=7/0", withTimestamps)

@@ -27,8 +27,9 @@ func TestNormalClose(t *testing.T) {
 // The same, from the side that closes second.
 func TestPassiveClose(t *testing.T) {
 	x := established(t)
-	x.tcb.rcv.lastData = 0 // no data has ever come
+	x.tcb.rcv.lastData, x.tcb.due.ato = 0, 0 // no data has ever come
 	x.recv("FIN|ACK seq=300 ack=100")
+	x.sleep(delAckTick)
 	x.want(StateCloseWait, "ACK seq=100 ack=301")
 	x.recv("FIN|ACK seq=300 ack=100") // our ACK was lost
 	x.want(StateCloseWait, "ACK seq=100 ack=301")
@@ -41,6 +42,15 @@ func TestPassiveClose(t *testing.T) {
 	x.recv("ACK seq=301 ack=111")
 	x.want(StateClosed)
 	x.failed(tcpip.OK)
+}
+
+// The FIN's acknowledgement waits for the next tick, so that who closes at once sends one segment.
+func TestPassiveCloseAtOnce(t *testing.T) {
+	x := established(t)
+	x.tcb.rcv.lastData, x.tcb.due.ato = 0, 0 // no data has ever come
+	x.recv("FIN|ACK seq=300 ack=100")
+	x.close()
+	x.want(StateLastAck, "FIN|ACK seq=100 ack=301")
 }
 
 // After data the FIN's acknowledgement waits a while for our own FIN to carry it.

@@ -51,6 +51,7 @@ func TestA2(t *testing.T) {
 		x.send(1000, header.ACK|header.FIN, x.seq, x.ack, noOpt, "")
 		s := accept(t, l)
 		require.Equal(t, StateCloseWait, s.State())
+		x.clock.Advance(time.Millisecond)
 		require.Equal(t, x.seq+1, x.only().h.Ack)
 		require.NotZero(t, s.Readiness(waiter.ReadHangUp))
 		s.Abort()
