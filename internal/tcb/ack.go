@@ -188,7 +188,9 @@ func (t *TCB) acknowledge(now tcpip.Time, s *Segment) tcpip.Drop {
 			t.alert(now, &a, 0, prior)
 		}
 		t.judgeTail(now, s.Ack, &a)
-		t.answeredProbe(now)
+		if t.unsent() > 0 {
+			t.answeredProbe(now)
+		}
 	}
 	if a.flags&ackAdvanced != 0 {
 		t.noteWritable()
@@ -197,9 +199,13 @@ func (t *TCB) acknowledge(now tcpip.Time, s *Segment) tcpip.Drop {
 	return tcpip.DropNone
 }
 
-// answeredProbe restarts the time to the next zero-window probe: the peer has said that the window is still closed.
+// answeredProbe is what an acknowledgement means for the probes of the window, with nothing in flight: they end if what
+// is to be sent next fits, and else go on a while later, as often backed off as before.
 func (t *TCB) answeredProbe(now tcpip.Time) {
-	if t.deadline[timerPersist] != 0 && t.unsent() > 0 {
+	switch {
+	case t.nextGathered() <= t.windowRoom():
+		t.rtt.backoffs, t.snd.closed, t.deadline[timerPersist] = 0, 0, 0
+	case t.deadline[timerPersist] != 0:
 		t.deadline[timerPersist] = now.Add(t.persistWait(now))
 	}
 }
@@ -309,10 +315,6 @@ func (t *TCB) updateWindow(now tcpip.Time, s *Segment) bool {
 	if w > t.snd.maxWnd {
 		t.snd.maxWnd = w
 		t.cc.setMSS(t.mss())
-	}
-	if w > 0 {
-		t.rtt.backoffs = 0
-		t.deadline[timerPersist] = 0
 	}
 	return true
 }

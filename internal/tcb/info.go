@@ -25,7 +25,7 @@ type Info struct {
 	SendWindow, ReceiveWindow int // bytes
 	ReceiveSpace              int // bytes, what right-sizing has measured
 
-	Unacked, NotSent int // bytes in flight, and behind them
+	Unacked, NotSent int // bytes in flight, and behind them, a FIN counting as one
 
 	UnackedSegments, Sacked, Lost, Retransmitting int // segments in flight, and those of each kind
 
@@ -109,7 +109,7 @@ func (t *TCB) Info(now tcpip.Time) Info {
 		SendMSS: t.mss(), ReceiveMSS: t.rcv.mss, PMTU: t.path.MTU, AdvertisedMSS: int(t.opt.advMSS),
 		Cwnd: t.cc.cwnd, Ssthresh: t.cc.ssthresh, SendWindow: t.snd.wnd, ReceiveWindow: max(t.rcv.adv.Sub(t.rcv.nxt), 0),
 		ReceiveSpace: t.tun.space,
-		Unacked:      t.flight(), NotSent: t.unsent(), UnackedSegments: t.board.segs, Sacked: t.sackedOut(), Lost: t.board.lost, Retransmitting: t.board.resent,
+		Unacked:      t.flight(), NotSent: t.NotSent(), UnackedSegments: t.board.segs, Sacked: t.sackedOut(), Lost: t.board.lost, Retransmitting: t.board.resent,
 		LastDataSent: ago(now, t.snd.lastData), LastDataReceived: ago(now, t.rcv.lastData), LastAckReceived: ago(now, t.rcv.last),
 		Age:        now.Sub(t.born),
 		PeerFin:    t.rcv.ended,

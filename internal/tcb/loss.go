@@ -33,13 +33,15 @@ func (t *TCB) enterLoss(now tcpip.Time) {
 	r.frto = t.conf.FRTO && (fresh || t.snd.retries > 0) && !t.search.probing
 }
 
-// timeoutMarkLost takes everything for lost that is not sacked, but for what was sent just now.
+// timeoutMarkLost takes everything for lost that is not sacked, but for what was sent just now; and all, where what is
+// sacked was thrown away.
 func (t *TCB) timeoutMarkLost(now tcpip.Time) {
 	b := &t.board
 	if b.recs.len() == 0 {
 		return
 	}
-	if b.recs.first().flags&recSacked != 0 {
+	reneged := b.recs.first().flags&recSacked != 0
+	if reneged {
 		b.renege()
 		t.count.reneged++
 		t.tally(TallySACKReneging, 1)
@@ -49,7 +51,7 @@ func (t *TCB) timeoutMarkLost(now tcpip.Time) {
 	k := &t.rack
 	for i := range b.recs.len() {
 		r := b.recs.at(i)
-		if i > 0 && t.opt.sack && k.rtt-now.Sub(r.sent) > 0 {
+		if i > 0 && t.opt.sack && !reneged && k.rtt-now.Sub(r.sent) > 0 {
 			continue
 		}
 		t.lose(r)

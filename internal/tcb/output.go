@@ -250,51 +250,64 @@ func (t *TCB) sendable(now tcpip.Time, mss int) (n int, small bool) {
 	if record := t.sendQ.record(t.snd.nxt); record < unsent { // the first record goes out whatever follows
 		unsent, last = record, false
 	}
-	n = min(unsent, t.segmentLimit(mss))
+	limit := t.segmentLimit(mss)
+	n = min(unsent, limit)
 	if n > wnd { // whole segments only: silly window avoidance (RFC 9293 §3.8.6.2.1, MUST-38)
 		if n = max(wnd, 0); n < mss {
 			t.waitForWindow(now)
 			return -1, false
 		}
-		if n%mss != 0 && t.heldByNagle() { // a rest goes along, unless one is on its way already
-			n -= n % mss
-		}
 	}
-	if last && n == unsent && n%mss != 0 && t.hold(now) {
-		if n -= n % mss; n == 0 {
-			return -1, false
-		}
+	if unsent < mss && last && t.hold(now) {
+		return -1, false
 	}
 	room := t.cc.cwnd - t.pipe()
 	if room <= 0 {
 		t.due.limited = true
 		return -1, false
 	}
-	// Half of the window at most, so that two super-segments are on their way.
-	if room = min(room, max(t.cc.cwnd/2, 1)); n > room*mss {
-		n = room * mss
-	}
-	if n < min(unsent, t.segmentLimit(mss)) && t.wait(now, n) {
-		t.due.limited = t.due.limited || room*mss < wnd
+	if unsent > mss && t.wait(now, wnd, room*mss, limit, last) {
 		return -1, false
 	}
+	// Half of the window at most, so that two super-segments are on their way.
+	most := min(room, max(t.cc.cwnd/2, 1)) * mss
+	if n%mss != 0 && n <= most && n > mss { // a rest goes along, unless it has to wait
+		if n < unsent && t.heldByNagle() || n == unsent && last && t.hold(now) {
+			n -= n % mss
+		}
+	}
+	n = min(n, most)
 	return n, n%mss != 0
 }
 
-// wait reports whether a super-segment that the windows have cut short had better wait for the next
-// acknowledgement, which will let it grow: if one is about to come, and what may be sent is less than
-// a third of the window. The conditions are Linux's, and so is that they are looked at with each acknowledgement and
-// each write alone: a timer does not end the wait.
-func (t *TCB) wait(now tcpip.Time, n int) bool {
-	if t.flight() == 0 || t.rec.phase >= phaseRecovery || t.snd.fin || t.snd.urgent {
+// wait reports whether a super-segment that the windows have cut short had better wait for the next acknowledgement, which
+// will let it grow: if one is about to come, and what may be sent is less than a third of the window. The windows have room
+// for wnd and cwnd bytes, the largest super-segment has limit, and last says that nothing of another record follows. The
+// conditions are Linux's, and so is that they are looked at with each acknowledgement and each write alone: a timer does
+// not end the wait.
+func (t *TCB) wait(now tcpip.Time, wnd, cwnd, limit int, last bool) bool {
+	room := min(wnd, cwnd)
+	if t.flight() == 0 || t.rec.phase >= phaseRecovery || t.snd.urgent || room >= limit {
 		return false
 	}
+	next := t.nextGathered()
+	tail := last && t.sendQ.gather.LessEq(t.snd.nxt)
+	enough := dupThresh * t.cc.mss
+	if d := t.conf.WinDivisor; d > 0 {
+		enough = min(t.cc.bytes(), t.snd.wnd) / d
+	}
 	if !t.due.deferred {
-		t.due.deferred = n < min(t.cc.bytes(), t.snd.wnd)/max(t.conf.WinDivisor, 1) &&
-			now.Sub(t.snd.lastData) < time.Millisecond &&
+		t.due.deferred = (tail || room < next) && room < enough && now.Sub(t.snd.lastData) < time.Millisecond &&
 			t.board.recs.first().sent.Add(t.rtt.srtt).Sub(now) <= min(t.rtt.srtt/2, time.Millisecond)
 	}
-	return t.due.deferred
+	switch {
+	case !t.due.deferred:
+		return false
+	case cwnd < wnd && cwnd <= next:
+		t.due.limited = true
+		return true
+	}
+	return room <= next || !t.snd.fin && last
 }
 
 // hold reports whether the last segment, which is not full, must wait for more data: because of cork,

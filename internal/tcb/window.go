@@ -395,6 +395,15 @@ func (t *TCB) gatherGoal() int {
 	return max(n-n%t.cc.mss, t.cc.mss)
 }
 
+// nextGathered returns the size of the super-segment that is to be sent next, or of what is left of it, at most.
+func (t *TCB) nextGathered() int {
+	n := min(t.sendQ.record(t.snd.nxt), t.gatherGoal())
+	if gather := t.sendQ.gather; t.snd.nxt.Less(gather) {
+		n = min(n, gather.Sub(t.snd.nxt))
+	}
+	return n
+}
+
 // gatherMax is how much data gathers in one super-segment at most, bytes: as measured, what Linux leaves of 64 KB.
 const gatherMax = 65535 - 192
 
