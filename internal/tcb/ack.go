@@ -305,6 +305,10 @@ func (t *TCB) updateWindow(now tcpip.Time, s *Segment) bool {
 		return false
 	}
 	t.snd.wl1, t.snd.wl2 = s.Seq, s.Ack
+	if w > t.snd.maxWnd { // also where it is what the SYN said
+		t.snd.maxWnd = w
+		t.cc.setMSS(t.mss())
+	}
 	if w == t.snd.wnd {
 		return false
 	}
@@ -312,10 +316,6 @@ func (t *TCB) updateWindow(now tcpip.Time, s *Segment) bool {
 		t.count.zeroWindow++
 	}
 	t.snd.wnd = w
-	if w > t.snd.maxWnd {
-		t.snd.maxWnd = w
-		t.cc.setMSS(t.mss())
-	}
 	return true
 }
 
