@@ -142,18 +142,17 @@ func (a *accurate) compare(ace uint8) {
 // mayMark reports whether packets are marked as ECN-capable.
 func (a *accurate) mayMark() bool { return !a.bare && !a.plain }
 
-// takeThird reads the field of the bare ACK of our SYN-ACK (§3.2.2.1 table 4).
-func (t *TCB) takeThird(now tcpip.Time, ace uint8) {
-	a := t.acc
+// takeThird reads the field of the bare ACK of our SYN-ACK (§3.2.2.1 table 4). It reports whether that came marked.
+func (a *accurate) takeThird(ace uint8) (marked bool) {
 	a.compare(ace)
 	switch ace {
 	case 0: // somebody clears it, or the peer is not in this mode (note 1)
 		a.bare = true
 	case aceOfMark[markCE]:
 		a.out++
-		t.handshakeMarked(now)
+		return true
 	}
-	a.sent = t.count.delivered
+	return false
 }
 
 // handshakeMarked answers a mark on our SYN or SYN-ACK: the first window is reduced (§3.2.2.2).
@@ -180,7 +179,10 @@ func (t *TCB) takeAccurate(now tcpip.Time, s *Segment, advanced bool) {
 		a.third, a.first = false, false
 		switch {
 		case third && s.Len == 0 && s.Options.NumSACK == 0:
-			t.takeThird(now, ace)
+			a.sent = t.count.delivered
+			if a.takeThird(ace) {
+				t.handshakeMarked(now)
+			}
 			return
 		case ace == 0: // somebody clears it (§3.2.2.4)
 			a.bare = true

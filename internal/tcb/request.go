@@ -46,6 +46,7 @@ type Request struct {
 	option                         bool  // the option of RFC 9768 goes with the next SYN-ACK
 	plain                          bool  // a SYN or SYN-ACK without ECN's flags has passed: packets are not to be marked (RFC 9768 §3.1.5)
 	acked                          bool  // the ACK came, but deferred: only data will do (TCP_DEFER_ACCEPT)
+	third                          uint8 // and its ACE field, with 8 added (RFC 9768 §3.2.2.1)
 }
 
 // Init makes r the answer to the SYN s. Its deadline starts with SynAck.
@@ -196,6 +197,9 @@ func (r *Request) Segment(now tcpip.Time, s *Segment, out *Out) (Verdict, tcpip.
 		return VerdictDrop, tcpip.DropNoAck
 	}
 	if s.Len == 0 && s.Flags&header.FIN == 0 && int(r.retries) < r.conf.DeferAccept {
+		if !r.acked && s.Options.NumSACK == 0 {
+			r.third = getACE(s.Flags) | thirdKnown
+		}
 		r.acked = true
 		return VerdictDrop, tcpip.DropNone
 	}
@@ -254,8 +258,20 @@ func (r *Request) Establish(now tcpip.Time, s *Segment, t *TCB, c *Conf) tcpip.D
 	t.deadline[timerRexmit] = now.Add(time.Second)
 	t.count.segsIn++ // the SYN
 	t.step(now, &onPassive)
-	return t.Segment(now, s)
+	marked := false
+	if t.acc != nil && r.third != 0 {
+		t.acc.third = false
+		marked = t.acc.takeThird(r.third &^ thirdKnown)
+	}
+	d := t.Segment(now, s)
+	if marked {
+		t.handshakeMarked(now)
+	}
+	return d
 }
+
+// thirdKnown is added to the ACE field of a deferred ACK.
+const thirdKnown = aceMask + 1
 
 // open makes t what the SYN has agreed upon.
 func (r *Request) open(now tcpip.Time, t *TCB, c *Conf) {
