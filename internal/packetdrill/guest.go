@@ -24,6 +24,8 @@ type guest struct {
 
 	forward *forwarder // nil: sockets listen themselves
 
+	defaults []socketDefault // what sockets begin with
+
 	nowhere [][]byte // buffers that cannot be reached
 
 	begun tcpip.Time // of the call that was begun last
@@ -109,6 +111,11 @@ func (g *guest) Socket(family, typ, proto int) (int, int) {
 	s, errno := g.sockets.Socket(family, typ, proto)
 	if errno != 0 {
 		return -1, int(errno)
+	}
+	for _, d := range g.defaults {
+		if d.family == family {
+			_ = s.SetSockOpt(d.level, d.number, binary.NativeEndian.AppendUint32(nil, uint32(d.value)))
+		}
 	}
 	return g.add(&file{socket: s, nonblock: typ&oNONBLOCK != 0}), 0
 }
@@ -260,7 +267,7 @@ func (g *guest) RecvMsg(fd int, data, control []byte, flags, done int) (Message,
 	if g.unreachable(data) {
 		return g.receiveNowhere(fd, flags, done)
 	}
-	wait := !f.nonblock && flags&linux.MSG_DONTWAIT == 0 && flags&linux.MSG_ERRQUEUE == 0
+	wait := !f.nonblock && flags&(linux.MSG_DONTWAIT|linux.MSG_ERRQUEUE|linux.MSG_OOB) == 0
 	_, stream := f.socket.Endpoint().(*tcp.Endpoint)
 	lowat := 1
 	if b := make([]byte, 4); wait && stream {

@@ -159,7 +159,7 @@ func TestSkips(t *testing.T) {
 	for what, c := range map[string]struct{ text, skip string }{
 		"wire":    {"--wire_server\n" + accepted, "there is no --wire_server here: both ends of the wire are in one process"},
 		"command": {"`nft flush ruleset`" + accepted, "the command nft has no meaning here"},
-		"value":   {"`sysctl -q net.ipv4.tcp_workaround_signed_windows=1`" + accepted, "the setting net.ipv4.tcp_workaround_signed_windows has no meaning here but as 0"},
+		"value":   {"`sysctl -q net.ipv4.tcp_plb_enabled=1`" + accepted, "the setting net.ipv4.tcp_plb_enabled has no meaning here but as 0"},
 		"queue":   {"`tc qdisc add dev tun0 root netem delay 10ms`" + accepted, "tc qdisc add dev tun0 root netem delay 10ms has no meaning here: Error: Specified qdisc kind is unknown."},
 		"machine": {"`echo 0 > /sys/module/tcp_cubic/parameters/hystart`" + accepted, "the setting module.tcp_cubic.parameters.hystart has no meaning here but as 1"},
 	} {

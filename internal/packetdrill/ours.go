@@ -56,9 +56,6 @@ func (o *Ours) build() {
 		return
 	}
 	wanted := o.settings.conf()
-	if wanted.skip != "" {
-		panic(skipped("the setting " + wanted.skip + " has no meaning here as it is"))
-	}
 	o.routes.apply(&wanted)
 	options := wanted.stack
 	options.Clock, options.Random = o.clock, rand.NewChaCha8([32]byte{1})
@@ -78,9 +75,6 @@ func (o *Ours) build() {
 	if o.guest.forward != nil {
 		o.guest.forward.stack = o.stack
 	}
-	if wanted.ports != [2]int64{} {
-		o.check(o.stack.SetPortRange(uint16(wanted.ports[0]), uint16(wanted.ports[1])))
-	}
 	v4, v6 := &o.conf.Setup.V4, &o.conf.Setup.V6
 	_, err = o.stack.AddNIC(loopback.New(loopback.Options{}), stack.NICOptions{Name: "lo", Addresses: []netip.Prefix{
 		netip.MustParsePrefix("127.0.0.1/8"), netip.MustParsePrefix("::1/128"),
@@ -98,6 +92,7 @@ func (o *Ours) build() {
 		}
 		o.check(o.stack.AddRoute(entry))
 	}
+	o.check(o.follow(&wanted))
 	now := o.clock.Now()
 	o.clock.Settle()
 	o.collect()

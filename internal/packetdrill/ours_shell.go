@@ -36,18 +36,32 @@ func (o *Ours) setSetting(name, value string) error {
 	if err != nil || !changed || o.stack == nil {
 		return err
 	}
-	c := o.settings.conf()
-	o.routes.apply(&c)
-	switch {
-	case c.skip != "":
-		return skipped("the setting " + c.skip + " has no meaning here as it is")
-	case strings.HasPrefix(name, "net.ipv4.tcp_"):
-		return o.tcp.Configure(c.tcp)
-	case name == "net.ipv4.ip_local_port_range":
-		return o.stack.SetPortRange(uint16(c.ports[0]), uint16(c.ports[1]))
-	default:
+	if laterTooLate[name] {
 		return skipped("the setting " + name + " has no meaning here while the stack runs")
 	}
+	c := o.settings.conf()
+	o.routes.apply(&c)
+	return errors.Join(o.tcp.Configure(c.tcp), o.follow(&c))
+}
+
+// laterTooLate are settings that the stack is made with.
+var laterTooLate = map[string]bool{
+	"net.core.rmem_max": true, "net.core.wmem_max": true, "net.core.rmem_default": true, "net.core.wmem_default": true,
+}
+
+// follow takes what settings say of the running stack, but for TCP.
+func (o *Ours) follow(c *oursConf) error {
+	o.guest.defaults = c.sockets
+	for _, n := range o.stack.NICs() {
+		n.SetForwarding(c.forwarding)
+	}
+	if c.down6 {
+		_ = o.nic.RemoveAddress(o.conf.Setup.V6.Local) // there is none if it was down before
+	}
+	if c.ports == [2]int64{} {
+		return nil
+	}
+	return o.stack.SetPortRange(uint16(c.ports[0]), uint16(c.ports[1]))
 }
 
 // background takes a setting that scripts have in common.

@@ -74,7 +74,35 @@ type Conf struct {
 	HyStartPlus        bool          // CUBIC and Reno leave the first slow start by RFC 9406 rather than as on Linux
 	InitialWindow      int           // initial congestion window, segments (RFC 6928)
 	InvalidInterval    time.Duration // net.ipv4.tcp_invalid_ratelimit: between answers to what is invalid
-	AnnouncedMSS       int           // the MSS of SYNs in place of what the link takes, bytes; 0: that
+	RarelyChanged
+	AnnouncedMSS int // the MSS of SYNs in place of what the link takes, bytes; 0: that
+}
+
+// RarelyChanged is the part of Conf that hardly anybody sets otherwise than Linux does.
+type RarelyChanged struct {
+	ShrinkWindow  bool // net.ipv4.tcp_shrink_window: the window's edge may go back, if it is scaled
+	SignedWindow  bool // net.ipv4.tcp_workaround_signed_windows: an unscaled window is below 32 KB
+	FixedReceive  bool // net.ipv4.tcp_moderate_rcvbuf off: the receive buffer does not tune itself
+	UrgentLast    bool // net.ipv4.tcp_stdurg: the urgent pointer names the last urgent byte, not the one behind it
+	PingPong      int  // net.ipv4.tcp_pingpong_thresh: answers after which acknowledgements wait for another; 0: 1
+	OrphanRetries int  // net.ipv4.tcp_orphan_retries; 0: 8
+
+	BlackHoleRetries int           // net.ipv4.tcp_retries1: timeouts in a row after which a black hole is suspected
+	ProbeFloor       int           // net.ipv4.tcp_mtu_probe_floor, bytes: the least MSS that probing goes down to
+	ProbeThreshold   int           // net.ipv4.tcp_probe_threshold, bytes: the width at which the search ends
+	ProbeInterval    time.Duration // net.ipv4.tcp_probe_interval: how long the end of a search holds
+
+	PaceSlowStart int           // net.ipv4.tcp_pacing_ss_ratio: per cent of the window in a round trip
+	PaceAvoidance int           // net.ipv4.tcp_pacing_ca_ratio
+	MinRTTWindow  time.Duration // net.ipv4.tcp_min_rtt_wlen: how long a shortest round trip counts; 0: the last one does
+}
+
+// DefaultRarelyChanged returns Linux's defaults.
+func DefaultRarelyChanged() RarelyChanged {
+	return RarelyChanged{
+		BlackHoleRetries: 3, ProbeFloor: minMSS, ProbeThreshold: 8, ProbeInterval: 10 * time.Minute,
+		PaceSlowStart: 200, PaceAvoidance: 120, MinRTTWindow: 5 * time.Minute,
+	}
 }
 
 // Congestion names a congestion control algorithm (RFC 9293 §3.8.2, MAY-18).
@@ -157,5 +185,6 @@ func DefaultConf() Conf {
 		InitialWindow: 10, InvalidInterval: InvalidInterval,
 		CompressSACK: 44, SACKDelay: time.Millisecond, MinSegments: 2, WinDivisor: 3,
 		Recovery: 1, EarlyRetransmit: 3, Reordering: dupThresh, MaxReordering: 300, FRTO: true, SlowStartAfterIdle: true, Collapse: true,
+		RarelyChanged: DefaultRarelyChanged(),
 	}
 }

@@ -96,7 +96,7 @@ func (k *Cookies) Request(now tcpip.Time, s *Segment, c *Conf, p Path, tuple Tup
 	}
 	r = Request{
 		conf: c, path: p, id: Identity{ISS: uint32(iss), TSOffset: tsOffset}, born: now,
-		irs: irs, window: uint16(synWindow(c, p, 0)), mss: p.cookieMSS()[index],
+		irs: irs, window: uint32(synWindow(c, p, 0)), mss: p.cookieMSS()[index],
 	}
 	if c.ECN.acceptsAccurate() && getACE(s.Flags)&^1 != 0 { // who has not been granted it has none of AE and CWR here (RFC 9768 §5.1)
 		r.ecn, r.accurate = true, true
@@ -115,7 +115,7 @@ func (k *Cookies) Request(now tcpip.Time, s *Segment, c *Conf, p Path, tuple Tup
 	r.sack = bits&cookieSACK != 0
 	r.ecn = r.accurate || bits&cookieECN != 0 && (c.ECN.accepts() || c.marks())
 	r.timestamps, r.tsRecent = true, s.Options.TSVal
-	r.window = uint16(synWindow(c, p, timestampSize))
+	r.window = uint32(synWindow(c, p, timestampSize))
 	return r, tcpip.DropNone
 }
 

@@ -1,8 +1,6 @@
 package tcb
 
 import (
-	"time"
-
 	"github.com/seed963a8790/netstack/internal/seq"
 	"github.com/seed963a8790/netstack/tcpip"
 )
@@ -18,14 +16,8 @@ const (
 	ProbingAlways               // from the start, beginning at the base MSS
 )
 
-// The search, as Linux does it.
-const (
-	blackHoleRetries = 3  // timeouts in a row after which a black hole is suspected (net.ipv4.tcp_retries1)
-	probeFloor       = 48 // bytes, the least MSS that probing goes down to (net.ipv4.tcp_mtu_probe_floor)
-	probeThreshold   = 8  // bytes, the width at which the search ends (net.ipv4.tcp_probe_threshold)
-	probeInterval    = 10 * time.Minute
-	probeWindow11    = 11 // segments of window that a probe needs, so that its loss can be noticed and mended
-)
+// probeWindow11 is how many segments of window a probe needs, so that its loss can be noticed and mended, as on Linux.
+const probeWindow11 = 11
 
 // mtuSearch is packetisation-layer path MTU discovery (RFC 4821 §7): MTUs up to low are known to work, those above
 // high not to, and a probe is one segment of a size between. All are bytes of IP packets.
@@ -63,7 +55,7 @@ func (t *TCB) startSearch(now tcpip.Time) {
 	t.search = mtuSearch{on: true, low: int32(min(t.mtuOf(t.conf.BaseMSS), t.path.MTU)), high: int32(t.path.MTU), since: now}
 }
 
-// suspectBlackHole is called for every timeout from the blackHoleRetries-th in a row on: segments of the size that
+// suspectBlackHole is called for every timeout from the BlackHoleRetries-th in a row on: segments of the size that
 // the path is said to take do not arrive. First the base MSS is tried, then half of what was, until something
 // comes back (BEHAVIOUR B10).
 func (t *TCB) suspectBlackHole(now tcpip.Time) {
@@ -75,7 +67,7 @@ func (t *TCB) suspectBlackHole(now tcpip.Time) {
 		t.startSearch(now)
 	} else {
 		half := (int(m.low) - t.path.NetHeader - tcpHeader) / 2
-		m.low, m.held = min(m.low, int32(t.mtuOf(max(min(half, t.conf.BaseMSS), probeFloor)))), false
+		m.low, m.held = min(m.low, int32(t.mtuOf(max(min(half, t.conf.BaseMSS), t.conf.ProbeFloor)))), false
 	}
 	t.cc.setMSS(t.mss())
 }
@@ -89,8 +81,8 @@ func (t *TCB) sendMTUProbe(now tcpip.Time, out *Out) bool {
 		return false
 	}
 	m.high = min(m.high, int32(t.path.MTU))
-	if m.high-m.low < probeThreshold {
-		if now.Sub(m.since) >= probeInterval { // the path may have become wider
+	if int(m.high-m.low) < t.conf.ProbeThreshold {
+		if now.Sub(m.since) >= t.conf.ProbeInterval { // the path may have become wider
 			m.high, m.since = int32(t.searchEnd()), now
 		}
 		return false

@@ -1,6 +1,7 @@
 package tcb
 
 import (
+	"math"
 	"time"
 
 	"github.com/seed963a8790/netstack/header"
@@ -141,7 +142,7 @@ func (t *TCB) buildSyn(now tcpip.Time, out *Out) {
 		out.Flags |= f
 		t.markAll(out)
 	}
-	out.Window = uint16(t.tun.synWindow) // never scaled in a SYN
+	out.Window = uint16(min(t.tun.synWindow, math.MaxUint16)) // never scaled in a SYN
 	out.SegSize = t.mss()
 	t.count.segsOut++
 }
@@ -211,7 +212,8 @@ func (t *TCB) sentNew(now tcpip.Time, out *Out, segs int) {
 	t.due.sent = true
 	if out.Len > 0 {
 		if t.rcv.lastData != 0 && now.Sub(t.rcv.lastData) < t.due.ato {
-			t.due.pingPong = true // an answer: acknowledgements can ride on such
+			t.due.answers = min(t.due.answers+1, 255) // acknowledgements can ride on such
+			t.due.pingPong = t.due.pingPong || int(t.due.answers) >= t.conf.PingPong
 		}
 		t.snd.lastData = now
 	}

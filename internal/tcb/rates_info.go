@@ -17,9 +17,9 @@ func (t *TCB) pacingRate() int64 {
 	}
 	n := int64(max(t.cc.cwnd, t.board.segs)) * int64(t.cc.mss)
 	if t.cc.cwnd < t.cc.ssthresh/2 {
-		n *= 200
+		n *= int64(t.conf.PaceSlowStart)
 	} else {
-		n *= 120
+		n *= int64(t.conf.PaceAvoidance)
 	}
 	rate := int64(float64(n) / 100 * float64(time.Second) / float64(t.rtt.srtt))
 	return t.conf.limitPace(rate)

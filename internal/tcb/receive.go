@@ -232,7 +232,6 @@ func (t *TCB) finish(now tcpip.Time) {
 // duty is what output owes: the acknowledgements, probes and answers that Poll will build.
 type duty struct {
 	ack       bool // at once
-	dup       int  // further duplicate acknowledgements, for a peer without SACK
 	delayed   bool // within the delayed acknowledgement's time
 	challenge bool
 	rexmit    bool // one retransmission, whatever the window
@@ -249,15 +248,17 @@ type duty struct {
 	earlier   bool // acknowledge what came before the marks changed (RFC 8257)
 	probe     probe
 	reset     resetKind
+	pingPong  bool  // answers follow requests: an ACK rides on the answer
+	answers   uint8 // how many have followed
+	pushed    int8  // how many of the segments that wait for an ACK were pushed
 	resetSeq  seq.Number
 
 	compressed int16 // segments behind a gap whose acknowledgement waits for more of them
-	pushed     int8  // how many of the segments that wait for an ACK were pushed
 	maxQuick   int16
 	quick      int16 // that many acknowledgements are not delayed
-	pingPong   bool  // answers follow requests: an ACK rides on the answer
 	ato        time.Duration
 	invalidAt  tcpip.Time
+	dup        int // further duplicate acknowledgements, for a peer without SACK
 }
 
 type probe uint8
@@ -306,7 +307,7 @@ const (
 // enterQuickAck makes the next acknowledgements immediate.
 func (t *TCB) enterQuickAck(n int16) {
 	t.due.quick = max(t.due.quick, n)
-	t.due.pingPong = false
+	t.due.pingPong, t.due.answers = false, 0
 	t.due.ato = delAckMin
 }
 
@@ -381,7 +382,7 @@ func (t *TCB) delAckTimeout(tcpip.Time) {
 		return
 	}
 	if t.due.pingPong { // no answer came for it to ride on
-		t.due.pingPong = false
+		t.due.pingPong, t.due.answers = false, 0
 		t.due.ato = delAckMin
 	} else {
 		t.due.ato = min(max(2*t.due.ato, delAckMin), t.rtt.rto)

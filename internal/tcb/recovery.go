@@ -29,6 +29,7 @@ const (
 // recovery is the state of loss recovery.
 type recovery struct {
 	phase phase
+	frto  bool // a timeout may have been spurious (RFC 5682)
 	// point is snd.nxt when the phase began: RecoveryPoint of RFC 6675, recover of RFC 6582. An acknowledgement of
 	// it ends the phase.
 	point seq.Number
@@ -41,8 +42,6 @@ type recovery struct {
 	marker    seq.Number
 	undoLeft  int
 	firstRexm tcpip.Time
-
-	frto bool // a timeout may have been spurious (RFC 5682)
 
 	lossSince tcpip.Time    // since when a timeout is being repaired; zero: none is
 	lost      time.Duration // how long earlier repairs have taken

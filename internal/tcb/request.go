@@ -1,6 +1,7 @@
 package tcb
 
 import (
+	"math"
 	"time"
 
 	"github.com/seed963a8790/netstack/header"
@@ -34,7 +35,7 @@ type Request struct {
 
 	irs      seq.Number
 	tsRecent uint32
-	window   uint16 // announced in our SYN-ACK
+	window   uint32 // which our SYN-ACK announces, as far as its field goes
 	peerWnd  uint16 // announced in the SYN
 	mss      uint16
 
@@ -74,7 +75,7 @@ func (r *Request) Init(now tcpip.Time, s *Segment, c *Conf, p Path, id Identity)
 	if r.timestamps {
 		r.tsRecent, options = o.TSVal, timestampSize
 	}
-	r.window = uint16(synWindow(c, p, options))
+	r.window = uint32(synWindow(c, p, options))
 	if r.scaling {
 		r.sendScale, r.receiveScale = min(o.WindowScale, header.MaxWindowScale), chooseScale(c)
 	}
@@ -108,7 +109,7 @@ func (r *Request) fillSynAck(now tcpip.Time, out *Out) {
 		out.Flags |= header.ECE
 	}
 	out.Seq = r.iss()
-	out.Window = r.window
+	out.Window = uint16(min(r.window, math.MaxUint16))
 	o := &out.Options
 	o.HasMSS, o.MSS = true, uint16(advMSS(r.path, r.conf))
 	o.SACKPermitted = r.sack
@@ -121,7 +122,7 @@ func (r *Request) fill(now tcpip.Time, out *Out) {
 	out.Flags = header.ACK
 	out.ECT = r.ecn && r.conf.marks() && !r.plain
 	out.Seq, out.Ack = r.iss()+1, r.irs+1
-	out.Window = r.window >> r.receiveScale
+	out.Window = uint16(min(r.window>>r.receiveScale, math.MaxUint16))
 	if r.timestamps {
 		out.Options.HasTimestamp = true
 		out.Options.TSVal = tsClock(now, r.id.TSOffset)

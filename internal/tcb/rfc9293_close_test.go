@@ -245,7 +245,7 @@ func TestOrphanRetries(t *testing.T) {
 	if x.tcb.State() != StateClosed {
 		t.Fatalf("%v after %d segments", x.tcb.State(), len(x.sent))
 	}
-	if n := len(x.sent); n != 1+orphanRetries {
+	if n := len(x.sent); n != 1+defaultOrphanRetries {
 		t.Errorf("%d segments: %q", n, x.sent)
 	}
 }

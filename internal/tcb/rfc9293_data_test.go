@@ -49,7 +49,7 @@ func TestShrunkWindowOrphan(t *testing.T) {
 	x.write(3000)
 	x.recv("ACK seq=301 ack=100 win=0")
 	x.close()
-	for range orphanRetries {
+	for range defaultOrphanRetries {
 		x.sleep(x.tcb.rtt.rto)
 		x.recv("ACK seq=301 ack=100 win=0")
 	}

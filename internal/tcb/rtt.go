@@ -14,9 +14,10 @@ type rtt struct {
 	rttvar      time.Duration // what is added for the timeout, at least RTOMin
 	mdevMax     time.Duration // largest mdev of this round trip
 	end         seq.Number    // of this round trip
-	latest, min time.Duration
-	rto         time.Duration // backed off, if backoffs is not zero
 	backoffs    uint8
+	latest, min time.Duration
+	shortest    [3]shortRTT   // of the last MinRTTWindow
+	rto         time.Duration // backed off, if backoffs is not zero
 }
 
 const (
@@ -62,11 +63,35 @@ func (r *rtt) sample(d time.Duration, c *Conf, una, nxt seq.Number) {
 	r.settle(c)
 }
 
-// noteMin follows the shortest round trip.
-func (r *rtt) noteMin(d time.Duration) {
-	if d = max(d, time.Microsecond); r.min == 0 || d < r.min {
-		r.min = d
+// shortRTT is a round trip that was short, with the time when it was measured: what of either fits 32 bits is enough.
+type shortRTT struct{ ms, us uint32 }
+
+// noteMin follows the shortest round trip of the last while. It keeps the best, the best since then, and the best since
+// that, so that one is at hand when the best is too old; of a quarter and of half of the while each has to be one, as on
+// Linux.
+func (r *rtt) noteMin(d, window time.Duration, now tcpip.Time) {
+	s := shortRTT{tsClock(now, 0), uint32(min(max(d, time.Microsecond), time.Hour) / time.Microsecond)}
+	b, long := &r.shortest, uint32(window/time.Millisecond)
+	switch {
+	case r.min == 0 || s.us <= b[0].us || s.ms-b[2].ms > long:
+		*b = [3]shortRTT{s, s, s}
+	case s.us <= b[1].us:
+		b[1], b[2] = s, s
+	case s.us <= b[2].us:
+		b[2] = s
 	}
+	switch age := s.ms - b[0].ms; {
+	case age > long:
+		b[0], b[1], b[2] = b[1], b[2], s
+		if s.ms-b[0].ms > long {
+			b[0], b[1] = b[1], b[2]
+		}
+	case b[1].ms == b[0].ms && age > long/4:
+		b[1], b[2] = s, s
+	case b[2].ms == b[1].ms && age > long/2:
+		b[2] = s
+	}
+	r.min = time.Duration(b[0].us) * time.Microsecond
 }
 
 // settle computes the timeout afresh, without backoff.
@@ -117,7 +142,7 @@ func (t *TCB) measure(at tcpip.Time, a *acked, s *Segment) bool {
 	if sample < 0 {
 		return false
 	}
-	t.rtt.noteMin((max(shortest, 0) + time.Microsecond - 1).Truncate(time.Microsecond)) // order may have moved what was sent by less
+	t.rtt.noteMin((max(shortest, 0) + time.Microsecond - 1).Truncate(time.Microsecond), t.conf.MinRTTWindow, at) // order may have moved what was sent by less
 	t.rtt.sample(sample, t.conf, t.snd.una, t.snd.nxt)
 	a.measured = true
 	return true

@@ -89,6 +89,9 @@ func (t *TCB) rexmitTimeout(now tcpip.Time) {
 	} else {
 		t.enterLoss(now)
 	}
+	if synchronized.has(t.state) && t.snd.wnd > 0 && t.overdue(now, t.snd.retries, t.conf.BlackHoleRetries) {
+		t.suspectBlackHole(now)
+	}
 	if t.snd.retries == 0 {
 		t.count.timeoutSeries++
 		if t.rec.lossSince == 0 {
@@ -99,9 +102,6 @@ func (t *TCB) rexmitTimeout(now tcpip.Time) {
 	t.count.timeouts++
 	t.tally(TallyTimeouts, 1)
 	t.search.probing = false // whatever becomes of it proves nothing now
-	if t.snd.retries > blackHoleRetries && t.snd.wnd > 0 {
-		t.suspectBlackHole(now)
-	}
 	switch {
 	case t.state == StateSynSent && t.snd.retries <= t.conf.SynLinear: // as often again, as on Linux
 	case t.conf.ThinLinear && t.snd.retries <= thinRetries && t.thin():
@@ -156,18 +156,37 @@ func (t *TCB) exhausted(now tcpip.Time, n int) bool {
 		return n > t.conf.SynAckRetries // one more than other SYN-ACKs, as on Linux
 	case !synchronized.has(t.state):
 		return n >= t.conf.SynRetries
-	case t.closed && n >= orphanRetries:
-		return true
+	case t.closed:
+		return t.overdue(now, n, t.orphanRetries())
 	case t.snd.wnd == 0: // the peer took its window back: what is sent again probes it (RFC 9293 §3.8.6, SHLD-17, MUST-35)
 		patience := 2 * t.conf.RTOMax
-		return !t.closed && now.Sub(t.rcv.last) > patience && now.Sub(t.snd.since) > patience
+		return now.Sub(t.rcv.last) > patience && now.Sub(t.snd.since) > patience
 	}
-	return n > 0 && now.Sub(t.snd.since) >= modelTimeout(t.conf.Retries, t.conf.RTOMin, t.conf.RTOMax)
+	return t.overdue(now, n, t.conf.Retries)
 }
 
-// orphanRetries bounds what a connection without a user does to be rid of its last bytes;
-// net.ipv4.tcp_orphan_retries at 0 means 8.
-const orphanRetries = 8
+// overdue reports whether n retransmissions have taken as long as bound of them would with the least timeout, which is
+// how Linux counts them. There each timeout is longer by what its timers are coarse, 6 ms on average of a first, and
+// that decides between two numbers.
+func (t *TCB) overdue(now tcpip.Time, n, bound int) bool {
+	late := 6 * time.Millisecond * (2<<min(n, 9) - 2)
+	return n > 0 && t.repairing(now)+late >= modelTimeout(bound, t.conf.RTOMin, t.conf.RTOMax)
+}
+
+// orphanRetries is how much a connection without a user does to be rid of its last bytes; where nobody has said it less
+// as soon as the timeout has grown to its limit.
+func (t *TCB) orphanRetries() int {
+	switch {
+	case t.conf.OrphanRetries > 0:
+		return t.conf.OrphanRetries
+	case t.rtt.rto >= t.conf.RTOMax:
+		return 0
+	}
+	return defaultOrphanRetries
+}
+
+// defaultOrphanRetries is what net.ipv4.tcp_orphan_retries at 0 means.
+const defaultOrphanRetries = 8
 
 // modelTimeout returns how long n retransmissions take with a timeout that starts at low, doubles
 // and ends at high. Linux measures net.ipv4.tcp_retries2 in it.
@@ -225,7 +244,7 @@ func (t *TCB) probesExhausted(now tcpip.Time) bool {
 	}
 	limit := t.conf.Retries
 	if t.closed {
-		limit = orphanRetries
+		limit = t.orphanRetries()
 	}
 	return t.snd.probes >= limit
 }

@@ -42,6 +42,9 @@ func (t *TCB) announceUrgent(s *Segment) {
 		return
 	}
 	at := s.Seq.Add(max(int(s.Urgent)-1, 0))
+	if t.conf.UrgentLast {
+		at = s.Seq.Add(int(s.Urgent))
+	}
 	u := &t.rcv.urgent
 	if at.Less(t.rcv.nxt) || u.state != urgentNone && at.LessEq(u.seq) {
 		return

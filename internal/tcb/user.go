@@ -276,7 +276,7 @@ func (t *TCB) reset(now tcpip.Time) {
 // SetQuickAck is TCP_QUICKACK on a connection. Off, acknowledgements wait for answers to carry them; on, they do not
 // until the connection answers, as on Linux, and one that waits for data which the user has read is sent.
 func (t *TCB) SetQuickAck(on bool) {
-	t.due.pingPong = !on
+	t.due.pingPong, t.due.answers = !on, 0
 	if on && t.due.delayed && (t.recvQ.n == 0 || t.rcv.nxt.Sub(t.rcv.acked) > t.rcv.mss) {
 		t.ackNow()
 	}

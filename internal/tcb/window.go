@@ -2,6 +2,7 @@ package tcb
 
 import (
 	"cmp"
+	"math"
 	"math/bits"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 type tuning struct {
 	sendLimit    int  // slab bytes
 	receiveLimit int  // slab bytes
-	synWindow    int  // bytes announced in the SYN
+	synWindow    int  // bytes announced in the SYN, as far as its field goes
 	ratio        int  // payload per charged byte of what arrives, in 1/256
 	unclaimed    bool // nobody has accepted the connection
 	full         bool // a writer has found no room
@@ -57,7 +58,7 @@ func (c *Conf) receiveInitial() int {
 	return max(min(cmp.Or(c.ReceiveBufferInitial, initialReceive), c.ReceiveBufferMax), 2*c.ReceiveLow)
 }
 
-// synWindow returns the window of the SYN, a multiple of the MSS, less the options that are known to be in every
+// synWindow returns the window of the SYN, whose field may not hold it, as on Linux: a multiple of the MSS, less the options that are known to be in every
 // segment, where it can be.
 func synWindow(c *Conf, p Path, options int) int {
 	limit := c.ReceiveBuffer.Or(c.receiveInitial())
@@ -68,7 +69,10 @@ func synWindow(c *Conf, p Path, options int) int {
 	if m := advMSS(p, c) - options; w > m {
 		w -= w % m
 	}
-	return min(w, 65535)
+	if c.SignedWindow {
+		return min(w, math.MaxInt16)
+	}
+	return w
 }
 
 // chooseScale returns the shift with which the largest window that tuning can reach is announced.
@@ -177,6 +181,9 @@ func (u *tuning) learn(t *TCB, ratio int) {
 func (t *TCB) chooseWindow() int {
 	full := t.fullWindow()
 	free := t.freeWindow()
+	if t.mayShrink() {
+		free = free >> t.rcv.scale << t.rcv.scale
+	}
 	if clamp := t.conf.WindowClamp; clamp > 0 {
 		free = min(free, clamp)
 	}
@@ -193,6 +200,9 @@ func (t *TCB) chooseWindow() int {
 	free = min(free, t.tun.earned)
 	if t.rcv.scale > 0 {
 		return alignUp(free, t.rcv.scale)
+	}
+	if t.conf.SignedWindow {
+		free = min(free, math.MaxInt16)
 	}
 	last := t.lastWindow()
 	switch {
@@ -267,18 +277,23 @@ func (t *TCB) fullWindow() int {
 
 func alignUp(n int, scale uint8) int { return (n + 1<<scale - 1) >> scale << scale }
 
-// announce returns the window field of the next segment and moves rcv.adv, which never goes back
+// announce returns the window field of the next segment and moves rcv.adv, which goes back only where that is asked for
 // (RFC 9293 §3.8.6, SHLD-14).
 func (t *TCB) announce() uint16 {
 	current := max(t.rcv.adv.Sub(t.rcv.nxt), 0)
 	w := t.chooseWindow()
-	if w < current {
+	if w < current && t.mayShrink() {
+		t.rcv.adv = t.rcv.nxt.Add(w)
+	} else if w < current {
 		w = alignUp(current, t.rcv.scale)
 	}
 	w >>= t.rcv.scale
 	t.rcv.adv = seq.Max(t.rcv.adv, t.rcv.nxt.Add(w<<t.rcv.scale)) // more than the field can say is held open, too, as on Linux
 	return uint16(min(w, 65535))
 }
+
+// mayShrink reports whether the window may be taken back (RFC 7323 §2.4), which as on Linux only a scaled one is.
+func (t *TCB) mayShrink() bool { return t.conf.ShrinkWindow && t.rcv.scale > 0 }
 
 // windowOpened decides, after the user has read, whether the peer must hear of it at once: if the
 // window has doubled, as on Linux, or if an acknowledgement waits that the reading makes due.
@@ -321,7 +336,7 @@ func (t *TCB) resizeReceive(now tcpip.Time, n int) {
 // the user cannot take that before they are filled. As on Linux it is left alone where its size was set.
 func (t *TCB) growReceive(window int) {
 	u := &t.tun
-	if t.conf.ReceiveBuffer.IsSet() || u.short {
+	if t.conf.ReceiveBuffer.IsSet() || t.conf.FixedReceive || u.short {
 		return
 	}
 	if n := t.ooo.parts.len(); n > 0 {

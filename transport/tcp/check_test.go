@@ -34,11 +34,13 @@ func TestCheck(t *testing.T) {
 
 // Every setting that is a number has its range: a negative one, or one far too large, is refused by name.
 func TestCheckIsComplete(t *testing.T) {
-	o := reflect.ValueOf(new(Options)).Elem()
-	for i := range o.NumField() {
-		name := o.Type().Field(i).Name
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Options]()) {
+		if f.Anonymous {
+			continue
+		}
+		name := f.Name
 		var far Options
-		field := reflect.ValueOf(&far).Elem().Field(i)
+		field := reflect.ValueOf(&far).Elem().FieldByIndex(f.Index)
 		switch field.Interface().(type) {
 		case tcpip.Opt[int]:
 			field.Set(reflect.ValueOf(tcpip.Set(-1)))
@@ -52,6 +54,8 @@ func TestCheckIsComplete(t *testing.T) {
 			field.Set(reflect.ValueOf(tcpip.Set(MTUProbing(200))))
 		case tcpip.Opt[CookieMode]:
 			field.Set(reflect.ValueOf(tcpip.Set(CookieMode(200))))
+		case tcpip.Opt[ReuseMode]:
+			field.Set(reflect.ValueOf(tcpip.Set(ReuseMode(200))))
 		case tcpip.Opt[tcpip.TimestampMode]:
 			field.Set(reflect.ValueOf(tcpip.Set(tcpip.TimestampMode(200))))
 		case tcpip.Opt[bool], tcpip.Opt[FastOpenMode], tcpip.Opt[FastOpenKeys]: // every value has a meaning

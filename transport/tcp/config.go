@@ -55,6 +55,17 @@ const (
 	CookiesAlways                   // no SYN gets an entry
 )
 
+// ReuseMode says when a connect may take the port of a connection in TIME-WAIT (RFC 6191), with the values of
+// net.ipv4.tcp_tw_reuse.
+type ReuseMode uint8
+
+// The modes.
+const (
+	ReuseOff ReuseMode = iota
+	ReuseOn
+	ReuseLoopback // between addresses of the host alone
+)
+
 // Options are the settings of TCP in one stack, each unset meaning Linux's default. They hold for
 // endpoints made later; what an endpoint can set of its own begins with them.
 type Options struct {
@@ -120,12 +131,14 @@ type Options struct {
 	Cookies         tcpip.Opt[CookieMode] // net.ipv4.tcp_syncookies: when the queue is full
 	AbortOnOverflow tcpip.Opt[bool]       // net.ipv4.tcp_abort_on_overflow: off
 	TimeWaitMax     tcpip.Opt[int]        // net.ipv4.tcp_max_tw_buckets: 65536
-	TimeWaitReuse   tcpip.Opt[bool]       // net.ipv4.tcp_tw_reuse: on, where timestamps make it safe
+	TimeWaitReuse   tcpip.Opt[ReuseMode]  // net.ipv4.tcp_tw_reuse: on, where timestamps make it safe
 	OrphanMax       tcpip.Opt[int]        // net.ipv4.tcp_max_orphans: 16384
 	ResetRate       tcpip.Opt[int]        // RSTs to nobody's segments per second: 10000
 	ChallengeRate   tcpip.Opt[int]        // challenge ACKs per second: 1000
 
 	InvalidInterval tcpip.Opt[time.Duration] // net.ipv4.tcp_invalid_ratelimit, between a connection's answers to what is invalid: 500 ms
+
+	RareOptions
 }
 
 // config is Options with the defaults put in.
@@ -134,11 +147,12 @@ type config struct {
 	prompt     *endpointOptions // with TCP_NODELAY, which is all that most Go programs set
 	timestamps tcpip.TimestampMode
 
-	synBacklog, timeWaitMax        int
-	cookies                        CookieMode
-	abortOnOverflow, timeWaitReuse bool
-	orphanMax                      int64
-	finTimeout                     time.Duration
+	synBacklog, timeWaitMax, maxBacklog int
+	cookies                             CookieMode
+	abortOnOverflow, reflectTOS         bool
+	timeWaitReuse                       ReuseMode
+	orphanMax                           int64
+	finTimeout, timeWaitReuseDelay      time.Duration
 }
 
 // config puts the defaults in; sock are the options of the stack's new endpoints.
@@ -150,9 +164,13 @@ func (o *Options) config(sock tcpip.SocketConf) config {
 		timeWaitMax:     o.TimeWaitMax.Or(timeWaitMax),
 		cookies:         o.Cookies.Or(CookiesOnFull),
 		abortOnOverflow: o.AbortOnOverflow.Or(false),
-		timeWaitReuse:   o.TimeWaitReuse.Or(true),
+		timeWaitReuse:   o.TimeWaitReuse.Or(ReuseOn),
+		maxBacklog:      o.MaxBacklog.Or(maxBacklog),
+		reflectTOS:      o.ReflectTOS.Or(false),
 		orphanMax:       int64(o.OrphanMax.Or(orphanMax)),
 		finTimeout:      o.FinTimeout.Or(60 * time.Second),
+
+		timeWaitReuseDelay: o.TimeWaitReuseDelay.Or(timeWaitReuse),
 	}
 	c.initial.sock.SendBuffer, c.initial.sock.ReceiveBuffer = o.SendBuffer.Or(defaultSendBuffer), o.ReceiveBuffer.Or(defaultReceiveBuffer)
 	c.initial.conf.Conf = tcb.Conf{
@@ -203,6 +221,7 @@ func (o *Options) config(sock tcpip.SocketConf) config {
 		FRTO:               o.FRTO.Or(true),
 		SlowStartAfterIdle: o.SlowStartAfterIdle.Or(true),
 		Collapse:           o.Collapse.Or(true),
+		RarelyChanged:      o.machine(),
 	}
 	c.initial.arrivals = c.initial.notesArrivals()
 	prompt := *c.initial

@@ -47,8 +47,8 @@ func (e *Endpoint) Listen(backlog int) error {
 }
 
 func (e *Endpoint) listen(backlog int) tcpip.Error {
-	if backlog < 0 || backlog > maxBacklog {
-		backlog = maxBacklog
+	if most := e.proto.config.Load().maxBacklog; backlog < 0 || backlog > most {
+		backlog = most
 	}
 	if e.closed || e.proto.drain.active.Load() {
 		return tcpip.ErrClosed
@@ -260,6 +260,9 @@ func (l *listener) deliver(w *stack.Work, p *stack.Packet, iss tcpip.Opt[uint32]
 // syn begins a connection.
 func (l *listener) syn(w *stack.Work, p *stack.Packet, o *endpointOptions, iss tcpip.Opt[uint32]) {
 	t := l.proto
+	if t.config.Load().reflectTOS {
+		o = o.reflecting(p)
+	}
 	c := &t.counters.TcpExt
 	what := l.admission()
 	if what == admitCookie && iss.IsSet() {
@@ -412,12 +415,24 @@ func (l *listener) inherited(b *birth) *endpointOptions {
 	}
 	o, nic := l.opts.Load(), b.opts.sock.BoundNIC
 	headers := o.headers.answering(b.echo)
-	if o.sock.Priority == 0 && o.sock.BoundNIC == nic && o.headers == nil && headers == nil && o.conf.fastOpen == 0 && o.conf.fastKeys == nil {
+	reflects := l.proto.config.Load().reflectTOS
+	if !reflects && o.sock.Priority == 0 && o.sock.BoundNIC == nic && o.headers == nil && headers == nil && o.conf.fastOpen == 0 && o.conf.fastKeys == nil {
 		return o
 	}
 	own := *o
 	own.conf.fastOpen, own.conf.fastKeys = 0, nil
 	own.sock.Priority, own.sock.BoundNIC, own.headers = 0, nic, headers
+	if reflects {
+		own.sock.TOS, own.sock.TrafficClass = b.opts.sock.TOS, b.opts.sock.TrafficClass
+	}
+	return &own
+}
+
+// reflecting returns the options with the traffic class of a SYN, without its mark (net.ipv4.tcp_reflect_tos).
+func (o *endpointOptions) reflecting(p *stack.Packet) *endpointOptions {
+	own := *o
+	own.sock.TOS = int16(p.TOS &^ ecnMask)
+	own.sock.TrafficClass = own.sock.TOS
 	return &own
 }
 

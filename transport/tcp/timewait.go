@@ -253,13 +253,14 @@ func (l *timeWaits) crowded() bool {
 // that e must begin with (net.ipv4.tcp_tw_reuse, RFC 6191).
 func (l *timeWaits) reuse(id stack.FlowID, e *Endpoint) (iss uint32, ok bool) {
 	r, _ := l.proto.stack.Demux.Lookup(id).(*timeWait)
-	if r == nil || !l.proto.config.Load().timeWaitReuse {
+	c := l.proto.config.Load()
+	if r == nil || c.timeWaitReuse == ReuseOff || c.timeWaitReuse == ReuseLoopback && !id.Local.Addr().IsLoopback() && id.Local.Addr() != id.Remote.Addr() {
 		return 0, false
 	}
 	now := e.lock.now
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.over || !r.record.Timestamps() || now.Sub(r.record.Deadline())+tcb.TimeWaitLength < timeWaitReuse {
+	if r.over || !r.record.Timestamps() || now.Sub(r.record.Deadline())+tcb.TimeWaitLength < c.timeWaitReuseDelay {
 		return 0, false
 	}
 	if !l.proto.stack.Demux.Replace(id, r, e) {
@@ -279,7 +280,7 @@ func (l *timeWaits) reuseAny(id *stack.FlowID, e *Endpoint) (iss uint32, ok bool
 	n, now := 0, e.lock.now
 	l.mu.Lock()
 	for r, steps := l.first, 0; r != nil && n < len(found) && steps < timeWaitSteps; r, steps = r.next, steps+1 {
-		if now.Sub(r.due)+tcb.TimeWaitLength < timeWaitReuse {
+		if now.Sub(r.due)+tcb.TimeWaitLength < l.proto.config.Load().timeWaitReuseDelay {
 			break // and so are all behind it
 		}
 		if r.id.Remote == id.Remote && r.id.Local.Addr() == id.Local.Addr() {
