@@ -6,7 +6,7 @@ import (
 	"github.com/seed963a8790/netstack/tcpip"
 )
 
-// bbr is BBR version 3 (draft-ietf-ccwg-bbr): a model of the path, its bandwidth and its shortest round trip, says how
+// bbr is BBR version 3 (draft-ietf-ccwg-bbr-06): a model of the path, its bandwidth and its shortest round trip, says how
 // fast is sent and how much is in flight. Names in comments are the draft's, volumes are segments and bandwidths bytes
 // per second. ECN is not looked at. A connection has one only while it uses it.
 type bbr struct {
@@ -44,8 +44,11 @@ type bbr struct {
 	raiseEvery  int // probe_up_cnt: segments acknowledged for one more of inflightHi
 	raiseAcked  int
 	raiseRounds int
-	probing     bool // bw_probe_samples: losses tell about a probe
-	tooHigh     bool // losses have ended a probe, and the phase is to follow
+	probing     bool // is_bw_probe_sample: losses tell about a probe
+	stop        bool // losses have ended a probe, and the phase is to follow
+	wasTooHigh  bool // prev_probe_too_high: the last probe ended by losses
+	careful     bool // prev_probe_precautionary: it ended where the one before had been too much
+	drainRounds int  // since DRAIN began
 
 	probeRTTDone  tcpip.Time // probe_rtt_done_stamp
 	probeRTTRound bool       // a round has passed since
@@ -80,7 +83,7 @@ const (
 // bbrGains are the pacing and cwnd gains of the states, in 1/256.
 var bbrGains = [...]struct{ pacing, cwnd int }{
 	bbrStartup:  {710, 512}, // 2.77, 2
-	bbrDrain:    {90, 512},  // 0.35
+	bbrDrain:    {128, 512}, // 0.5
 	bbrDown:     {230, 512}, // 0.9
 	bbrCruise:   {256, 512},
 	bbrRefill:   {256, 512},
@@ -102,10 +105,11 @@ const (
 	bbrChance        = 1   // losses that do not count
 	bbrQueueOf       = 4   // by one of so many parts of the shortest round trip a queue makes them longer
 	bbrBeta          = 179 // of 256: 0.7
-	bbrHeadroomOf    = 7   // one of so many: Headroom, 0.15
+	bbrHeadroom      = 15  // percent of inflightHi: Headroom
 	bbrMargin        = 99  // percent of the bandwidth that is sent at: PacingMarginPercent
 	bbrStartupLosses = 6   // StartupFullLossCnt
 	bbrStartupRounds = 3
+	bbrDrainRounds   = 3
 	bbrRenoRounds    = 63 // rounds between two probes at most
 
 	bbrMinRTTLength  = 10 * time.Second // MinRTTFilterLen
@@ -168,9 +172,7 @@ func bbrControl(t *TCB, now tcpip.Time, rs rateSample) {
 	b.updateAggregation(t, now, &rs)
 	b.checkFull(&rs)
 	b.checkStartup(t, now, &rs)
-	if b.state == bbrDrain && t.pipe() <= b.inflight(t, bbrUnit) {
-		b.startDown(t, now)
-	}
+	b.checkDrain(t, now)
 	b.updateCycle(t, now, &rs)
 	b.updateMinRTT(t, now, &rs)
 	b.advanceLatest(&rs)
@@ -247,7 +249,7 @@ func (b *bbr) headroom() int {
 	if b.inflightHi == infiniteSsthresh {
 		return infiniteSsthresh
 	}
-	return max(b.inflightHi-max(b.inflightHi/bbrHeadroomOf, 1), bbrMinPipe)
+	return max(b.inflightHi-max(b.inflightHi/100*bbrHeadroom+b.inflightHi%100*bbrHeadroom/100, 1), bbrMinPipe)
 }
 
 func (b *bbr) probeRTTCwnd(t *TCB) int {

@@ -11,6 +11,7 @@ import (
 // bbrUndo is the model before the losses of a round (BBRSaveStateUponLoss).
 type bbrUndo struct {
 	state                  bbrState
+	left                   bool // the losses have ended that state
 	bwLo                   int64
 	inflightHi, inflightLo int
 }
@@ -63,7 +64,7 @@ func (b *bbr) updateCongestion(t *TCB, rs *rateSample) {
 	}
 	lost, came := int(t.count.lost-b.lossMark), int(t.count.delivered-b.came)
 	b.lossMark, b.came = t.count.lost, t.count.delivered
-	if b.lossInRound && !b.state.probes() && b.tooManyLost(t, lost, came) { // BBRAdaptLowerBoundsFromCongestion
+	if b.lossInRound && !b.state.probes() && (b.queued(t) || b.tooManyLost(t, lost, came)) { // BBRAdaptLowerBoundsFromCongestion
 		if b.bwLo == infiniteBandwidth {
 			b.bwLo = b.highest()
 		}
@@ -125,7 +126,7 @@ func (b *bbr) noteLoss(t *TCB) {
 		return
 	}
 	b.lossRoundEnd, b.lossInRound = t.count.delivered, true
-	b.undo = bbrUndo{b.state, b.bwLo, b.inflightHi, b.inflightLo}
+	b.undo = bbrUndo{b.state, false, b.bwLo, b.inflightHi, b.inflightLo}
 }
 
 // bbrLost is BBRHandleLostPacket: t.count has r among the lost.
@@ -136,38 +137,53 @@ func bbrLost(t *TCB, r *record) {
 	}
 	b.noteLoss(t)
 	flight, lost, n := int(r.flight), int(t.count.lost-r.tx.lost), int(r.segs)
-	if !b.probing || !b.tooManyLost(t, lost, flight) {
+	if !b.probing || !b.tooHigh(t, lost, flight) {
 		return
 	}
-	// BBRInflightAtLoss: how much had been in flight where the losses passed the threshold.
-	prefix := ((flight - n) - bbrLossOf*(lost-n)) / (bbrLossOf - 1)
+	// BBRInflightAtLoss: how much had been in flight where the losses passed the threshold, or with r if they have not.
+	prefix := min(((flight-n)-bbrLossOf*(lost-n))/(bbrLossOf-1), n)
 	b.inflightTooHigh(t, max(flight-n+prefix, 0), r.flags&recLimited != 0)
 }
 
 // inflightTooHigh is BBRHandleInflightTooHigh; the change of phase is left to the next acknowledgement.
 func (b *bbr) inflightTooHigh(t *TCB, flight int, limited bool) {
-	b.probing = false
+	b.probing, b.wasTooHigh = false, true
 	if !limited {
 		b.inflightHi = max(flight, b.target(t)*bbrBeta/256)
 	}
-	b.tooHigh = b.state == bbrUp
+	b.stop = b.state == bbrUp
+	b.undo.left = b.undo.left || b.stop
 }
 
 // target is BBRTargetInflight.
 func (b *bbr) target(t *TCB) int { return min(b.product(t, b.bandwidth(), bbrUnit), t.cc.cwnd) }
 
-// tooManyLost is BBRIsInflightTooHigh: more than LossThresh of flight was lost. The draft looks at the share alone, so that
-// losses by chance of half as many would now and then count; one is passed over here, and two standard deviations, unless
-// round trips say that there is a queue: then it may be another flow's, which is left its part.
+// tooManyLost reports whether more than LossThresh of flight was lost. The draft looks at the share alone, so that losses by
+// chance of half as many would now and then count; one is passed over here, and two standard deviations, unless round trips
+// say that there is a queue. Without SACK no more than one loss in a round trip is seen.
 func (b *bbr) tooManyLost(t *TCB, lost, flight int) bool {
-	if t.rtt.srtt < b.minRTT+b.minRTT/bbrQueueOf {
+	if !b.queued(t) {
 		lost -= bbrChance + int(2*math.Sqrt(float64(flight)/bbrLossOf))
 	}
-	return lost*bbrLossOf > flight
+	return lost*bbrLossOf > flight || lost > 0 && !t.opt.sack
 }
 
-// adaptUpper is BBRAdaptLongTermModel.
-func (b *bbr) adaptUpper(t *TCB, rs *rateSample) {
+// tooHigh is BBRIsInflightTooHigh. The draft lets two of a hundred be lost even where a queue overflows that another flow
+// shares: one of CUBIC slows down each time that it loses anything, and this one never. Where a quarter more is in flight
+// than the path holds and round trips say that it waits in a queue, any loss is too much here, so that at a hundred
+// milliseconds and above CUBIC keeps a fifth of the link and not a tenth or less.
+func (b *bbr) tooHigh(t *TCB, lost, flight int) bool {
+	if lost > 0 && b.queued(t) && flight > b.product(t, b.highest(), bbrUnit+bbrUnit/bbrQueueOf) {
+		return true
+	}
+	return b.tooManyLost(t, lost, flight)
+}
+
+// queued reports whether round trips say that there is a queue.
+func (b *bbr) queued(t *TCB) bool { return t.rtt.srtt >= b.minRTT+b.minRTT/bbrQueueOf }
+
+// adaptUpper is BBRAdaptLongTermModel, and reports whether the next phase has begun.
+func (b *bbr) adaptUpper(t *TCB, rs *rateSample) bool {
 	if b.roundStart {
 		switch b.acks {
 		case bbrAcksStarting:
@@ -177,24 +193,20 @@ func (b *bbr) adaptUpper(t *TCB, rs *rateSample) {
 			if b.state.cycles() && !rs.limited && b.maxBw[1] > 0 { // BBRAdvanceMaxBwFilter
 				b.maxBw = [2]int64{b.maxBw[1], 0}
 			}
+			if b.state.cycles() && b.careful && !b.wasTooHigh {
+				b.startRefill(t)
+				return true
+			}
 		}
 	}
-	if !rs.known {
-		return
-	}
-	if b.tooManyLost(t, rs.lostSince, rs.sentFlight) {
-		if b.probing {
-			b.inflightTooHigh(t, rs.sentFlight, rs.limited)
-		}
-		return
-	}
-	if b.inflightHi == infiniteSsthresh {
-		return
+	if !rs.known || b.inflightHi == infiniteSsthresh || b.tooHigh(t, rs.lostSince, rs.sentFlight) {
+		return false
 	}
 	b.inflightHi = max(b.inflightHi, rs.sentFlight)
 	if b.state == bbrUp {
 		b.raiseInflightHi(t, rs)
 	}
+	return false
 }
 
 // raiseInflightHi is BBRProbeInflightLongtermUpward: faster from round to round.
@@ -225,14 +237,17 @@ func bbrRestore(t *TCB, now tcpip.Time) int {
 	if u.bwLo > 0 {
 		b.bwLo = max(b.bwLo, u.bwLo)
 		b.inflightHi, b.inflightLo = max(b.inflightHi, u.inflightHi), max(b.inflightLo, u.inflightLo)
-		if b.state != bbrProbeRTT && b.state != u.state {
-			switch u.state {
-			case bbrStartup:
-				b.state, b.full.reached = bbrStartup, false
-			case bbrUp:
-				b.startUp(t, now)
-			}
+	}
+	if u.left && b.state != u.state {
+		b.full.reached = b.full.reached && u.state != bbrStartup
+		switch {
+		case b.state == bbrProbeRTT:
+		case u.state == bbrStartup:
+			b.state = bbrStartup
+		case u.state == bbrUp:
+			b.startRefill(t)
 		}
 	}
+	u.left, b.stop = false, false
 	return max(t.cc.cwnd, b.prior)
 }

@@ -19,16 +19,29 @@ const (
 
 // checkStartup is BBRCheckStartupDone: no more bandwidth is to be found, or too much is lost.
 func (b *bbr) checkStartup(t *TCB, now tcpip.Time, rs *rateSample) {
-	if b.state == bbrStartup && !b.full.reached && b.lossRoundStart && t.rec.phase == phaseRecovery && b.lossEvents >= bbrStartupLosses &&
-		rs.known && b.tooManyLost(t, rs.lostSince, rs.sentFlight) { // BBRCheckStartupHighLoss
-		b.full.reached = true
+	if b.state == bbrStartup && !b.full.reached && b.lossRoundStart && t.rec.phase == phaseRecovery && rs.known &&
+		(b.lossEvents >= bbrStartupLosses || !t.opt.sack) && b.tooManyLost(t, rs.lostSince, rs.sentFlight) { // BBRCheckStartupHighLoss
+		b.full.reached, b.undo.left = true, true
 		b.inflightHi = max(b.product(t, b.highest(), bbrUnit), b.inflightNow)
 	}
 	if b.lossRoundStart {
 		b.lossEvents = 0
 	}
 	if b.state == bbrStartup && b.full.reached {
-		b.state = bbrDrain
+		b.state, b.drainRounds = bbrDrain, 0
+	}
+}
+
+// checkDrain is BBRCheckDrainDone: the queue of STARTUP has gone, or should have.
+func (b *bbr) checkDrain(t *TCB, now tcpip.Time) {
+	if b.state != bbrDrain {
+		return
+	}
+	if b.roundStart {
+		b.drainRounds++
+	}
+	if t.pipe() <= b.inflight(t, bbrUnit) || b.drainRounds > bbrDrainRounds {
+		b.startDown(t, now)
 	}
 }
 
@@ -37,11 +50,13 @@ func (b *bbr) updateCycle(t *TCB, now tcpip.Time, rs *rateSample) {
 	if !b.full.reached {
 		return
 	}
-	b.adaptUpper(t, rs)
-	if b.tooHigh {
-		if b.tooHigh = false; b.state == bbrUp {
+	if b.stop {
+		if b.stop = false; b.state == bbrUp {
 			b.startDown(t, now)
 		}
+		return
+	}
+	if b.adaptUpper(t, rs) {
 		return
 	}
 	switch b.state {
@@ -57,10 +72,11 @@ func (b *bbr) updateCycle(t *TCB, now tcpip.Time, rs *rateSample) {
 	case bbrRefill:
 		if b.roundStart {
 			b.probing = true
-			b.startUp(t, now)
+			b.startUp(t)
 		}
 	case bbrUp:
-		if b.timeToGoDown(t) {
+		if b.timeToGoDown(t, rs) {
+			b.wasTooHigh = false
 			b.startDown(t, now)
 		}
 	}
@@ -76,8 +92,14 @@ func (b *bbr) timeToProbe(t *TCB, now tcpip.Time) bool {
 	return true
 }
 
-// timeToGoDown is BBRIsTimeToGoDown: there is no more bandwidth, and not because of inflightHi.
-func (b *bbr) timeToGoDown(t *TCB) bool {
+// timeToGoDown is BBRIsTimeToGoDown: there is no more bandwidth, and not because of inflightHi. After a probe that lost
+// too much, the next one goes no farther than there (Precautionary Bandwidth Probing): what was in flight when the
+// acknowledgement came is what counts.
+func (b *bbr) timeToGoDown(t *TCB, rs *rateSample) bool {
+	if b.wasTooHigh && t.pipe()+rs.acked >= b.inflightHi {
+		b.careful = true
+		return true
+	}
 	if t.cc.limited && t.cc.cwnd >= b.inflightHi {
 		b.resetFull()
 		b.full.bw = b.sample
@@ -103,18 +125,18 @@ func (b *bbr) startDown(t *TCB, now tcpip.Time) {
 func (b *bbr) startRefill(t *TCB) {
 	b.resetLower()
 	b.raiseRounds, b.raiseAcked = 0, 0
+	b.careful = false
 	b.acks = bbrAcksRefilling
 	b.startRound(t)
 	b.state = bbrRefill
 }
 
 // startUp is BBRStartProbeBW_UP: more is sent than the path is known to take.
-func (b *bbr) startUp(t *TCB, now tcpip.Time) {
+func (b *bbr) startUp(t *TCB) {
 	b.acks = bbrAcksStarting
 	b.startRound(t)
 	b.resetFull()
 	b.full.bw = b.sample
-	b.cycleAt = now
 	b.state = bbrUp
 	b.raiseSlope(t)
 }

@@ -99,6 +99,13 @@ func TestBBRLowerBounds(t *testing.T) {
 	if b.bwLo != infiniteBandwidth {
 		t.Fatal(b.bwLo)
 	}
+	b.state = bbrCruise
+	round(500_000, 0)
+	x.tcb.rtt.srtt = 130 * time.Millisecond // there is a queue, and any loss may mean another flow
+	round(500_000, 1)
+	if b.bwLo != 1_000_000/256*bbrBeta {
+		t.Fatal(b.bwLo)
+	}
 }
 
 // BBRHandleLostPacket: losses in a probe set inflight_longterm to what was in flight where they passed two percent, and
@@ -106,7 +113,7 @@ func TestBBRLowerBounds(t *testing.T) {
 func TestBBRTooHigh(t *testing.T) {
 	x, b := bbrConnection(t)
 	b.startRefill(&x.tcb)
-	b.startUp(&x.tcb, x.now)
+	b.startUp(&x.tcb)
 	b.probing = true
 	x.tcb.cc.cwnd = 150
 	x.tcb.count.lost = 10
@@ -126,8 +133,88 @@ func TestBBRTooHigh(t *testing.T) {
 	if b.state != bbrDown {
 		t.Fatal(b.state)
 	}
-	if got := bbrRestore(&x.tcb, x.now); b.inflightHi != 200 || b.state != bbrUp || got < 100 {
+	if got := bbrRestore(&x.tcb, x.now); b.inflightHi != 200 || b.state != bbrRefill || got < 100 {
 		t.Fatal(b.inflightHi, b.state, got)
+	}
+}
+
+// Where round trips say that there is a queue, and more is in flight than the path holds with a quarter, one loss is too
+// much; without a queue, or with less in flight, it is none of the probe's.
+func TestBBRLossInQueue(t *testing.T) {
+	for _, c := range []struct {
+		srtt   time.Duration
+		flight uint16
+		hi     int
+	}{
+		{130 * time.Millisecond, 130, 130}, // the path holds 100
+		{130 * time.Millisecond, 120, 200},
+		{110 * time.Millisecond, 130, 200},
+	} {
+		x, b := bbrConnection(t)
+		b.startRefill(&x.tcb)
+		b.startUp(&x.tcb)
+		b.probing, x.tcb.rtt.srtt, x.tcb.count.lost = true, c.srtt, 1
+		bbrLost(&x.tcb, &record{segs: 1, flight: c.flight})
+		if b.inflightHi != c.hi {
+			t.Errorf("%v: inflightHi is %d", c, b.inflightHi)
+		}
+	}
+}
+
+// "Precautionary Bandwidth Probing": after a probe that lost too much, the next one ends where inflight_longterm is reached.
+// If a round passes without such losses, another follows at once, and goes on.
+func TestBBRPrecaution(t *testing.T) {
+	x, b := bbrConnection(t)
+	ack := func() {
+		x.now = x.now.Add(100 * time.Millisecond)
+		x.tcb.count.delivered += 50
+		bbrControl(&x.tcb, x.now, rateSample{known: true, priorDelivered: x.tcb.count.delivered, delivered: 50, interval: 100 * time.Millisecond,
+			acked: 50, sentFlight: 50, rtt: 100 * time.Millisecond})
+	}
+	b.wasTooHigh, b.inflightHi = true, 60
+	b.startRefill(&x.tcb)
+	ack()
+	if b.state != bbrUp {
+		t.Fatal(b.state)
+	}
+	if ack(); b.state != bbrUp { // not there yet
+		t.Fatal(b.state)
+	}
+	b.inflightHi = 50
+	if ack(); b.state != bbrDown || !b.careful || b.wasTooHigh {
+		t.Fatal(b.state, b.careful, b.wasTooHigh)
+	}
+	b.wait = time.Hour
+	if ack(); b.state != bbrRefill {
+		t.Fatal(b.state)
+	}
+	ack()
+	if ack(); b.state != bbrUp {
+		t.Fatal(b.state)
+	}
+}
+
+// "CheckDrainDone": DRAIN ends after three rounds even if there is still a queue.
+func TestBBRDrainEnds(t *testing.T) {
+	x, b := bbrConnection(t)
+	x.write(40_000)
+	b.state, b.maxBw = bbrDrain, [2]int64{0, 1000}
+	for n := range 5 {
+		if want := bbrDrain; n < 4 && b.state != want || n == 4 && b.state == want {
+			t.Fatal(n, b.state)
+		}
+		x.tcb.count.delivered += 50
+		bbrControl(&x.tcb, x.now, rateSample{known: true, limited: true, priorDelivered: x.tcb.count.delivered, rtt: -1})
+	}
+	x.sent = nil
+}
+
+// Headroom is fifteen hundredths of inflight_longterm, and one segment at least.
+func TestBBRHeadroom(t *testing.T) {
+	for hi, want := range map[int]int{200: 170, 1000: 850, 5: 4, 4: 4, 1_000_000_000: 850_000_000, infiniteSsthresh: infiniteSsthresh} {
+		if b := (bbr{inflightHi: hi}); b.headroom() != want {
+			t.Errorf("of %d: %d", hi, b.headroom())
+		}
 	}
 }
 

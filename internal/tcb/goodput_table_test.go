@@ -27,10 +27,13 @@ const (
 	goodputSlack     = 0.005
 )
 
-// length is how long the transfer takes: long enough for many sawteeth, or for the few that there are.
+// length is how long the transfer takes: long enough for many sawteeth, or for the few that there are; and for what BBR's
+// STARTUP costs, which is up to three and a half seconds of the line at 1 Gbit/s and 200 ms, not to count for much.
 func (c *cell) length() time.Duration {
 	long := c.rtt >= 200*time.Millisecond
 	switch {
+	case long && c.cc == BBR:
+		return 120 * time.Second
 	case long && c.rate >= 1e9 && c.reorder > 0:
 		return 60 * time.Second // as long as CUBIC takes from where HyStart ends
 	case long || c.rate >= 1e9 && c.reorder > 0:
@@ -89,7 +92,8 @@ const goodputHeader = "# Mbit/s\tRTT ms\tloss %\treordered %\tgoodput, of the ra
 
 // The goodput of bulk transfers, next to what is recorded in testdata/goodput. The queue holds one bandwidth-delay
 // product; where there is reordering, the receiver's window keeps it from overflowing, so that nothing is lost: then
-// the line must be full all the same in the end, and hardly anything sent twice.
+// the line must be full all the same in the end, and hardly anything sent twice. With up to one loss in a hundred BBR leaves
+// nine tenths of the line, from the first segment to the last, and in the last third.
 func TestGoodputTables(t *testing.T) {
 	for _, cc := range []Congestion{Cubic, BBR} {
 		t.Run(algorithms[cc].name, func(t *testing.T) {
@@ -121,8 +125,8 @@ func TestGoodputTables(t *testing.T) {
 						t.Errorf("%s: %.4f of the rate, recorded is %.4f", c.key(), share, was)
 					}
 				}
-				if full := float64(last.info.SendMSS) / float64(last.info.SendMSS+goodputOverhead); cc == BBR && c.loss <= 0.01 && late < 0.9*full {
-					t.Errorf("%s: %.4f of the rate, less than %.4f", c.key(), late, 0.9*full)
+				if full := float64(last.info.SendMSS) / float64(last.info.SendMSS+goodputOverhead); cc == BBR && c.loss <= 0.01 && min(share, late) < 0.9*full {
+					t.Errorf("%s: %.4f of the rate, and %.4f in the last third, less than %.4f", c.key(), share, late, 0.9*full)
 				}
 				if c.reorder == 0 {
 					continue
