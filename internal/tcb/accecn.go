@@ -18,6 +18,7 @@ type accurate struct {
 	bare     bool   // the peer's field is cleared: it is not believed, and packets are not marked as ECN-capable any more
 	plain    bool   // nor are they here, but the field is believed
 	ofACKs   bool   // the next ACK tells of marks on ACKs, and has no SACK blocks (§3.2.2.5.1)
+	didACKs  bool   // the last one did
 	prev     uint8  // mark of the packet before
 	untold   int    // marked packets since our last ACK
 	sent     uint32 // delivered segments when out was last brought up to date

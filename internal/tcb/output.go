@@ -508,7 +508,7 @@ func (t *TCB) acknowledged(out *Out) {
 	out.Window = t.announce()
 	t.tallyAck(out, before)
 	if a := t.acc; a != nil {
-		a.untold, a.ofACKs = 0, false
+		a.untold, a.ofACKs, a.didACKs = 0, false, a.ofACKs
 		if out.Options.AccECN.Has {
 			a.told, a.owed = t.ecn.bytes, false
 		}

@@ -67,6 +67,6 @@ func (t *TCB) Refused(now tcpip.Time, out *Out) {
 	t.pending, t.tlp, t.rec.undoLeft, t.rec.firstRexm = u.pending, u.tlp, u.undoLeft, u.firstRexm
 	t.count.refused++
 	if t.acc != nil {
-		t.acc.owed = true
+		t.acc.owed, t.acc.ofACKs = true, t.acc.didACKs
 	}
 }

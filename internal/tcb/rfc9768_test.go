@@ -80,3 +80,17 @@ func TestAccurateRefused(t *testing.T) {
 	x.drain()
 	x.want("SYN|ECE|CWR|AE", "ACK|CWR seq=100 ack=300")
 }
+
+// An ACK of marked ACKs has no SACK blocks (§3.2.2.5.1), and none either when it goes out again after it was refused below.
+func TestAccurateAckOfAcksRefused(t *testing.T) {
+	x := accurateConnected(t)
+	x.recv("ACK|ECE|AE seq=400 ack=100 len=100") // behind a gap
+	x.want("ACK|ECE|AE ack=300 sack=400-500")
+	x.recv("ACK|ECE|AE seq=300 ack=100 mark=3", "ACK|ECE|AE seq=300 ack=100 mark=3")
+	x.want()
+	x.refuse = true
+	x.recv("ACK|ECE|AE seq=300 ack=100 mark=3")
+	x.refuse, x.sent = false, nil
+	x.drain()
+	x.want("ACK ack=300 no-sack")
+}

@@ -12,7 +12,7 @@ import (
 
 // fragment sends p in fragments of at most mtu bytes (RFC 8200 §4.5). p's front begins with the n bytes of headers
 // that are in every one of them. The fragments share its payload; their identification is random (RFC 7739
-// §5.1). It takes p.
+// §5.2). It takes p.
 func (ip *Protocol) fragment(w *stack.Work, r *stack.Route, p *stack.Packet, n, mtu int) tcpip.Error {
 	c := &ip.stack.Counters().Ip6
 	if p.Checksum == stack.ChecksumPartial {
