@@ -117,8 +117,8 @@ func fullReport(m *MarkBytes, first1 bool) header.AccECN {
 }
 
 // reportBytes puts the option into o, which has room for so many bytes, and returns what it takes of it (§3.2.3.3). It goes
-// with whatever acknowledges something new, so that there are three per round trip, with what a counter has changed for,
-// and with all up to the first data (§3.2.3.2.1). SACK blocks, up to two, count for more; then what has changed must
+// with what a counter has changed for, as the recommended scheme has it, and besides with whatever acknowledges something
+// new, and with all up to the first data (§3.2.3.2.1). SACK blocks, up to two, count for more; then what has changed must
 // come first, so that the rest can be left out.
 func (t *TCB) reportBytes(o *header.TCPOptions, room int) int {
 	a, now := t.acc, &t.ecn.bytes

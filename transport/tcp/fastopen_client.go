@@ -241,7 +241,7 @@ func (e *Endpoint) fastAnswered() {
 }
 
 // watchFast notes timeouts that hint at somebody on the way who swallows what begins with data: the third in a row,
-// or the end of the connection before (RFC 7413 §7.1 and Linux's reading of it).
+// or the end of the connection before (RFC 7413 §4.1.3.1, §7.1 and Linux's reading of it).
 func (e *Endpoint) watchFast(before int) {
 	n := e.tcb.Retries()
 	over := e.tcb.State() == tcb.StateClosed && e.tcb.Err() == tcpip.ErrTimedOut
