@@ -178,6 +178,9 @@ func (t *TCB) acknowledge(now tcpip.Time, s *Segment) tcpip.Drop {
 	if a.flags&ackAdvanced != 0 {
 		t.advanceUna(now, s, &a, prior)
 		if t.state == StateClosed || t.state == StateTimeWait {
+			if !t.opt.sack {
+				t.noteArrived(a.segs, false)
+			}
 			return tcpip.DropNone
 		}
 	}
@@ -276,12 +279,13 @@ func (t *TCB) advanceUna(now tcpip.Time, s *Segment, a *acked, prior seq.Number)
 	una := t.snd.una
 	handshake := prior == t.snd.iss
 	t.count.bytesAcked += uint64(una.Sub(prior))
-	if handshake {
+	if handshake && !t.opt.crossed {
 		t.count.bytesAcked-- // our SYN-ACK
 	}
 	t.snd.retries = 0
 	t.board.ack(una, t.rec.point, a)
 	t.sendQ.ack(una)
+	t.pushes.forget(una)
 	if t.sendQ.chunks.len() == 0 {
 		t.armTrim(now)
 	}
@@ -297,7 +301,8 @@ func (t *TCB) advanceUna(now tcpip.Time, s *Segment, a *acked, prior seq.Number)
 	}
 }
 
-// updateWindow is the window update of the fifth step. It reports whether the window changed.
+// updateWindow is the window update of the fifth step. It reports whether s is newer than what said the window last, and
+// so no duplicate acknowledgement, whatever it says: as on Linux.
 func (t *TCB) updateWindow(now tcpip.Time, s *Segment) bool {
 	w := s.window(t)
 	newer := t.snd.una.Less(s.Ack) || t.snd.wl1.Less(s.Seq) || t.snd.wl1 == s.Seq && (w > t.snd.wnd || w == 0)
@@ -310,7 +315,7 @@ func (t *TCB) updateWindow(now tcpip.Time, s *Segment) bool {
 		t.cc.setMSS(t.mss())
 	}
 	if w == t.snd.wnd {
-		return false
+		return true
 	}
 	if w == 0 {
 		t.count.zeroWindow++

@@ -96,11 +96,12 @@ func (k *Cookies) Request(now tcpip.Time, s *Segment, c *Conf, p Path, tuple Tup
 	}
 	r = Request{
 		conf: c, path: p, id: Identity{ISS: uint32(iss), TSOffset: tsOffset}, born: now,
-		irs: irs, window: uint32(synWindow(c, p, 0)), mss: p.cookieMSS()[index],
+		irs: irs, mss: p.cookieMSS()[index],
 	}
 	if c.ECN.acceptsAccurate() && getACE(s.Flags)&^1 != 0 { // who has not been granted it has none of AE and CWR here (RFC 9768 §5.1)
 		r.ecn, r.accurate = true, true
 	}
+	r.window = uint32(windowOf(c, int(r.mss))) // in segments that the peer takes, as on Linux
 	if !s.Options.HasTimestamp || c.Timestamps == tcpip.TimestampsOff {
 		return r, tcpip.DropNone
 	}
@@ -115,7 +116,6 @@ func (k *Cookies) Request(now tcpip.Time, s *Segment, c *Conf, p Path, tuple Tup
 	r.sack = bits&cookieSACK != 0
 	r.ecn = r.accurate || bits&cookieECN != 0 && (c.ECN.accepts() || c.marks())
 	r.timestamps, r.tsRecent = true, s.Options.TSVal
-	r.window = uint32(synWindow(c, p, timestampSize))
 	return r, tcpip.DropNone
 }
 

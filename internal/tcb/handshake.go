@@ -19,6 +19,9 @@ func (t *TCB) Connect(now tcpip.Time) tcpip.Error {
 	t.offer(&t.opt)
 	t.opt.strict = t.conf.Timestamps == tcpip.TimestampsStrict
 	t.opt.advMSS = uint16(advMSS(t.path, t.conf))
+	if m := t.conf.MaxSegment; m != 0 { // of a peer that does not say
+		t.opt.peerMSS = m
+	}
 	t.step(now, &onConnect)
 	return tcpip.OK
 }
@@ -60,14 +63,14 @@ func (t *TCB) synSent(now tcpip.Time, s *Segment) tcpip.Drop {
 	t.snd.wnd, t.snd.maxWnd = int(s.Window), int(s.Window) // never scaled in a SYN
 	t.snd.wl1, t.snd.wl2 = t.rcv.irs, s.Ack
 	t.rcv.last = now
+	t.guessPeerSegments()
 	t.cc.setMSS(t.mss())
 	if !hasAck {
 		// Simultaneous open (RFC 9293 §3.5 Figure 7, MUST-10): our SYN goes out again, now with an ACK, and as on Linux with
 		// all that it offered.
 		t.opt.crossed = true
 		t.step(now, &onSynRcvd)
-		t.board.loseAll()
-		t.due.rexmit = true
+		t.due.crossed = true
 		return tcpip.DropNone // data with a SYN is not taken, as on Linux
 	}
 	a := acked{tcb: t, now: s.At}
@@ -133,18 +136,20 @@ func (t *TCB) learnSyn(now tcpip.Time, s *Segment) {
 	if t.opt.timestamps = t.opt.timestamps && o.HasTimestamp; t.opt.timestamps {
 		t.rcv.tsRecent, t.rcv.tsRecentAt = o.TSVal, now
 	}
-	t.guessPeerSegments()
 }
 
 // opened is called once, when our SYN has been acknowledged.
 func (t *TCB) opened(now tcpip.Time) {
 	window := t.initialWindow()
-	if t.count.retrans > 1 {
+	if t.count.retrans > 1 && t.count.timeouts > 0 {
 		window = 1 // RFC 5681 §3.1, as Linux reads it
 	}
 	t.initCongestion(window)
-	if t.count.retrans > 0 && t.rtt.srtt == 0 {
+	if t.rtt.srtt == 0 {
 		t.rtt.rto = fallbackRTO
+	}
+	if t.opt.crossed { // Linux counts the SYN-ACK beside the SYN
+		t.count.delivered++
 	}
 	if t.rec.lossSince != 0 {
 		t.rec.lost += now.Sub(t.rec.lossSince)
@@ -175,6 +180,9 @@ func (t *TCB) simultaneousSyn(s *Segment) {
 		s.Flags &^= header.SYN
 		if s.Flags &^= aceFlags; t.acc != nil { // a SYN's say nothing of marks (RFC 3168 §6.1.1, RFC 9768 §3.2.2)
 			s.Flags = putACE(s.Flags, uint8(t.acc.out&aceMask))
+		}
+		if t.board.recs.len() > 0 { // what it answers is our SYN, not the SYN-ACK
+			t.board.recs.first().sent = t.born
 		}
 		t.noteDuplicate(t.rcv.irs, t.rcv.irs+1) // as Linux sees it
 		t.ackNow()

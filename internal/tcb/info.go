@@ -139,6 +139,9 @@ func (t *TCB) Info(now tcpip.Time) Info {
 	} else { // what was not agreed upon yet does not count
 		i.SendScale, i.ReceiveScale, i.AnnouncedWindow, i.ReceiveSpace, i.ReceiveMSS = 0, 0, t.tun.synWindow, 0, leastReceiveMSS
 	}
+	if t.state == StateSynRcvd && t.opt.crossed {
+		i.ReceiveSpace = 0
+	}
 	t.fillRates(now, &i)
 	i.ReceivedMarks = t.ecn.bytes
 	if a := t.acc; a != nil {

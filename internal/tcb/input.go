@@ -35,6 +35,10 @@ func (t *TCB) segment(now tcpip.Time, s *Segment) tcpip.Drop {
 		return t.synSent(now, s)
 	case StateTimeWait:
 		return t.timeWait(now, s)
+	case StateFinWait2:
+		if t.closed && t.conf.Linger2 <= TimeWaitLength {
+			return t.orphan(now, s)
+		}
 	}
 	t.simultaneousSyn(s)
 	if t.fast != nil && t.synAgain(now, s) {
@@ -150,17 +154,29 @@ func (t *TCB) checkTimestamp(now tcpip.Time, s *Segment) tcpip.Drop {
 		s.window(t) == t.snd.wnd && int32(t.rcv.tsRecent-s.Options.TSVal) <= int32(t.rtt.rto/time.Millisecond) {
 		return tcpip.DropNone
 	}
+	if s.Flags&header.SYN != 0 {
+		t.challenge(now)
+		return tcpip.DropSynInWindow
+	}
 	t.count.paws += uint32(s.Wire)
 	if s.end() == s.Seq && s.Seq.Less(t.rcv.nxt) { // an acknowledgement that others have overtaken, however late
 		return tcpip.DropPAWS
 	}
-	if s.Seq.Less(t.rcv.nxt) {
+	t.answerOutside(now, s)
+	return tcpip.DropPAWS
+}
+
+// answerOutside answers a segment that is not taken, or not in time: at once if it has data, which may be a
+// retransmission.
+func (t *TCB) answerOutside(now tcpip.Time, s *Segment) {
+	data := s.end() != s.Seq
+	if data && s.Seq.Less(t.rcv.nxt) {
+		t.enterQuickAck(maxQuicks)
 		t.noteDuplicate(s.Seq, seq.Min(s.end(), t.rcv.nxt))
 	}
-	if s.end() != s.Seq || t.spendInvalid(now) {
+	if data || t.spendInvalid(now) {
 		t.ackNow()
 	}
-	return tcpip.DropPAWS
 }
 
 // updateTimestamp is RFC 7323 §4.3 (2).
@@ -196,12 +212,7 @@ func (t *TCB) checkSequence(now tcpip.Time, s *Segment) tcpip.Drop {
 		t.answeredAgain(s)
 		return tcpip.DropSynInWindow
 	}
-	if d == tcpip.DropOldData {
-		t.noteDuplicate(s.Seq, s.end())
-	}
-	if s.end() != s.Seq || t.spendInvalid(now) {
-		t.ackNow()
-	}
+	t.answerOutside(now, s)
 	return d
 }
 
@@ -212,9 +223,6 @@ func (t *TCB) checkSequence(now tcpip.Time, s *Segment) tcpip.Drop {
 func (t *TCB) handleReset(now tcpip.Time, s *Segment) tcpip.Drop {
 	exact := s.Seq == t.rcv.nxt || t.resetAtFin(s) || t.ooo.endsAt(s.Seq)
 	if !exact {
-		if s.Seq.Less(t.rcv.nxt) {
-			return tcpip.DropBadReset
-		}
 		t.challenge(now)
 		return tcpip.DropBadReset
 	}

@@ -25,6 +25,10 @@ func (t *TCB) Poll(now tcpip.Time, out *Out) bool {
 			return t.sendSyn(now, out)
 		}
 	}
+	if t.due.crossed && t.snd.una == t.snd.iss {
+		t.sendCrossed(now, out)
+		return true
+	}
 	if t.fast != nil && t.fast.again && t.sendSynAgain(now, out) {
 		return true
 	}
@@ -60,17 +64,24 @@ func (t *TCB) Poll(now tcpip.Time, out *Out) bool {
 func (t *TCB) sendReset(now tcpip.Time, out *Out) bool {
 	t.save(out, undoState, record{})
 	out.Flags = header.RST
-	if t.due.reset == resetAnswer {
+	switch t.due.reset {
+	case resetAnswer:
 		out.Seq = t.due.resetSeq
-	} else {
+	case resetNoAck:
+		out.Flags |= header.ACK
+		out.Ack = t.due.resetSeq
+	default:
 		out.Flags |= header.ACK
 		out.Seq, out.Ack = t.snd.nxt, t.rcv.nxt
-		out.Window = t.announce() // as on Linux
+		out.Window = t.announce() // as on Linux, like the options
 		t.timestamp(now, &out.Options)
+		t.sackBlocks(&out.Options, header.TCPOptionSpace-t.optionSize())
+	}
+	if t.due.reset == resetConnection { // the other kind is no segment of the connection, as Linux counts
+		t.count.segsOut++
 	}
 	t.markAll(out)
 	t.due.reset = resetNone
-	t.count.segsOut++
 	return true
 }
 
@@ -85,8 +96,7 @@ func (t *TCB) sendSyn(now tcpip.Time, out *Out) bool {
 			t.count.bytesOut += uint64(data)
 		}
 	}
-	r := record{seq: t.snd.iss, end: t.snd.iss + 1, sent: now, segs: 1, mss: uint16(t.mss())}
-	r.tx, _ = t.stampRate(now)
+	r := record{seq: t.snd.iss, end: t.snd.iss + 1, sent: now, segs: 1, mss: uint16(t.mss())} // it tells nothing of the rate, as on Linux
 	t.board.push(r)
 	if data > 0 { // a record of its own: the SYN may come again without it (RFC 7413 §4.2.2)
 		r.seq, r.end = r.end, t.snd.nxt
@@ -98,6 +108,16 @@ func (t *TCB) sendSyn(now tcpip.Time, out *Out) bool {
 		out.SegSize = data
 	}
 	return true
+}
+
+// sendCrossed answers a SYN that has crossed ours: what is on its way already, with the acknowledgement that it lacked. As
+// on Linux that is no retransmission, and the timer stays; but the round trip is that of the answer.
+func (t *TCB) sendCrossed(now tcpip.Time, out *Out) {
+	r := t.board.at(0)
+	t.save(out, undoResent, *r)
+	t.due.crossed = false
+	t.restamp(0, now, 0)
+	t.buildSyn(now, out)
 }
 
 // buildSyn fills out with our SYN or SYN-ACK, which always says an MSS (RFC 9293 §3.7.1, MUST-14, SHLD-5, MAY-3).
@@ -347,7 +367,7 @@ func (t *TCB) segmentLimit(mss int) int {
 	}
 	n := max(t.path.MaxSegment-t.path.MaxSegment%mss, mss)
 	if n > mss {
-		n = min(n, t.sized(mss))
+		n = min(n, t.sized(mss), max(t.halfWindow(mss), 2*mss)) // Linux fills a buffer from the next, so two at least
 	}
 	return n
 }
@@ -483,7 +503,7 @@ func (t *TCB) fill(out *Out, from seq.Number, n int) int {
 	if out.Len > out.SegSize { // whoever puts it together again on the way shall not wait for more
 		out.Flags |= header.PSH
 	}
-	if end := from.Add(out.Len); out.Len > 0 && (end == t.sendQ.end && !t.snd.unpushed || t.sendQ.pushesAt(end)) {
+	if end := from.Add(out.Len); out.Len > 0 && (end == t.sendQ.end && !t.snd.unpushed || t.sendQ.pushesAt(end) || t.pushes.has(end)) {
 		out.Flags |= header.PSH
 	}
 	if p, ok := t.urgentPointer(from); ok {

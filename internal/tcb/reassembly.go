@@ -231,6 +231,7 @@ func (t *TCB) fillGap() {
 		}
 		t.deliver(part.piece)
 	}
+	t.rcv.adv = seq.Max(t.rcv.adv, t.rcv.nxt)
 	if !t.endsLast() {
 		q.forget(t.rcv.nxt)
 	}

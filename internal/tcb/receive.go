@@ -13,6 +13,11 @@ import (
 // receive is the seventh and eighth step of RFC 9293 §3.10.7.4: data and FIN.
 func (t *TCB) receive(now tcpip.Time, s *Segment) tcpip.Drop {
 	if !mayReceive.has(t.state) && t.state != StateSynRcvd {
+		if s.Seq.Less(t.rcv.nxt) && t.rcv.nxt.Less(s.Seq.Add(s.Len)) { // more data than there was before the end
+			t.due.answer(s)
+			t.fail(now, resetError(t.state))
+			return tcpip.DropOldData
+		}
 		if s.Seq.Less(t.rcv.nxt) { // our answer to the FIN was lost; what lies behind it never was, and gets none
 			t.noteDuplicate(s.Seq, seq.Min(s.end(), t.rcv.nxt))
 			t.ackNow()
@@ -41,7 +46,7 @@ func (t *TCB) receive(now tcpip.Time, s *Segment) tcpip.Drop {
 	if s.Seq != t.rcv.nxt {
 		return t.receiveEarly(now, s)
 	}
-	if fin && endsFirst.has(t.state) && (s.Len > 0 || t.rcv.lastData != 0) {
+	if fin && endsFirst.has(t.state) {
 		t.due.pingPong = true // the user is about to end the other direction
 	}
 	if s.Len > 0 {
@@ -132,7 +137,7 @@ func (t *TCB) trimToWindow(s *Segment) tcpip.Drop {
 	if old := t.rcv.nxt.Sub(s.Seq); old > 0 {
 		t.noteDuplicate(s.Seq, seq.Min(s.end(), t.rcv.nxt))
 		if old > s.Len || old == s.Len && s.Flags&header.FIN == 0 {
-			t.enterQuickAck(t.due.maxQuick)
+			t.enterQuickAck(maxQuicks)
 			return tcpip.DropOldData
 		}
 		trimPieces(&s.Data, old)
@@ -142,8 +147,10 @@ func (t *TCB) trimToWindow(s *Segment) tcpip.Drop {
 	if over <= 0 {
 		return tcpip.DropNone
 	}
-	if s.Wire == 1 && s.Seq == t.rcv.nxt && over < s.Len && t.recvQ.n == 0 { // more than there was window for, and nothing that waits: taken, as on Linux
-		t.rcv.adv = t.rcv.adv.Add(over)
+	if s.Wire == 1 && over < s.Len && t.recvQ.n == 0 { // more than there was window for, and nothing that waits: taken, as on Linux
+		if s.Seq == t.rcv.nxt {
+			t.rcv.adv = t.rcv.adv.Add(over)
+		}
 		return tcpip.DropNone
 	}
 	s.Flags &^= header.FIN
@@ -244,6 +251,7 @@ type duty struct {
 	uncork    bool
 	deferred  bool // a super-segment waits for the next acknowledgement or write
 	cwr       bool // say that the window was reduced (RFC 3168)
+	crossed   bool // answer a SYN that has crossed ours
 	third     bool // say how the SYN-ACK was marked (RFC 9768)
 	earlier   bool // acknowledge what came before the marks changed (RFC 8257)
 	probe     probe
@@ -254,7 +262,6 @@ type duty struct {
 	resetSeq  seq.Number
 
 	compressed int16 // segments behind a gap whose acknowledgement waits for more of them
-	maxQuick   int16
 	quick      int16 // that many acknowledgements are not delayed
 	ato        time.Duration
 	invalidAt  tcpip.Time
@@ -275,12 +282,17 @@ const (
 	resetNone resetKind = iota
 	resetConnection
 	resetAnswer // <SEQ=SEG.ACK><CTL=RST>, to a segment that cannot be meant for us
+	resetNoAck  // <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>, to one that acknowledges nothing
 )
 
-// answer asks for the RST that a segment with a wrong ACK gets.
+// answer asks for the RST that a segment gets which cannot be meant for us (RFC 9293 §3.10.7.1).
 func (d *duty) answer(s *Segment) {
-	if s.Flags&header.RST == 0 {
+	switch {
+	case s.Flags&header.RST != 0:
+	case s.Flags&header.ACK != 0:
 		d.reset, d.resetSeq = resetAnswer, s.Ack
+	default:
+		d.reset, d.resetSeq = resetNoAck, s.end()
 	}
 }
 
@@ -304,9 +316,14 @@ const (
 	maxQuicks  = 16
 )
 
-// enterQuickAck makes the next acknowledgements immediate.
-func (t *TCB) enterQuickAck(n int16) {
-	t.due.quick = max(t.due.quick, n)
+// hurryAcks makes as many acknowledgements immediate as tell of half of the window, most at most.
+func (t *TCB) hurryAcks(most int) {
+	t.due.quick = max(t.due.quick, int16(min(cmp.Or(t.lastWindow()/(2*max(t.rcv.mss, 1)), 2), most)))
+}
+
+// enterQuickAck makes the next acknowledgements immediate, whatever answers there may be to carry them.
+func (t *TCB) enterQuickAck(most int) {
+	t.hurryAcks(most)
 	t.due.pingPong, t.due.answers = false, 0
 	t.due.ato = delAckMin
 }
@@ -317,15 +334,14 @@ func (t *TCB) timeData(now tcpip.Time) {
 	since := now.Sub(t.rcv.lastData)
 	switch {
 	case t.rcv.lastData == 0: // the first data: the peer is in slow start
-		d.maxQuick = int16(min(cmp.Or(t.tun.synWindow/(2*max(t.rcv.mss, 1)), 2), maxQuicks))
-		d.quick = max(d.quick, d.maxQuick)
+		t.hurryAcks(maxQuicks)
 		d.ato = delAckMin
 	case since <= delAckMin/2:
 		d.ato = d.ato/2 + delAckMin/2
 	case since < d.ato:
 		d.ato = min(d.ato/2+since, t.rtt.rto)
 	case since > t.rtt.rto: // the peer has probably restarted from a small window
-		d.quick = max(d.quick, d.maxQuick)
+		t.hurryAcks(maxQuicks)
 	}
 	t.rcv.lastData = now
 }
@@ -407,7 +423,7 @@ const leastReceiveMSS = 88
 
 // guessPeerSegments starts low: only what has arrived proves that the peer sends as much.
 func (t *TCB) guessPeerSegments() {
-	t.rcv.mss = max(min(t.opt.peerMSS, defaultMSS, t.tun.synWindow/2), leastReceiveMSS)
+	t.rcv.mss = max(min(t.mss(), t.askedFor(), defaultMSS, t.tun.synWindow/2), leastReceiveMSS)
 }
 
 // trackPeerSegments learns how large the peer's segments are, and reports whether s is larger than all before. Two alike

@@ -35,12 +35,14 @@ type Request struct {
 
 	irs      seq.Number
 	tsRecent uint32
-	window   uint32 // which our SYN-ACK announces, as far as its field goes
-	peerWnd  uint16 // announced in the SYN
+	tsSent   [2]uint32 // the timestamps of the first SYN-ACK and of the last
+	window   uint32    // which our SYN-ACK announces, as far as its field goes
+	peerWnd  uint16    // announced in the SYN
 	mss      uint16
 
 	sendScale, receiveScale        uint8
-	retries                        uint8
+	retries                        uint8 // timeouts
+	resent                         uint8 // SYN-ACKs sent again, those that a SYN has asked for among them
 	timestamps, sack, scaling, ecn bool
 	accurate                       bool  // with ecn: RFC 9768
 	mark                           uint8 // of the SYN's IP header
@@ -67,7 +69,7 @@ func (r *Request) Init(now tcpip.Time, s *Segment, c *Conf, p Path, id Identity)
 	if p.Options > 0 && r.sack { // no room for both beside the signature, as Linux sees it
 		r.timestamps = false
 	}
-	r.mss = uint16(c.limitMSS(p.defaultMSS()))
+	r.mss = uint16(p.defaultMSS())
 	if o.HasMSS {
 		r.mss = uint16(c.limitMSS(int(o.MSS)))
 	}
@@ -88,8 +90,13 @@ func (r *Request) SynAck(now tcpip.Time, out *Out) {
 	if r.sent == 0 {
 		r.sent = now
 	}
-	r.deadline = now.Add(min(initialRTO<<r.retries, r.conf.RTOMax))
+	r.startTimer(now)
 	r.fillSynAck(now, out)
+}
+
+// startTimer sets the deadline of the next retransmission, which backs off with timeouts alone.
+func (r *Request) startTimer(now tcpip.Time) {
+	r.deadline = now.Add(min(initialRTO<<r.retries, r.conf.RTOMax))
 }
 
 // fillSynAck is SynAck without the deadline. The MSS is always said (RFC 9293 §3.7.1, MUST-14, SHLD-5, MAY-3).
@@ -111,6 +118,9 @@ func (r *Request) fillSynAck(now tcpip.Time, out *Out) {
 	out.Seq = r.iss()
 	out.Window = uint16(min(r.window, math.MaxUint16))
 	o := &out.Options
+	if r.tsSent[1] = o.TSVal; r.resent == 0 {
+		r.tsSent[0] = o.TSVal
+	}
 	o.HasMSS, o.MSS = true, uint16(advMSS(r.path, r.conf))
 	o.SACKPermitted = r.sack
 	o.HasWindowScale, o.WindowScale = r.scaling, r.receiveScale
@@ -148,6 +158,7 @@ func (r *Request) Advance(now tcpip.Time, out *Out) Verdict {
 		r.deadline = now.Add(min(initialRTO<<min(r.retries, 16), r.conf.RTOMax))
 		return VerdictDrop
 	}
+	r.resent++
 	r.SynAck(now, out)
 	return VerdictReply
 }
@@ -156,17 +167,18 @@ func (r *Request) Advance(now tcpip.Time, out *Out) Verdict {
 // SYN-RECEIVED. Its data is only taken by Establish.
 func (r *Request) Segment(now tcpip.Time, s *Segment, out *Out) (Verdict, tcpip.Drop) {
 	nxt := r.irs + 1
-	old := false
+	old, foreign := false, false // by its timestamp before the SYN, and in answer to none of our SYN-ACKs
 	if r.timestamps && s.Flags&header.RST == 0 {
 		switch {
 		case s.Options.HasTimestamp:
 			old = int32(s.Options.TSVal-r.tsRecent) < 0
+			foreign = r.sent != 0 && s.Options.TSEcr != 0 && s.Options.TSEcr-r.tsSent[0] > r.tsSent[1]-r.tsSent[0]
 		case r.conf.Timestamps == tcpip.TimestampsStrict && s.Flags&header.SYN == 0:
 			return VerdictDrop, tcpip.DropNoTimestamp
 		}
 	}
 	if s.Flags&(header.SYN|header.ACK|header.RST) == header.SYN && s.Seq == r.irs && !old {
-		// The SYN again: our answer was lost.
+		// The SYN again: our answer was lost, and the next is a retransmission.
 		if r.contradicts(s) {
 			BuildReset(s, out)
 			return VerdictRefuse, tcpip.DropSynInWindow
@@ -174,7 +186,9 @@ func (r *Request) Segment(now tcpip.Time, s *Segment, out *Out) (Verdict, tcpip.
 		if !r.mayAnswer(now) {
 			return VerdictDrop, tcpip.DropRateLimited
 		}
+		r.resent++
 		r.fillSynAck(now, out)
+		r.startTimer(now)
 		return VerdictReply, tcpip.DropNone
 	}
 	if s.Flags&(header.ACK|header.RST) == header.ACK && s.Ack != r.iss()+1 {
@@ -182,7 +196,7 @@ func (r *Request) Segment(now tcpip.Time, s *Segment, out *Out) (Verdict, tcpip.
 		return VerdictReply, tcpip.DropBadAck
 	}
 	switch {
-	case old:
+	case old || foreign:
 		return r.challenge(now, s, out, tcpip.DropPAWS)
 	case s.Seq != nxt && s.end().LessEq(nxt) || nxt.Add(int(r.window)).Less(s.Seq):
 		return r.challenge(now, s, out, tcpip.DropWindow)
@@ -222,9 +236,11 @@ func (r *Request) contradicts(s *Segment) bool {
 	return false
 }
 
-// challenge answers an unacceptable segment with an ACK, unless it is a RST or too many were.
+// challenge answers an unacceptable segment with an ACK, unless it is a RST or too many were. Data is always answered, as
+// on Linux.
 func (r *Request) challenge(now tcpip.Time, s *Segment, out *Out, why tcpip.Drop) (Verdict, tcpip.Drop) {
-	if s.Flags&header.RST != 0 || !r.mayAnswer(now) {
+	data := s.end() != s.Seq && s.Flags&header.SYN == 0
+	if s.Flags&header.RST != 0 || !data && !r.mayAnswer(now) {
 		return VerdictDrop, why
 	}
 	r.fill(now, out)
@@ -249,13 +265,23 @@ func (r *Request) Deferred() bool { return r.acked }
 func (r *Request) Establish(now tcpip.Time, s *Segment, t *TCB, c *Conf) tcpip.Drop {
 	r.open(now, t, c)
 	t.snd.nxt = r.iss() + 1
-	t.snd.maxWnd = 0 // the SYN's window is not scaled, and says little
+	t.snd.maxWnd = s.window(t) // the SYN's is not scaled, and says little
+	t.guessPeerSegments()
 	syn := record{seq: t.snd.iss, end: t.snd.nxt, sent: r.sent, segs: 1, mss: uint16(t.mss())}
-	if r.retries > 0 || r.sent == 0 { // sent again, or by a cookie that does not know when
+	if r.resent > 0 || r.sent == 0 { // sent again, or by a cookie that does not know when
 		syn.flags = recRetrans
 	}
-	t.count.retrans = uint32(r.retries)
+	t.count.retrans, t.count.timeouts = uint32(r.resent), uint32(r.retries)
+	if r.retries > 0 {
+		t.count.timeoutSeries, t.rec.lost = 1, now.Sub(r.sent)
+	}
 	t.board.push(syn)
+	if r.sent == 0 && r.timestamps { // the only word on the round trip, which what the cookie hides in it makes longer
+		if age := time.Duration(tsClock(now, r.id.TSOffset)-s.Options.TSEcr) * time.Millisecond; age >= 0 && age < cookieAge*cookieStep {
+			t.rtt.noteMin(max(age, time.Millisecond), c.MinRTTWindow, now)
+			t.rtt.sample(max(age, time.Millisecond), c, t.snd.una, t.snd.nxt)
+		}
+	}
 	t.deadline[timerRexmit] = now.Add(time.Second)
 	t.count.segsIn++ // the SYN
 	t.step(now, &onPassive)

@@ -138,6 +138,7 @@ func TestNewReno(t *testing.T) {
 	x := established(t, noSACK)
 	x.write(10000)
 	x.sent = nil
+	x.recv("ACK seq=300 ack=100") // newer than the SYN-ACK by its number, and so a window update to Linux
 	x.recv("ACK seq=300 ack=100", "ACK seq=300 ack=100")
 	x.want()
 	x.recv("ACK seq=300 ack=100")

@@ -46,7 +46,7 @@ func TestTallies(t *testing.T) {
 		"Reno": func(t *testing.T) {
 			x := connected(t, "mss=1000")
 			x.write(5000)
-			x.recv("ACK seq=300 ack=100", "ACK seq=300 ack=100", "ACK seq=300 ack=100")
+			x.recv("ACK seq=300 ack=100", "ACK seq=300 ack=100", "ACK seq=300 ack=100", "ACK seq=300 ack=100") // the first is news of the window
 			x.tally(map[Tally]int{TallyRenoRecovery: 1, TallyFastRetrans: 1})
 		},
 		"reneging": func(t *testing.T) {

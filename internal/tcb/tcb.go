@@ -46,6 +46,8 @@ type TCB struct {
 
 	tun tuning
 
+	pushes *pushes // nil: none was forced yet
+
 	acc  *accurate // nil: no accurate ECN
 	fast *fastOpen // nil: the connection has not begun with fast open
 
@@ -61,6 +63,7 @@ type sendVars struct {
 	iss, una, nxt seq.Number
 	wl1, wl2      seq.Number
 	up            seq.Number // one after the urgent byte, if urgent
+	pushed        seq.Number // end of what was pushed last (PSH)
 	small         seq.Number // snd.nxt after the last segment that was not full (Minshall's Nagle)
 	wnd, maxWnd   int        // bytes
 	scale         uint8      // of the windows that the peer announces
@@ -83,6 +86,7 @@ type receiveVars struct {
 	adv      seq.Number // right edge of the window as announced: rcv.nxt + rcv.wnd
 	acked    seq.Number // Last.ACK.sent (RFC 7323 §4.3)
 	fin      seq.Number // sequence number of the FIN, if hasFin
+	tsRecent uint32     // TS.Recent
 	mss      int        // estimate of the segments that the peer sends, payload bytes
 	scale    uint8      // of the windows that we announce
 	known    bool       // irs is known
@@ -93,12 +97,11 @@ type receiveVars struct {
 	gap   seq.Number // nxt when segments behind it began to arrive,
 	early uint8      // and how many did, up to dupThresh
 
+	first    bool   // a client, with scaled windows, has heard nothing since the SYN-ACK: the next segment is news, as on Linux
 	lastSize uint16 // of the last segment, if the next may prove that the peer sends such; or else zero
 
-	tsRecent   uint32 // TS.Recent
-	tsRecentAt tcpip.Time
 	echo       echo // of the segment under way
-	first      bool // a client, with scaled windows, has heard nothing since the SYN-ACK: the next segment is news, as on Linux
+	tsRecentAt tcpip.Time
 
 	last     tcpip.Time // arrival of the last acceptable segment
 	lastData tcpip.Time // and of the last one with data
@@ -155,7 +158,8 @@ func (t *TCB) Init(now tcpip.Time, conf *Conf, path Path, id Identity) {
 	t.opt.peerMSS = path.defaultMSS()
 	t.snd.iss = seq.Number(id.ISS)
 	t.snd.una, t.snd.nxt, t.snd.small = t.snd.iss, t.snd.iss, t.snd.iss
-	t.rcv.mss = defaultMSS
+	t.snd.pushed = t.snd.iss + 1
+	t.rcv.mss = leastReceiveMSS
 	t.due.pingPong = conf.NoQuickAck
 	t.rtt.init()
 	t.rack.init(conf)
@@ -190,8 +194,9 @@ func (t *TCB) fail(now tcpip.Time, err tcpip.Error) {
 func (t *TCB) release() {
 	t.sendQ.clear()
 	t.board.clear()
-	t.ooo.clear(false)
-	t.rtt.backoffs = 0 // with nothing to send, as Linux shows it
+	t.pushes = nil
+	t.ooo.clear(t.due.reset == resetConnection) // whose RST reports what was there
+	t.rtt.backoffs = 0                          // with nothing to send, as Linux shows it
 	if t.closed {
 		t.recvQ.clear()
 	}
@@ -225,6 +230,9 @@ const (
 	sackBase      = 4 // kind, length and padding
 )
 
+// leastBounded is what a small window at least leaves of a segment, bytes of payload: Linux has an IP packet of 68 in mind.
+const leastBounded = 68 - 20
+
 // baseMSS returns how many bytes of options and payload a segment to the peer may carry. (RFC 9293 §3.7.1, MUST-16)
 func (t *TCB) baseMSS() int {
 	m := min(t.opt.peerMSS-t.path.NetOptions, t.mtu()-t.path.NetHeader-header.TCPSize)
@@ -233,7 +241,7 @@ func (t *TCB) baseMSS() int {
 	if w := t.snd.maxWnd; w > defaultMSS {
 		m = min(m, w/2+t.optionSize())
 	} else if w > 0 {
-		m = min(m, w)
+		m = min(m, max(w, leastBounded)+t.optionSize())
 	}
 	return max(m, t.leastMSS())
 }

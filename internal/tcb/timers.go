@@ -305,6 +305,8 @@ func (t *TCB) armFinWait2(now tcpip.Time, kind resetKind) {
 		return
 	}
 	t.deadline[timerWait] = now.Add(t.conf.Linger2)
+	t.due.invalidAt = 0
+	t.ooo.clear(false)
 }
 
 func (t *TCB) waitTimeout(now tcpip.Time) { t.step(now, &onTerminate) }

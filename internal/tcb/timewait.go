@@ -32,6 +32,41 @@ func (t *TCB) TimeWait() TimeWait {
 	}
 }
 
+// orphan takes a segment in FIN-WAIT-2 where the user has closed. As on Linux, which keeps no more of such a connection than
+// of one in TIME-WAIT, it only waits for a FIN with nothing before it, and what else is new gets a RST.
+func (t *TCB) orphan(now tcpip.Time, s *Segment) tcpip.Drop {
+	r := &t.rcv
+	hasTS := t.opt.timestamps && s.Options.HasTimestamp
+	old := hasTS && int32(s.Options.TSVal-r.tsRecent) < 0 && now.Sub(r.tsRecentAt) <= pawsAge
+	end := s.end()
+	inside := s.Seq == r.nxt || r.nxt.Less(end) && s.Seq.Less(r.adv) || s.Seq == r.adv && end == s.Seq
+	switch {
+	case old || !inside:
+		if s.Len > 0 && s.Flags&header.SYN == 0 || s.Flags&(header.FIN|header.SYN) == header.FIN || t.spendInvalid(now) {
+			t.ackNow()
+		}
+		return tcpip.DropWindow
+	case s.Flags&header.RST != 0:
+		t.step(now, &onTerminate)
+		return tcpip.DropNone
+	case s.Flags&header.SYN != 0 && !s.Seq.Less(r.nxt):
+	case s.Flags&header.ACK == 0 || end.LessEq(r.nxt) || end == s.Seq:
+		return tcpip.DropOldData
+	case s.Flags&header.FIN != 0 && end == r.nxt+1:
+		if hasTS {
+			r.tsRecent, r.tsRecentAt = s.Options.TSVal, now
+		}
+		r.nxt, r.adv, r.ended = end, r.adv+1, true // the window stays
+		t.ackNow()
+		t.events |= EventPeerFin | EventReadable
+		t.step(now, &onFinRcvd)
+		return tcpip.DropNone
+	}
+	t.due.answer(s)
+	t.fail(now, tcpip.ErrConnReset)
+	return tcpip.DropAfterClose
+}
+
 // Deadline returns when the record may be forgotten.
 func (w *TimeWait) Deadline() tcpip.Time { return w.deadline }
 

@@ -92,7 +92,10 @@ func (t *TCB) writeError() tcpip.Error {
 
 // SetMore says whether more data follows what was written (MSG_MORE): until it comes, and at most for
 // 200 ms and until the peer acknowledges, a segment that is not full waits.
-func (t *TCB) SetMore(now tcpip.Time, more bool) { t.snd.more, t.snd.unpushed = more, more }
+func (t *TCB) SetMore(now tcpip.Time, more bool) {
+	t.snd.more, t.snd.unpushed = more, more
+	t.notePushes(more)
+}
 
 // Uncork is told that TCP_CORK was taken off, whether or not it was on: what SetMore holds back no longer waits for it.
 func (t *TCB) Uncork(tcpip.Time) { t.snd.more = false }

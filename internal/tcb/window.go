@@ -60,13 +60,16 @@ func (c *Conf) receiveInitial() int {
 
 // synWindow returns the window of the SYN, whose field may not hold it, as on Linux: a multiple of the MSS, less the options that are known to be in every
 // segment, where it can be.
-func synWindow(c *Conf, p Path, options int) int {
+func synWindow(c *Conf, p Path, options int) int { return windowOf(c, advMSS(p, c)-options) }
+
+// windowOf is synWindow in segments of m bytes.
+func windowOf(c *Conf, m int) int {
 	limit := c.ReceiveBuffer.Or(c.receiveInitial())
 	w := limit / 2
 	if c.WindowClamp > 0 {
 		w = min(w, c.WindowClamp)
 	}
-	if m := advMSS(p, c) - options; w > m {
+	if w > m {
 		w -= w % m
 	}
 	if c.SignedWindow {
