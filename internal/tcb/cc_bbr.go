@@ -3,6 +3,7 @@ package tcb
 import (
 	"time"
 
+	"github.com/seed963a8790/netstack/internal/seq"
 	"github.com/seed963a8790/netstack/tcpip"
 )
 
@@ -13,7 +14,7 @@ type bbr struct {
 	state bbrState
 	acks  bbrAcks
 
-	// Rounds (BBRUpdateRound), as counts of delivered segments.
+	// Rounds (UpdateRound), as counts of delivered segments.
 	roundEnd       uint32 // next_round_delivered
 	roundStart     bool
 	roundsSince    int // rounds_since_bw_probe
@@ -21,7 +22,8 @@ type bbr struct {
 	lossRoundStart bool
 	lossInRound    bool
 	lossMark, came uint32 // t.count.lost and delivered when the round of losses began
-	lossEvents     int    // acknowledgements that showed losses in this round
+	lossRanges     int    // that were lost in this round, apart from each other
+	lossEnd        seq.Number
 
 	// The model.
 	sample      int64          // RS.delivery_rate; zero: there is none
@@ -137,7 +139,7 @@ func bbrOf(t *TCB, now tcpip.Time) *bbr {
 
 const infiniteBandwidth = int64(1) << 62
 
-// bbrNominal is the rate of STARTUP for the window at hand (BBRInitPacingRate).
+// bbrNominal is the rate of STARTUP for the window at hand (InitPacingRate).
 func bbrNominal(t *TCB) int64 {
 	rtt := t.rtt.srtt
 	if rtt <= 0 {
@@ -152,7 +154,7 @@ func perSecond(n int, d time.Duration) int64 {
 	return int64(n) * 1_000_000 / us
 }
 
-// bbrControl is BBRUpdateOnACK.
+// bbrControl is UpdateOnACK.
 func bbrControl(t *TCB, now tcpip.Time, rs rateSample) {
 	b := t.cc.bbr
 	if b == nil {
@@ -165,7 +167,6 @@ func bbrControl(t *TCB, now tcpip.Time, rs rateSample) {
 	}
 	if rs.lost > 0 {
 		b.noteLoss(t)
-		b.lossEvents++
 	}
 	b.updateLatest(t, &rs)
 	b.updateCongestion(t, &rs)
@@ -185,7 +186,7 @@ func (b *bbr) bandwidth() int64 { return min(b.highest(), b.bwLo) }
 
 func (b *bbr) highest() int64 { return max(b.maxBw[0], b.maxBw[1]) }
 
-// product returns gain times the bandwidth-delay product of bw, segments (BBRBDPMultiple).
+// product returns gain times the bandwidth-delay product of bw, segments (BDPMultiple).
 func (b *bbr) product(t *TCB, bw int64, gain int) int {
 	if b.minRTT <= 0 || bw == 0 {
 		return t.initialWindow() * gain / bbrUnit
@@ -194,7 +195,7 @@ func (b *bbr) product(t *TCB, bw int64, gain int) int {
 	return int((bytes*int64(gain)/bbrUnit + int64(t.cc.mss) - 1) / int64(max(t.cc.mss, 1)))
 }
 
-// quantize allows for super-segments and delayed acknowledgements (BBRQuantizationBudget).
+// quantize allows for super-segments and delayed acknowledgements (QuantizationBudget).
 func (b *bbr) quantize(t *TCB, n int) int {
 	n = max(n, 3*t.segmentLimit(t.cc.mss)/max(t.cc.mss, 1), bbrMinPipe)
 	if b.state == bbrUp {
@@ -203,12 +204,12 @@ func (b *bbr) quantize(t *TCB, n int) int {
 	return n
 }
 
-// inflight is BBRInflight with the highest bandwidth.
+// inflight is Inflight with the highest bandwidth.
 func (b *bbr) inflight(t *TCB, gain int) int {
 	return b.quantize(t, b.product(t, b.highest(), gain))
 }
 
-// setRate is BBRSetPacingRateWithGain.
+// setRate is SetPacingRateWithGain.
 func (b *bbr) setRate(gain int) {
 	rate := b.bandwidth() / bbrUnit * int64(gain) / 100 * bbrMargin
 	if rate > 0 && (b.full.reached || rate > b.rate) {
@@ -216,7 +217,7 @@ func (b *bbr) setRate(gain int) {
 	}
 }
 
-// setCwnd is BBRSetCwnd. At the end of a recovery the window is what it was before.
+// setCwnd is SetCwnd. At the end of a recovery the window is what it was before.
 func (b *bbr) setCwnd(t *TCB, rs *rateSample) {
 	c := &t.cc
 	if b.phase >= phaseRecovery && t.rec.phase < phaseRecovery {
@@ -233,7 +234,7 @@ func (b *bbr) setCwnd(t *TCB, rs *rateSample) {
 	if b.state == bbrProbeRTT {
 		c.cwnd = min(c.cwnd, b.probeRTTCwnd(t))
 	}
-	// BBRBoundCwndForModel
+	// BoundCwndForModel
 	limit := infiniteSsthresh
 	switch {
 	case b.state == bbrProbeRTT || b.state == bbrCruise:
@@ -244,7 +245,7 @@ func (b *bbr) setCwnd(t *TCB, rs *rateSample) {
 	c.cwnd = min(c.cwnd, max(min(limit, b.inflightLo), bbrMinPipe))
 }
 
-// headroom is BBRInflightWithHeadroom: some of what would fit is left to others.
+// headroom is InflightWithHeadroom: some of what would fit is left to others.
 func (b *bbr) headroom() int {
 	if b.inflightHi == infiniteSsthresh {
 		return infiniteSsthresh
@@ -256,7 +257,7 @@ func (b *bbr) probeRTTCwnd(t *TCB) int {
 	return max(b.product(t, b.bandwidth(), bbrGains[bbrProbeRTT].cwnd), bbrMinPipe)
 }
 
-// saveCwnd is BBRSaveCwnd.
+// saveCwnd is SaveCwnd.
 func (b *bbr) saveCwnd(t *TCB) {
 	if b.phase < phaseRecovery && b.state != bbrProbeRTT {
 		b.prior = t.cc.cwnd
@@ -289,7 +290,7 @@ func bbrPacing(t *TCB) int64 {
 	return bbrNominal(t)
 }
 
-// bbrEvent is BBRHandleRestartFromIdle.
+// bbrEvent is HandleRestartFromIdle.
 func bbrEvent(t *TCB, now tcpip.Time, e ccEvent) {
 	b := t.cc.bbr
 	if b == nil || e != eventStart || t.rate.limited == 0 {

@@ -8,7 +8,7 @@ import (
 
 // What acknowledgements and losses mean to the model of the path.
 
-// bbrUndo is the model before the losses of a round (BBRSaveStateUponLoss).
+// bbrUndo is the model before the losses of a round (SaveStateUponLoss).
 type bbrUndo struct {
 	state                  bbrState
 	left                   bool // the losses have ended that state
@@ -17,7 +17,7 @@ type bbrUndo struct {
 }
 
 // bbrAggregation follows how much more than the bandwidth explains is acknowledged in bursts, in the last rounds
-// (BBRUpdateACKAggregation). The window allows for it.
+// (UpdateACKAggregation). The window allows for it.
 type bbrAggregation struct {
 	since     tcpip.Time
 	delivered int
@@ -33,7 +33,7 @@ func (x *bbrAggregation) most() int { return max(x.slots[0], x.slots[1]) }
 // after reports whether delivered segments have come as far as mark.
 func after(delivered, mark uint32) bool { return int32(delivered-mark) >= 0 }
 
-// updateLatest is BBRUpdateLatestDeliverySignals.
+// updateLatest is UpdateLatestDeliverySignals.
 func (b *bbr) updateLatest(t *TCB, rs *rateSample) {
 	b.lossRoundStart = false
 	b.bwNow = max(b.bwNow, b.sample)
@@ -43,14 +43,14 @@ func (b *bbr) updateLatest(t *TCB, rs *rateSample) {
 	}
 }
 
-// advanceLatest is BBRAdvanceLatestDeliverySignals.
+// advanceLatest is AdvanceLatestDeliverySignals.
 func (b *bbr) advanceLatest(rs *rateSample) {
 	if b.lossRoundStart {
 		b.bwNow, b.inflightNow = b.sample, rs.delivered
 	}
 }
 
-// updateCongestion is BBRUpdateCongestionSignals, with BBRUpdateRound and BBRUpdateMaxBw.
+// updateCongestion is UpdateCongestionSignals, with UpdateRound and UpdateMaxBw.
 func (b *bbr) updateCongestion(t *TCB, rs *rateSample) {
 	if b.roundStart = rs.known && after(rs.priorDelivered, b.roundEnd); b.roundStart {
 		b.startRound(t)
@@ -64,7 +64,7 @@ func (b *bbr) updateCongestion(t *TCB, rs *rateSample) {
 	}
 	lost, came := int(t.count.lost-b.lossMark), int(t.count.delivered-b.came)
 	b.lossMark, b.came = t.count.lost, t.count.delivered
-	if b.lossInRound && !b.state.probes() && (b.queued(t) || b.tooManyLost(t, lost, came)) { // BBRAdaptLowerBoundsFromCongestion
+	if b.lossInRound && !b.state.probes() && (b.queued(t) || b.tooManyLost(t, lost, came)) { // AdaptLowerBoundsFromCongestion
 		if b.bwLo == infiniteBandwidth {
 			b.bwLo = b.highest()
 		}
@@ -79,7 +79,7 @@ func (b *bbr) updateCongestion(t *TCB, rs *rateSample) {
 
 func (b *bbr) startRound(t *TCB) { b.roundEnd = t.count.delivered }
 
-// updateAggregation is BBRUpdateACKAggregation.
+// updateAggregation is UpdateACKAggregation.
 func (b *bbr) updateAggregation(t *TCB, now tcpip.Time, rs *rateSample) {
 	x := &b.extra
 	length := 1
@@ -100,7 +100,7 @@ func (b *bbr) updateAggregation(t *TCB, now tcpip.Time, rs *rateSample) {
 	x.slots[1] = max(x.slots[1], min(x.delivered-expected, t.cc.cwnd))
 }
 
-// checkFull is BBRCheckFullBWReached.
+// checkFull is CheckFullBWReached.
 func (b *bbr) checkFull(rs *rateSample) {
 	f := &b.full
 	if f.now || !b.roundStart || rs.limited {
@@ -117,10 +117,10 @@ func (b *bbr) checkFull(rs *rateSample) {
 	}
 }
 
-// resetFull is BBRResetFullBW.
+// resetFull is ResetFullBW.
 func (b *bbr) resetFull() { b.full = bbrFull{reached: b.full.reached} }
 
-// noteLoss is BBRNoteLoss.
+// noteLoss is NoteLoss.
 func (b *bbr) noteLoss(t *TCB) {
 	if b.lossInRound {
 		return
@@ -129,23 +129,27 @@ func (b *bbr) noteLoss(t *TCB) {
 	b.undo = bbrUndo{b.state, false, b.bwLo, b.inflightHi, b.inflightLo}
 }
 
-// bbrLost is BBRHandleLostPacket: t.count has r among the lost.
+// bbrLost is HandleLostPacket: t.count has r among the lost.
 func bbrLost(t *TCB, r *record) {
 	b := t.cc.bbr
 	if b == nil {
 		return
 	}
 	b.noteLoss(t)
+	if r.seq != b.lossEnd {
+		b.lossRanges++
+	}
+	b.lossEnd = r.end
 	flight, lost, n := int(r.flight), int(t.count.lost-r.tx.lost), int(r.segs)
 	if !b.probing || !b.tooHigh(t, lost, flight) {
 		return
 	}
-	// BBRInflightAtLoss: how much had been in flight where the losses passed the threshold, or with r if they have not.
+	// InflightAtLoss: how much had been in flight where the losses passed the threshold, or with r if they have not.
 	prefix := min(((flight-n)-bbrLossOf*(lost-n))/(bbrLossOf-1), n)
 	b.inflightTooHigh(t, max(flight-n+prefix, 0), r.flags&recLimited != 0)
 }
 
-// inflightTooHigh is BBRHandleInflightTooHigh; the change of phase is left to the next acknowledgement.
+// inflightTooHigh is HandleInflightTooHigh; the change of phase is left to the next acknowledgement.
 func (b *bbr) inflightTooHigh(t *TCB, flight int, limited bool) {
 	b.probing, b.wasTooHigh = false, true
 	if !limited {
@@ -155,20 +159,23 @@ func (b *bbr) inflightTooHigh(t *TCB, flight int, limited bool) {
 	b.undo.left = b.undo.left || b.stop
 }
 
-// target is BBRTargetInflight.
+// target is TargetInflight.
 func (b *bbr) target(t *TCB) int { return min(b.product(t, b.bandwidth(), bbrUnit), t.cc.cwnd) }
 
 // tooManyLost reports whether more than LossThresh of flight was lost. The draft looks at the share alone, so that losses by
 // chance of half as many would now and then count; one is passed over here, and two standard deviations, unless round trips
 // say that there is a queue. Without SACK no more than one loss in a round trip is seen.
 func (b *bbr) tooManyLost(t *TCB, lost, flight int) bool {
+	if !t.opt.sack {
+		return lost > 0
+	}
 	if !b.queued(t) {
 		lost -= bbrChance + int(2*math.Sqrt(float64(flight)/bbrLossOf))
 	}
-	return lost*bbrLossOf > flight || lost > 0 && !t.opt.sack
+	return lost*bbrLossOf > flight
 }
 
-// tooHigh is BBRIsInflightTooHigh. The draft lets two of a hundred be lost even where a queue overflows that another flow
+// tooHigh is IsInflightTooHigh. The draft lets two of a hundred be lost even where a queue overflows that another flow
 // shares: one of CUBIC slows down each time that it loses anything, and this one never. Where a quarter more is in flight
 // than the path holds and round trips say that it waits in a queue, any loss is too much here, so that at a hundred
 // milliseconds and above CUBIC keeps a fifth of the link and not a tenth or less.
@@ -182,7 +189,7 @@ func (b *bbr) tooHigh(t *TCB, lost, flight int) bool {
 // queued reports whether round trips say that there is a queue.
 func (b *bbr) queued(t *TCB) bool { return t.rtt.srtt >= b.minRTT+b.minRTT/bbrQueueOf }
 
-// adaptUpper is BBRAdaptLongTermModel, and reports whether the next phase has begun.
+// adaptUpper is AdaptLongTermModel, and reports whether the next phase has begun.
 func (b *bbr) adaptUpper(t *TCB, rs *rateSample) bool {
 	if b.roundStart {
 		switch b.acks {
@@ -190,7 +197,7 @@ func (b *bbr) adaptUpper(t *TCB, rs *rateSample) bool {
 			b.acks = bbrAcksFeedback
 		case bbrAcksStopping:
 			b.probing, b.acks = false, bbrAcksInit
-			if b.state.cycles() && !rs.limited && b.maxBw[1] > 0 { // BBRAdvanceMaxBwFilter
+			if b.state.cycles() && !rs.limited && b.maxBw[1] > 0 { // AdvanceMaxBwFilter
 				b.maxBw = [2]int64{b.maxBw[1], 0}
 			}
 			if b.state.cycles() && b.careful && !b.wasTooHigh {
@@ -209,7 +216,7 @@ func (b *bbr) adaptUpper(t *TCB, rs *rateSample) bool {
 	return false
 }
 
-// raiseInflightHi is BBRProbeInflightLongtermUpward: faster from round to round.
+// raiseInflightHi is ProbeInflightLongtermUpward: faster from round to round.
 func (b *bbr) raiseInflightHi(t *TCB, rs *rateSample) {
 	if !t.cc.limited || t.cc.cwnd < b.inflightHi {
 		return
@@ -228,7 +235,7 @@ func (b *bbr) raiseSlope(t *TCB) {
 	b.raiseRounds = min(b.raiseRounds+1, 30)
 }
 
-// bbrRestore is BBRHandleSpuriousLossDetection: what losses had changed that were none is as it was.
+// bbrRestore is HandleSpuriousLossDetection: what losses had changed that were none is as it was.
 func bbrRestore(t *TCB, now tcpip.Time) int {
 	b := bbrOf(t, now)
 	u := &b.undo

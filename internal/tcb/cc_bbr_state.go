@@ -17,22 +17,22 @@ const (
 	bbrAcksStopping          // it is over, and some are still of it
 )
 
-// checkStartup is BBRCheckStartupDone: no more bandwidth is to be found, or too much is lost.
+// checkStartup is CheckStartupDone: no more bandwidth is to be found, or too much is lost.
 func (b *bbr) checkStartup(t *TCB, now tcpip.Time, rs *rateSample) {
 	if b.state == bbrStartup && !b.full.reached && b.lossRoundStart && t.rec.phase == phaseRecovery && rs.known &&
-		(b.lossEvents >= bbrStartupLosses || !t.opt.sack) && b.tooManyLost(t, rs.lostSince, rs.sentFlight) { // BBRCheckStartupHighLoss
+		(b.lossRanges >= bbrStartupLosses || !t.opt.sack) && b.tooManyLost(t, rs.lostSince, rs.sentFlight) { // CheckStartupHighLoss
 		b.full.reached, b.undo.left = true, true
 		b.inflightHi = max(b.product(t, b.highest(), bbrUnit), b.inflightNow)
 	}
 	if b.lossRoundStart {
-		b.lossEvents = 0
+		b.lossRanges = 0
 	}
 	if b.state == bbrStartup && b.full.reached {
 		b.state, b.drainRounds = bbrDrain, 0
 	}
 }
 
-// checkDrain is BBRCheckDrainDone: the queue of STARTUP has gone, or should have.
+// checkDrain is CheckDrainDone: the queue of STARTUP has gone, or should have.
 func (b *bbr) checkDrain(t *TCB, now tcpip.Time) {
 	if b.state != bbrDrain {
 		return
@@ -45,7 +45,7 @@ func (b *bbr) checkDrain(t *TCB, now tcpip.Time) {
 	}
 }
 
-// updateCycle is BBRUpdateProbeBWCyclePhase.
+// updateCycle is UpdateProbeBWCyclePhase.
 func (b *bbr) updateCycle(t *TCB, now tcpip.Time, rs *rateSample) {
 	if !b.full.reached {
 		return
@@ -64,7 +64,7 @@ func (b *bbr) updateCycle(t *TCB, now tcpip.Time, rs *rateSample) {
 		if b.timeToProbe(t, now) {
 			return
 		}
-		if n := t.pipe(); n <= b.headroom() && n <= b.inflight(t, bbrUnit) { // BBRIsTimeToCruise
+		if n := t.pipe(); n <= b.headroom() && n <= b.inflight(t, bbrUnit) { // IsTimeToCruise
 			b.state = bbrCruise
 		}
 	case bbrCruise:
@@ -82,7 +82,7 @@ func (b *bbr) updateCycle(t *TCB, now tcpip.Time, rs *rateSample) {
 	}
 }
 
-// timeToProbe is BBRIsTimeToProbeBW: after two to three seconds, and no later than a Reno flow would have grown by as
+// timeToProbe is IsTimeToProbeBW: after two to three seconds, and no later than a Reno flow would have grown by as
 // much.
 func (b *bbr) timeToProbe(t *TCB, now tcpip.Time) bool {
 	if now.Sub(b.cycleAt) <= b.wait && b.roundsSince < min(b.target(t), bbrRenoRounds) {
@@ -92,7 +92,7 @@ func (b *bbr) timeToProbe(t *TCB, now tcpip.Time) bool {
 	return true
 }
 
-// timeToGoDown is BBRIsTimeToGoDown: there is no more bandwidth, and not because of inflightHi. After a probe that lost
+// timeToGoDown is IsTimeToGoDown: there is no more bandwidth, and not because of inflightHi. After a probe that lost
 // too much, the next one goes no farther than there (Precautionary Bandwidth Probing): what was in flight when the
 // acknowledgement came is what counts.
 func (b *bbr) timeToGoDown(t *TCB, rs *rateSample) bool {
@@ -108,12 +108,12 @@ func (b *bbr) timeToGoDown(t *TCB, rs *rateSample) bool {
 	return b.full.now
 }
 
-// startDown is BBRStartProbeBW_DOWN: the queue that the probe has made drains.
+// startDown is StartProbeBW_DOWN: the queue that the probe has made drains.
 func (b *bbr) startDown(t *TCB, now tcpip.Time) {
-	// BBRResetCongestionSignals
+	// ResetCongestionSignals
 	b.lossInRound, b.bwNow, b.inflightNow = false, 0, 0
 	b.raiseEvery = infiniteSsthresh
-	b.roundsSince = b.random(2) // BBRPickProbeWait
+	b.roundsSince = b.random(2) // PickProbeWait
 	b.wait = bbrProbeWait + time.Duration(b.random(1000))*time.Millisecond
 	b.cycleAt = now
 	b.acks = bbrAcksStopping
@@ -121,7 +121,7 @@ func (b *bbr) startDown(t *TCB, now tcpip.Time) {
 	b.state = bbrDown
 }
 
-// startRefill is BBRStartProbeBW_REFILL: for a round the pipe is filled, without a queue.
+// startRefill is StartProbeBW_REFILL: for a round the pipe is filled, without a queue.
 func (b *bbr) startRefill(t *TCB) {
 	b.resetLower()
 	b.raiseRounds, b.raiseAcked = 0, 0
@@ -131,7 +131,7 @@ func (b *bbr) startRefill(t *TCB) {
 	b.state = bbrRefill
 }
 
-// startUp is BBRStartProbeBW_UP: more is sent than the path is known to take.
+// startUp is StartProbeBW_UP: more is sent than the path is known to take.
 func (b *bbr) startUp(t *TCB) {
 	b.acks = bbrAcksStarting
 	b.startRound(t)
@@ -141,10 +141,10 @@ func (b *bbr) startUp(t *TCB) {
 	b.raiseSlope(t)
 }
 
-// resetLower is BBRResetShortTermModel.
+// resetLower is ResetShortTermModel.
 func (b *bbr) resetLower() { b.bwLo, b.inflightLo = infiniteBandwidth, infiniteSsthresh }
 
-// updateMinRTT is BBRUpdateMinRTT and BBRCheckProbeRTT.
+// updateMinRTT is UpdateMinRTT and CheckProbeRTT.
 func (b *bbr) updateMinRTT(t *TCB, now tcpip.Time, rs *rateSample) {
 	expired := now.Sub(b.probeRTTAt) > bbrProbeRTTEvery
 	if rs.rtt > 0 && (b.probeRTT == 0 || rs.rtt < b.probeRTT || expired) {
@@ -166,7 +166,7 @@ func (b *bbr) updateMinRTT(t *TCB, now tcpip.Time, rs *rateSample) {
 	}
 }
 
-// handleProbeRTT is BBRHandleProbeRTT: for 200 ms and a round, so little is in flight that there is no queue. What is
+// handleProbeRTT is HandleProbeRTT: for 200 ms and a round, so little is in flight that there is no queue. What is
 // measured meanwhile says nothing about bandwidth.
 func (b *bbr) handleProbeRTT(t *TCB, now tcpip.Time) {
 	t.rate.limited = max(t.count.delivered+uint32(t.pipe()), 1)
@@ -183,7 +183,7 @@ func (b *bbr) handleProbeRTT(t *TCB, now tcpip.Time) {
 	}
 }
 
-// checkProbeRTTDone is BBRCheckProbeRTTDone and BBRExitProbeRTT.
+// checkProbeRTTDone is CheckProbeRTTDone and ExitProbeRTT.
 func (b *bbr) checkProbeRTTDone(t *TCB, now tcpip.Time) {
 	if b.probeRTTDone == 0 || now <= b.probeRTTDone {
 		return

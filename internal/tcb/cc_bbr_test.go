@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed963a8790/netstack/internal/seq"
 	"github.com/seed963a8790/netstack/tcpip"
 )
 
@@ -64,7 +65,7 @@ func bbrConnection(t *testing.T) (*trace, *bbr) {
 	return x, b
 }
 
-// BBRAdaptLowerBoundsFromCongestion: losses in a round outside of a probe reduce what is sent by three tenths, no lower
+// AdaptLowerBoundsFromCongestion: losses in a round outside of a probe reduce what is sent by three tenths, no lower
 // than what was delivered; in a probe they do not.
 func TestBBRLowerBounds(t *testing.T) {
 	x, b := bbrConnection(t)
@@ -108,8 +109,8 @@ func TestBBRLowerBounds(t *testing.T) {
 	}
 }
 
-// BBRHandleLostPacket: losses in a probe set inflight_longterm to what was in flight where they passed two percent, and
-// end the probe with the next acknowledgement. BBRHandleSpuriousLossDetection takes it back.
+// HandleLostPacket: losses in a probe set inflight_longterm to what was in flight where they passed two percent, and
+// end the probe with the next acknowledgement. HandleSpuriousLossDetection takes it back.
 func TestBBRTooHigh(t *testing.T) {
 	x, b := bbrConnection(t)
 	b.startRefill(&x.tcb)
@@ -157,6 +158,82 @@ func TestBBRLossInQueue(t *testing.T) {
 		bbrLost(&x.tcb, &record{segs: 1, flight: c.flight})
 		if b.inflightHi != c.hi {
 			t.Errorf("%v: inflightHi is %d", c, b.inflightHi)
+		}
+	}
+}
+
+// "Exiting Startup Based on Packet Loss": a round of fast recovery in which more than two of a hundred were lost, at six
+// places at least. If it was none, STARTUP goes on. Without SACK any loss in recovery is enough.
+func TestBBRStartupLoss(t *testing.T) {
+	for _, c := range []struct {
+		ranges, lost int
+		phase        phase
+		sack, ends   bool
+	}{
+		{6, 10, phaseRecovery, true, true},
+		{5, 10, phaseRecovery, true, false},
+		{6, 5, phaseRecovery, true, false}, // two of a hundred, and what may be by chance
+		{6, 10, phaseOpen, true, false},
+		{1, 1, phaseRecovery, false, true},
+		{0, 0, phaseRecovery, false, false},
+	} {
+		x, b := bbrConnection(t)
+		b.state, b.full.reached, b.inflightHi = bbrStartup, false, infiniteSsthresh
+		x.tcb.rtt.srtt, x.tcb.rec.phase, x.tcb.opt.sack = b.minRTT, c.phase, c.sack
+		ack := func(lost, since int, prior uint32) {
+			bbrControl(&x.tcb, x.now, rateSample{known: true, priorDelivered: prior, delivered: 110, interval: 100 * time.Millisecond,
+				limited: true, lost: lost, sentFlight: 100, lostSince: since, rtt: -1})
+		}
+		before := x.tcb.count.delivered
+		x.tcb.count.delivered += 100
+		b.lossRoundEnd = x.tcb.count.delivered
+		for n := range c.ranges {
+			at := seq.Number(3000*n + 1)
+			bbrLost(&x.tcb, &record{seq: at, end: at + 1000, segs: 1})
+			bbrLost(&x.tcb, &record{seq: at + 1000, end: at + 2000, segs: 1}) // of the same range
+			b.lossRoundEnd = x.tcb.count.delivered
+			ack(1, 0, before)
+		}
+		if b.state != bbrStartup {
+			t.Fatalf("%v: within the round", c)
+		}
+		ack(0, c.lost, x.tcb.count.delivered)
+		if ends := b.state != bbrStartup; ends != c.ends {
+			t.Errorf("%v: STARTUP ends: %v", c, ends)
+		}
+		if !c.ends {
+			continue
+		}
+		if b.inflightHi != 110 {
+			t.Errorf("%v: inflightHi is %d", c, b.inflightHi)
+		}
+		bbrRestore(&x.tcb, x.now)
+		if b.state != bbrStartup || b.full.reached || b.inflightHi != infiniteSsthresh {
+			t.Errorf("%v: not as before: %d, %v, %d", c, b.state, b.full.reached, b.inflightHi)
+		}
+	}
+}
+
+// "Accelerating to Probe for Bandwidth": where inflight_longterm is what limits, it grows by 1, 2, 4, 8 segments in one
+// round after the other, and a plateau is no end of the probe.
+func TestBBRRaise(t *testing.T) {
+	x, b := bbrConnection(t)
+	b.inflightHi, x.tcb.cc.cwnd = 100, 100
+	b.startRefill(&x.tcb)
+	b.startUp(&x.tcb)
+	for n, want := range []int{101, 103, 107, 115} {
+		for left := x.tcb.cc.cwnd; left > 0; left-- {
+			prior := b.roundEnd - 1
+			if left == 1 {
+				prior = b.roundEnd // the round is over
+			}
+			x.tcb.count.delivered++
+			x.tcb.cc.limited = true
+			bbrControl(&x.tcb, x.now, rateSample{known: true, priorDelivered: prior, delivered: 100, interval: 100 * time.Millisecond,
+				acked: 1, sentFlight: 90, rtt: 100 * time.Millisecond})
+		}
+		if b.inflightHi != want || b.state != bbrUp {
+			t.Fatalf("round %d: %d, in state %d", n, b.inflightHi, b.state)
 		}
 	}
 }
@@ -237,7 +314,7 @@ func TestBBRTimeout(t *testing.T) {
 	x.sent = nil
 }
 
-// BBRHandleRestartFromIdle: after a pause sending begins at the bandwidth of the model, not above it.
+// HandleRestartFromIdle: after a pause sending begins at the bandwidth of the model, not above it.
 func TestBBRRestart(t *testing.T) {
 	x, b := bbrConnection(t)
 	x.write(1000)
