@@ -57,7 +57,8 @@ type shRedirect struct {
 	fd     int
 	append bool
 	input  bool
-	same   int // >&same; -1: a file
+	here   bool // the file is the text itself
+	same   int  // >&same; -1: a file
 	file   shWord
 }
 
@@ -249,7 +250,16 @@ func (p *shParser) command() (c shCommand) {
 	case w == "case":
 		p.pos += 4
 		c = p.cases()
-	case w == "function", w == "select":
+	case w == "function":
+		p.pos += len(w)
+		p.blank()
+		c.kind, c.name = shFunction, p.reserved()
+		p.pos += len(c.name)
+		p.accept("()")
+		p.separators()
+		c.body = []shItem{{pipe: []shCommand{p.command()}}}
+		return c
+	case w == "select":
 		p.fail()
 	default:
 		return p.simple()
@@ -369,8 +379,12 @@ func (p *shParser) redirection(c *shCommand) bool {
 	}
 	rest := p.src[n:]
 	switch {
-	case strings.HasPrefix(rest, "<<"):
+	case strings.HasPrefix(rest, "<<<"):
 		p.fail()
+	case strings.HasPrefix(rest, "<<"):
+		p.pos = n + 2
+		c.redirect = append(c.redirect, shRedirect{here: true, same: -1, file: p.here()})
+		return true
 	case strings.HasPrefix(rest, ">>"):
 		r.append = true
 		n += 2

@@ -2,8 +2,11 @@ package packetdrill
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -14,14 +17,16 @@ type builtin = func(s *shell, args []string, in string, out *strings.Builder) in
 
 // builtins returns the shell's own commands, and small programs that need nothing of the network.
 func builtins() map[string]builtin {
-	return map[string]builtin{
+	list := textTools()
+	maps.Copy(list, map[string]builtin{
 		":": succeed, "true": succeed, "false": fail, "echo": shEcho, "printf": shPrintf, "cat": shCat, "grep": shGrep, "egrep": shGrep,
-		"fgrep": shGrep, "test": shTest, "[": shTest, "set": shSet, "exit": shLeave, "return": shBack, "export": shExport, "local": shExport,
+		"fgrep": shGrep, "test": shTest, "[": shTest, "set": shSet, "exit": shLeave, "return": shBack, "break": shStop, "continue": shStop, "export": shExport, "local": shExport,
 		"readonly": shExport, "cd": shCd, "shift": shShift, ".": shSource, "source": shSource, "sh": shInterpret, "bash": shInterpret,
-		"dash": shInterpret, "wc": shCount, "head": shHead, "tail": shHead, "rm": shRemove, "chmod": succeed, "sync": succeed,
-		"tr": shSqueeze, "exec": shExecute, "eval": shEval, "sudo": shExecute, "command": shExecute, "unset": shUnset, "umask": succeed,
+		"dash": shInterpret, "head": shHead, "tail": shHead, "rm": shRemove, "chmod": succeed, "sync": succeed,
+		"[[": shTest, "touch": shTouch, "exec": shExecute, "eval": shEval, "sudo": shExecute, "command": shExecute, "unset": shUnset, "umask": succeed,
 		"which": succeed, "logger": succeed, "mkdir": succeed, "id": shID, "trap": succeed, "python": shPython, "python3": shPython, "python2": shPython,
-	}
+	})
+	return list
 }
 
 func succeed(*shell, []string, string, *strings.Builder) int { return 0 }
@@ -36,7 +41,11 @@ func shEcho(_ *shell, args []string, _ string, out *strings.Builder) int {
 		}
 		args = args[1:]
 	}
-	out.WriteString(strings.Join(args, " ") + end)
+	text := strings.Join(args, " ")
+	if strings.Contains(text, `\`) {
+		text = escapes.Replace(text)
+	}
+	out.WriteString(text + end)
 	return 0
 }
 
@@ -47,6 +56,16 @@ func shPrintf(_ *shell, args []string, _ string, out *strings.Builder) (status i
 	var values []any
 	for _, a := range args[2:] {
 		values = append(values, a)
+	}
+	// The format is used again for what is left.
+	per := max(strings.Count(strings.ReplaceAll(args[1], "%%", ""), "%"), 1)
+	if len(values) > per && strings.Contains(args[1], "%") {
+		for part := range slices.Chunk(args[2:], per) {
+			if status = max(status, shPrintf(nil, append(args[:2:2], part...), "", out)); status > 0 {
+				return status
+			}
+		}
+		return status
 	}
 	f := strings.NewReplacer(`\n`, "\n", `\t`, "\t", `\\`, `\`).Replace(args[1])
 	defer func() {
@@ -194,13 +213,21 @@ func basicPattern(p string) string {
 	return b.String()
 }
 
-// shTest is test and [.
+// shTest is test, [ and [[, whose comparisons are of patterns.
 func shTest(s *shell, args []string, _ string, _ *strings.Builder) int {
-	if args[0] == "[" {
-		if args[len(args)-1] != "]" {
+	if open := args[0]; open != "test" {
+		if args[len(args)-1] != strings.ReplaceAll(open, "[", "]") {
 			return 2
 		}
-		args = args[:len(args)-1]
+		if args = args[:len(args)-1]; open == "[[" && len(args) == 4 && strings.Contains("==!=~", args[2]) {
+			ok := false
+			if args[2] == "=~" {
+				ok = compilePattern(args[3]).MatchString(args[1])
+			} else if ok, _ = path.Match(args[3], args[1]); args[2] == "!=" {
+				ok = !ok
+			}
+			return map[bool]int{true: 0, false: 1}[ok]
+		}
 	}
 	if s.truth(args[1:]) {
 		return 0
@@ -279,8 +306,11 @@ func (s *shell) exists(name string) bool {
 }
 
 func shSet(s *shell, args []string, _ string, _ *strings.Builder) int {
-	for _, a := range args[1:] {
+	for i, a := range args[1:] {
 		switch {
+		case a == "--":
+			s.args = append(s.args[:1:1], args[i+2:]...)
+			return 0
 		case strings.HasPrefix(a, "-"):
 			s.strict = s.strict || strings.Contains(a, "e")
 		case strings.HasPrefix(a, "+"):
@@ -306,6 +336,14 @@ func shBack(s *shell, args []string, _ string, _ *strings.Builder) int {
 		panic(shExit(statusArg(s, args)))
 	}
 	panic(shReturn(statusArg(s, args)))
+}
+
+// shStop is break and continue.
+func shStop(s *shell, args []string, _ string, _ *strings.Builder) int {
+	if s.loops == 0 || len(args) > 1 && args[1] != "1" {
+		panic(skipped(strings.Join(args, " ") + " has no meaning here"))
+	}
+	panic(shLoop(args[0]))
 }
 
 func shExport(s *shell, args []string, _ string, _ *strings.Builder) int {
@@ -380,11 +418,45 @@ func shInterpret(s *shell, args []string, in string, out *strings.Builder) int {
 	panic(skipped("an interactive shell has no meaning here"))
 }
 
+// pythonWrite and pythonSystem are what one line of Python does to settings, as scripts have it.
+var (
+	pythonWrite  = regexp.MustCompile(`^(?:f = )?open\(['"]([^'"]+)['"], ?(?:mode=)?['"][wa]['"]\)\.write\((?:str\()?['"]?([^'"()]*)['"]?\)?\)$`)
+	pythonSystem = regexp.MustCompile(`^(?:os\.system|subprocess\.(?:call|run|check_call|check_output))\(['"](.*)['"](?:, ?shell=True)?\)$`)
+	pythonPrint  = regexp.MustCompile(`^print\((?:open\(['"]([^'"]+)['"]\)\.read\(\)(?:\.strip\(\))?|['"]([^'"]*)['"])\)$`)
+)
+
+// shPython is python with a program of the scripts, or with -c and a line that writes settings, runs commands or prints.
 func shPython(s *shell, args []string, in string, out *strings.Builder) int {
-	if len(args) > 1 && strings.Contains(args[1], "/") {
+	if len(args) > 1 && !strings.HasPrefix(args[1], "-") {
 		return s.file(args[1:], in, out)
 	}
-	panic(skipped("the command " + args[0] + " has no meaning here"))
+	if len(args) != 3 || args[1] != "-c" {
+		panic(skipped("the command " + args[0] + " has no meaning here"))
+	}
+	for statement := range strings.FieldsFuncSeq(args[2], func(r rune) bool { return r == ';' || r == '\n' }) {
+		statement = strings.TrimSpace(statement)
+		if statement == "" || strings.HasPrefix(statement, "import ") {
+			continue
+		}
+		if m := pythonWrite.FindStringSubmatch(statement); m != nil {
+			if !s.write(m[1], m[2], false) {
+				return 1
+			}
+		} else if m := pythonSystem.FindStringSubmatch(statement); m != nil {
+			shEval(s, []string{"eval", m[1]}, in, out)
+		} else if m := pythonPrint.FindStringSubmatch(statement); m != nil {
+			text, ok := m[2], true
+			if m[1] != "" {
+				text, ok = s.read(m[1])
+			}
+			if out.WriteString(strings.TrimRight(text, "\n") + "\n"); !ok {
+				return 1
+			}
+		} else {
+			panic(skipped("python's " + statement + " has no meaning here"))
+		}
+	}
+	return 0
 }
 
 func shExecute(s *shell, args []string, in string, out *strings.Builder) int {
@@ -403,14 +475,6 @@ func shEval(s *shell, args []string, in string, out *strings.Builder) int {
 		panic(err)
 	}
 	return s.list(list, in, out)
-}
-
-func shCount(_ *shell, args []string, in string, out *strings.Builder) int {
-	if len(args) != 2 || args[1] != "-l" {
-		panic(skipped("wc has no meaning here but with -l"))
-	}
-	fmt.Fprintln(out, strings.Count(in, "\n"))
-	return 0
 }
 
 func shHead(s *shell, args []string, in string, out *strings.Builder) int {
@@ -441,25 +505,20 @@ func shHead(s *shell, args []string, in string, out *strings.Builder) int {
 	return 0
 }
 
+func shTouch(s *shell, args []string, _ string, _ *strings.Builder) int {
+	for _, a := range args[1:] {
+		if !s.write(a, "", true) {
+			return 1
+		}
+	}
+	return 0
+}
+
 func shRemove(s *shell, args []string, _ string, _ *strings.Builder) int {
 	for _, a := range args[1:] {
 		delete(s.host.files, s.absolute(a))
 	}
 	return 0
-}
-
-func shSqueeze(_ *shell, args []string, in string, out *strings.Builder) int {
-	if len(args) == 3 && args[1] == "-d" {
-		cut := strings.NewReplacer(`\n`, "\n", `\t`, "\t").Replace(args[2])
-		out.WriteString(strings.Map(func(r rune) rune {
-			if strings.ContainsRune(cut, r) {
-				return -1
-			}
-			return r
-		}, in))
-		return 0
-	}
-	panic(skipped("tr has no meaning here but with -d"))
 }
 
 func shID(_ *shell, _ []string, _ string, out *strings.Builder) int {

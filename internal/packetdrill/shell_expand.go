@@ -1,6 +1,7 @@
 package packetdrill
 
 import (
+	"path"
 	"regexp"
 	"strconv"
 	"strings"
@@ -84,6 +85,10 @@ func (s *shell) value(name string) (string, bool) {
 
 // variable expands what stands in ${}.
 func (s *shell) variable(t string) string {
+	if len(t) > 1 && t[0] == '#' {
+		v, _ := s.value(t[1:])
+		return strconv.Itoa(len(v))
+	}
 	n := 0
 	for n < len(t) && (isLetter(t[n]) || isDigit(t[n])) {
 		n++
@@ -118,7 +123,33 @@ func (s *shell) variable(t string) string {
 		}
 		return ""
 	}
+	rest := t[n:]
+	switch op := rest[0]; op {
+	case '%', '#':
+		rest = rest[1:]
+		longest := strings.HasPrefix(rest, string(op))
+		return trimPattern(v, s.text((&shParser{src: strings.TrimPrefix(rest, string(op))}).word()), op == '%', longest)
+	case '/':
+		old, with, _ := strings.Cut(strings.TrimLeft(rest, "/"), "/")
+		return strings.Replace(v, old, with, map[bool]int{true: -1, false: 1}[strings.HasPrefix(rest, "//")])
+	}
 	panic(skipped("${" + t + "} has no meaning here"))
+}
+
+// trimPattern takes off the beginning or end of v that matches a pattern, the shortest or the longest.
+func trimPattern(v, pattern string, end, longest bool) string {
+	found, rest := false, v
+	for n := 0; n <= len(v) && (longest || !found); n++ {
+		part, left := v[:n], v[n:]
+		if end {
+			part, left = v[len(v)-n:], v[:len(v)-n]
+		}
+		// A star of the shell's matches slashes, too.
+		if ok, _ := path.Match(strings.ReplaceAll(pattern, "/", "\x01"), strings.ReplaceAll(part, "/", "\x01")); ok {
+			found, rest = true, left
+		}
+	}
+	return rest
 }
 
 // arithmetic computes $(( )): variables, numbers and operators as in C.

@@ -17,12 +17,20 @@ type shell struct {
 	dir         string
 	strict      bool // set -e
 	shared      bool // within a file that scripts have in common
+	loops       int  // within so many
 	tested      int  // within a condition, where set -e does not count
 	status      int
 	substituted bool // a command has run in the words of the one that is being expanded
 	steps       *int
+	unread      *reading // how far read has got
 	depth       int
 	errors      *strings.Builder
+}
+
+// reading is an input of which lines have been read.
+type reading struct {
+	text string
+	at   int
 }
 
 // shellHost is what commands read and change.
@@ -47,6 +55,7 @@ const (
 type (
 	shExit   int
 	shReturn int
+	shLoop   string // break and continue
 )
 
 // Run runs a program in a directory and returns its status and what it wrote to its error output.
@@ -70,7 +79,7 @@ func (h *shellHost) runTo(dir, text string, out *strings.Builder) (status int, s
 	var errs strings.Builder
 	s := &shell{
 		host: h, vars: map[string]string{"PPID": shellPID, "PWD": dir, "HOME": "/root", "IFS": " \t\n"}, funcs: map[string][]shItem{},
-		args: []string{"sh"}, dir: dir, steps: new(int), errors: &errs,
+		args: []string{"sh"}, dir: dir, steps: new(int), unread: new(reading), errors: &errs,
 	}
 	status = s.program(text, "", out)
 	return status, errs.String(), nil
@@ -106,6 +115,7 @@ func (s *shell) program(text, in string, out *strings.Builder) (status int) {
 func (s *shell) child() *shell {
 	c := *s
 	c.vars, c.funcs = maps.Clone(s.vars), maps.Clone(s.funcs)
+	c.loops = 0
 	if c.depth++; c.depth > maxDepth {
 		panic(skipped("commands nest too deep"))
 	}
@@ -202,14 +212,16 @@ func (s *shell) command(c *shCommand, in string, out *strings.Builder) int {
 		return s.list(c.other, in, out)
 	case shFor:
 		for _, v := range s.fields(c.words) {
-			s.vars[c.name] = v
-			s.list(c.body, in, out)
+			if s.vars[c.name] = v; s.turn(c.body, in, out) {
+				break
+			}
 		}
 		return s.status
 	case shWhile, shUntil:
 		for s.condition(c.cond, in, out) == (c.kind == shWhile) {
-			s.status = 0
-			s.list(c.body, in, out)
+			if s.status = 0; s.turn(c.body, in, out) {
+				break
+			}
 		}
 		s.status = 0
 		return 0
@@ -227,6 +239,24 @@ func (s *shell) command(c *shCommand, in string, out *strings.Builder) int {
 		s.funcs[c.name] = c.body
 	}
 	return 0
+}
+
+// turn runs the body of a loop once, and reports whether that ends the loop.
+func (s *shell) turn(body []shItem, in string, out *strings.Builder) (ends bool) {
+	s.loops++
+	tested := s.tested
+	defer func() {
+		s.loops--
+		if r := recover(); r != nil {
+			how, ok := r.(shLoop)
+			if !ok {
+				panic(r)
+			}
+			s.tested, s.status, ends = tested, 0, how == "break"
+		}
+	}()
+	s.list(body, in, out)
+	return false
 }
 
 // simple assigns, and runs a program if there is one.
@@ -256,6 +286,8 @@ func (s *shell) redirected(c *shCommand, in string, out *strings.Builder) int {
 	more := false
 	for _, r := range c.redirect {
 		switch {
+		case r.here:
+			in = s.text(r.file)
 		case r.input:
 			text, ok := s.read(s.text(r.file))
 			if !ok {

@@ -81,8 +81,8 @@ func TestShell(t *testing.T) {
 
 func TestShellSkips(t *testing.T) {
 	for _, program := range []string{
-		"nosuch", "cat <<EOF\nEOF", "echo a &", "while true; do :; done", "cat /proc/cpuinfo", "echo 1 > /proc/sys/net/b", "if true", "(echo",
-		"echo ${x%y}", "f() { f; }; f", "sed s/a/b/", "echo $((1 +))",
+		"nosuch", "cat <<EOF", "echo a &", "while true; do :; done", "cat /proc/cpuinfo", "echo 1 > /proc/sys/net/b", "if true", "(echo",
+		"echo ${x^y}", "f() { f; }; f", "sed y/a/b/", "echo $((1 +))",
 	} {
 		_, _, err := fakeHost(map[string]string{}).Run(t.TempDir(), program)
 		var skip skipped

@@ -131,3 +131,53 @@ func closing(s string) int {
 	}
 	return -1
 }
+
+// here reads the word behind <<, and takes the lines that follow the current one out of the program, up to the one that
+// is that word. Unless it is quoted, variables and commands in them are put in their places.
+func (p *shParser) here() shWord {
+	tabs := p.accept("-")
+	p.blank()
+	end, plain := "", false
+	for _, part := range p.word() {
+		end, plain = end+part.text, plain || part.quoted
+	}
+	n := strings.IndexByte(p.src[p.pos:], '\n')
+	if end == "" || n < 0 {
+		p.fail()
+	}
+	n += p.pos + 1
+	var text strings.Builder
+	for rest := p.src[n:]; ; {
+		if rest == "" {
+			p.fail()
+		}
+		line, more, _ := strings.Cut(rest, "\n")
+		if tabs {
+			line = strings.TrimLeft(line, "\t")
+		}
+		if rest = more; line == end {
+			p.src = p.src[:n] + rest
+			break
+		}
+		text.WriteString(line + "\n")
+	}
+	if plain {
+		return shWord{{'t', text.String(), true}}
+	}
+	var w shWord
+	inner := &shParser{src: text.String()}
+	for inner.pos < len(inner.src) {
+		c := inner.src[inner.pos]
+		switch {
+		case c == '$' || c == '`':
+			w = append(w, inner.expansion(true))
+			continue
+		case c == '\\' && inner.pos+1 < len(inner.src) && strings.IndexByte("$`\\", inner.src[inner.pos+1]) >= 0:
+			inner.pos++
+			c = inner.src[inner.pos]
+		}
+		w = append(w, shPart{'t', string(c), true})
+		inner.pos++
+	}
+	return w
+}
