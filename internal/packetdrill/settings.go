@@ -3,6 +3,7 @@ package packetdrill
 import (
 	"errors"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -235,4 +236,15 @@ func (c *oursConf) reconcile() {
 	if least := t.Reordering.Or(3); t.MaxReordering.Or(300) < least {
 		t.MaxReordering = tcpip.Set(least)
 	}
+}
+
+// names are all settings that have one interface or none, in order.
+func (s *settingValues) names() (list []string) {
+	for name := range s.rows {
+		if strings.HasPrefix(name, "net.") && !strings.Contains(name, "*") {
+			list = append(list, name)
+		}
+	}
+	slices.Sort(list)
+	return list
 }

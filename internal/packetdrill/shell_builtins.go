@@ -24,7 +24,8 @@ func builtins() map[string]builtin {
 		"readonly": shExport, "cd": shCd, "shift": shShift, ".": shSource, "source": shSource, "sh": shInterpret, "bash": shInterpret,
 		"dash": shInterpret, "head": shHead, "tail": shHead, "rm": shRemove, "chmod": succeed, "sync": succeed,
 		"[[": shTest, "touch": shTouch, "exec": shExecute, "eval": shEval, "sudo": shExecute, "command": shExecute, "unset": shUnset, "umask": succeed,
-		"which": succeed, "logger": succeed, "mkdir": succeed, "id": shID, "trap": succeed, "python": shPython, "python3": shPython, "python2": shPython,
+		"which": succeed, "logger": succeed, "mkdir": succeed, "id": shID, "trap": succeed, "modprobe": succeed, "ulimit": succeed, "hash": succeed, "type": succeed, "wait": succeed, "whoami": shRoot, "hostname": shRoot,
+		"nohup": shExecute, "env": shEnvironment, "timeout": shTimeout, "cp": shCopy, "ls": shList, "stat": shList, "dmesg": succeed, "lsmod": succeed, "python": shPython, "python3": shPython, "python2": shPython,
 	})
 	return list
 }
@@ -99,9 +100,9 @@ func shCat(s *shell, args []string, in string, out *strings.Builder) int {
 	return status
 }
 
-// shGrep is grep with -q, -v, -c, -i, -o, -w, -E, -F, -e and -s.
+// shGrep is grep with -q, -v, -c, -i, -o, -w, -x, -E, -F, -e and -s.
 func shGrep(s *shell, args []string, in string, out *strings.Builder) int {
-	quiet, invert, count, only, fixed, word := false, false, false, false, args[0] == "fgrep", false
+	quiet, invert, count, only, fixed, word, whole := false, false, false, false, args[0] == "fgrep", false, false
 	extended := args[0] == "egrep"
 	pattern, given, fold := "", false, ""
 	var files []string
@@ -127,6 +128,8 @@ func shGrep(s *shell, args []string, in string, out *strings.Builder) int {
 				only = true
 			case 'i':
 				fold = "(?i)"
+			case 'x':
+				whole = true
 			case 'w':
 				word = true
 			case 'F':
@@ -149,6 +152,9 @@ func shGrep(s *shell, args []string, in string, out *strings.Builder) int {
 		pattern = regexp.QuoteMeta(pattern)
 	case !extended: // the meaning of brackets and bars is the other way round
 		pattern = basicPattern(pattern)
+	}
+	if whole {
+		pattern = `^(?:` + pattern + `)$`
 	}
 	if word {
 		pattern = `\b(?:` + pattern + `)\b`
