@@ -206,6 +206,15 @@ func (t *TCB) synAgain(now tcpip.Time, s *Segment) bool {
 	if !t.FastChild() || s.Flags&(header.SYN|header.ACK|header.RST|header.FIN) != header.SYN || s.Seq != t.rcv.irs {
 		return false
 	}
+	ace := getACE(s.Flags)
+	switch { // as in a Request (RFC 9768 §3.1.5)
+	case t.acc != nil && ace == aceClassic, t.acc == nil && t.opt.ecn && t.conf.ECN.acceptsAccurate() && ace != aceNothing && ace != aceClassic:
+		t.reset(now)
+		t.fail(now, tcpip.ErrConnReset)
+		return true
+	case t.acc != nil:
+		t.acc.syn, t.acc.plain = aceOfMark[s.Mark&3], t.acc.plain || ace == aceNothing
+	}
 	if t.spendInvalid(now) {
 		t.fast.again = true
 	}

@@ -146,9 +146,12 @@ func (t *TCB) buildSyn(now tcpip.Time, out *Out) {
 		if t.fast != nil && t.fast.child {
 			out.Ack = t.fast.answered
 		}
+		if t.acc != nil && t.snd.retries > 0 && t.FastChild() {
+			t.acc.mute = true // as in a Request
+		}
 		switch {
 		case t.acc != nil && t.snd.retries > accurateRetries:
-			t.acc.plain = true // as in a Request
+			t.acc.plain = true
 		case t.acc != nil:
 			out.Flags = putACE(out.Flags, t.acc.syn)
 			if !out.Retransmit && t.conf.ECNOption {
