@@ -265,6 +265,7 @@ func (t *TCB) afterAck(now tcpip.Time, a *acked, before, lost uint32, resend rex
 	a.rate.rtt = a.rtt
 	t.takeRate(a.now, &a.rate, delivered, newlyLost)
 	t.controlCongestion(now, a, delivered, newlyLost)
+	t.updatePace()
 	t.mayResend(resend)
 }
 

@@ -12,6 +12,7 @@ type cc struct {
 	algorithm *algorithm
 	mss       int // bytes of a full segment
 	cwnd      int
+	pace      int64 // bytes per second that the last acknowledgement allows, if the algorithm does not say; zero: none has come
 	ssthresh  int
 	credit    int // segments acknowledged and not yet turned into window
 

@@ -11,7 +11,7 @@ import (
 type chrono struct {
 	what  chronoKind
 	since tcpip.Time
-	spent [numChronos]time.Duration
+	spent [numChronos - 1]time.Duration // of all but chronoIdle
 }
 
 type chronoKind uint8
@@ -27,17 +27,21 @@ const (
 
 // turn says what the sender does from now on.
 func (c *chrono) turn(now tcpip.Time, what chronoKind) {
-	if c.what != what {
-		c.spent[c.what] += now.Sub(c.since)
-		c.what, c.since = what, now
+	if c.what == what {
+		return
 	}
+	if c.what != chronoIdle {
+		c.spent[c.what-1] += now.Sub(c.since)
+	}
+	c.what, c.since = what, now
 }
 
 func (c *chrono) total(now tcpip.Time, what chronoKind) time.Duration {
+	spent := c.spent[what-1]
 	if c.what == what {
-		return c.spent[what] + now.Sub(c.since)
+		spent += now.Sub(c.since)
 	}
-	return c.spent[what]
+	return spent
 }
 
 // watch is called where there is no more to send for the moment, and notes why and how much of the window is in use.
@@ -56,5 +60,7 @@ func (t *TCB) watch(now tcpip.Time) {
 		t.validate(now, t.due.limited)
 		t.due.sent, t.due.limited = false, false
 	}
-	t.noteLimited()
+	if t.cc.controls() { // the draft looks whenever there is nothing more to send, Linux when there is a write
+		t.noteLimited()
+	}
 }

@@ -39,6 +39,9 @@ func (t *TCB) takeECN(now tcpip.Time, s *Segment, advanced bool) {
 		t.ecn.marked += uint32(s.CE)
 		t.ecn.bytes.add(s)
 	}
+	if s.Len > 0 { // on what has no data a mark means nothing (§6.1.4)
+		t.ecn.seen = t.ecn.seen || s.ECT
+	}
 	if !t.opt.ecn {
 		return
 	}
@@ -53,9 +56,6 @@ func (t *TCB) takeECN(now tcpip.Time, s *Segment, advanced bool) {
 		if s.Len > 0 { // a sender that has slowed down may have no more to send until it hears of us
 			t.ackNow()
 		}
-	}
-	if s.Len > 0 { // on what has no data a mark means nothing (§6.1.4)
-		e.seen = e.seen || s.ECT
 	}
 	if s.CE > 0 && s.Len > 0 {
 		if !e.echo && !marks {

@@ -229,6 +229,7 @@ func (t *TCB) sendSynAgain(now tcpip.Time, out *Out) bool {
 	}
 	t.save(out, undoState, record{})
 	t.count.retrans++
+	t.board.recs.first().flags |= recRetrans
 	out.Retransmit = true
 	t.buildSyn(now, out)
 	return true

@@ -156,6 +156,10 @@ func (t *TCB) opened(now tcpip.Time) {
 	}
 	t.rec = recovery{lost: t.rec.lost}
 	t.snd.retries, t.cc.stamp = 0, now
+	if t.stands == 0 {
+		t.stands = now
+	}
+	t.updatePace()
 	t.tun.opened(t, now)
 	t.step(now, &onSynAcked)
 	if t.fast != nil && t.fast.ending {

@@ -1,6 +1,7 @@
 package tcb
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/seed963a8790/netstack/tcpip"
@@ -29,7 +30,8 @@ type Info struct {
 
 	UnackedSegments, Sacked, Lost, Retransmitting int // segments in flight, and those of each kind
 
-	LastDataSent, LastDataReceived, LastAckReceived time.Duration // ago; zero if never
+	// Ago, since the connection stands; zero before. That no data was ever sent or received is not told apart.
+	LastDataSent, LastDataReceived, LastAckReceived time.Duration
 	Age                                             time.Duration // of the connection
 
 	SegmentsIn, SegmentsOut, DataSegmentsIn, DataSegmentsOut, TotalRetransmits uint32
@@ -62,6 +64,7 @@ type Info struct {
 
 	TimeoutRecoveries uint32 // series of retransmission timeouts, and how long they took
 	TimeoutTime       time.Duration
+	Rehashes          uint32 // timeouts after which Linux has a flow hashed to another path: all but those of SYN-ACKs
 
 	SendBufferUsed, SendBufferSize, ReceiveBufferUsed, ReceiveBufferSize int // slab bytes
 
@@ -105,12 +108,12 @@ func (t *TCB) Info(now tcpip.Time) Info {
 		State: t.state, Phase: phaseNames[t.rec.phase],
 		Retransmits: uint8(t.snd.retries), Probes: uint8(t.snd.probes), Backoff: t.rtt.backoffs,
 		SendScale: t.snd.scale, ReceiveScale: t.rcv.scale,
-		RTO: t.rtt.rto, ATO: t.due.ato, RTT: t.rtt.srtt, RTTVar: t.rtt.mdev, MinRTT: t.rtt.min, ReceiverRTT: t.tun.rtt,
+		RTO: t.rtt.rto, ATO: t.due.ato, RTT: t.rtt.srtt, RTTVar: cmp.Or(t.rtt.mdev, initialRTO/4), MinRTT: t.rtt.min, ReceiverRTT: t.tun.rtt,
 		SendMSS: t.mss(), ReceiveMSS: t.rcv.mss, PMTU: t.path.MTU, AdvertisedMSS: int(t.opt.advMSS),
 		Cwnd: t.cc.cwnd, Ssthresh: t.cc.ssthresh, SendWindow: t.snd.wnd, ReceiveWindow: max(t.rcv.adv.Sub(t.rcv.nxt), 0),
 		ReceiveSpace: t.tun.space,
 		Unacked:      t.flight(), NotSent: t.NotSent(), UnackedSegments: t.board.segs, Sacked: t.sackedOut(), Lost: t.board.lost, Retransmitting: t.board.resent,
-		LastDataSent: ago(now, t.snd.lastData), LastDataReceived: ago(now, t.rcv.lastData), LastAckReceived: ago(now, t.rcv.last),
+		LastDataSent: ago(now, cmp.Or(t.snd.lastData, t.stands)), LastDataReceived: ago(now, cmp.Or(t.rcv.lastData, t.stands)), LastAckReceived: ago(now, t.rcv.last),
 		Age:        now.Sub(t.born),
 		PeerFin:    t.rcv.ended,
 		Reordering: t.rack.reordering, ReorderSeen: int(t.rack.seen), ReceiveSsthresh: t.tun.earned, AnnouncedWindow: max(t.rcv.adv.Sub(t.rcv.acked), 0),
@@ -118,7 +121,7 @@ func (t *TCB) Info(now tcpip.Time) Info {
 		SegmentsIn: c.segsIn, SegmentsOut: c.segsOut, DataSegmentsIn: c.dataIn, DataSegmentsOut: c.dataOut + c.dataRetrans, TotalRetransmits: c.retrans,
 		BytesReceived: c.bytesIn, BytesAcked: c.bytesAcked, BytesSent: c.bytesOut + c.bytesRetrans, BytesRetransmitted: c.bytesRetrans,
 		SendBufferUsed: t.sendQ.cost, SendBufferSize: t.tun.sendLimit, ReceiveBufferUsed: t.held(), ReceiveBufferSize: t.tun.receiveLimit,
-		Timeouts: c.timeouts, FastRecoveries: c.fastRecoveries, DuplicateAcks: c.dupAcksIn, OutOfOrder: c.outOfOrder, PAWS: c.paws,
+		Timeouts: c.timeouts, Rehashes: c.timeouts - uint32(t.snd.synAckTimeouts), FastRecoveries: c.fastRecoveries, DuplicateAcks: c.dupAcksIn, OutOfOrder: c.outOfOrder, PAWS: c.paws,
 		NoTimestamp: c.noTimestamp, Challenges: c.challenges, ZeroWindows: c.zeroWindow, ProbesSent: c.probesOut, Reneged: c.reneged,
 		DuplicateSACKs: c.dsackSegs, BadSACKs: c.badSACK, Refused: c.refused, Marked: t.ecn.marked,
 	}
@@ -151,7 +154,7 @@ func (t *TCB) Info(now tcpip.Time) Info {
 		on  bool
 		bit InfoOptions
 	}{{t.opt.timestamps, InfoTimestamps}, {t.opt.sack, InfoSACK}, {t.opt.scaling, InfoScaling}, {t.opt.ecn, InfoECN}, {t.ecn.seen, InfoECNSeen}} {
-		if o.on && t.rcv.known {
+		if o.on && (t.rcv.known || o.bit == InfoECN) { // it is asked for; the others are agreed upon
 			i.Options |= o.bit
 		}
 	}

@@ -12,12 +12,13 @@ import (
 type rate struct {
 	deliveredAt tcpip.Time // the last acknowledgement
 	firstSent   tcpip.Time // when the segment was sent that was acknowledged last
-	limited     uint32     // count.delivered that ends a time in which there was not enough to send; zero is none
 
 	// The last estimate that was not limited by the application, or is larger.
 	segs     int
 	interval time.Duration
 	alone    bool // it was limited by the application
+
+	limited uint32 // count.delivered that ends a time in which there was not enough to send; zero is none
 }
 
 // txState is what a segment remembers of the time it was sent.
@@ -101,8 +102,8 @@ func (t *TCB) takeRate(at tcpip.Time, s *rateSample, delivered, lost int) {
 	}
 }
 
-// noteLimited is called where there is no more to send: if the window would take more, what follows says nothing about
-// the path.
+// noteLimited is called before what the user writes is queued: if there was no more to send and the window would have taken more, what
+// was in flight before says nothing about the path.
 func (t *TCB) noteLimited() {
 	if t.unsent() < t.cc.mss && t.pipe() < t.cc.cwnd && t.board.lost <= t.board.resent {
 		t.rate.limited = max(t.count.delivered+uint32(t.pipe()), 1)

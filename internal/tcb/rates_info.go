@@ -12,17 +12,29 @@ func (t *TCB) pacingRate() int64 {
 	if a := t.cc.algorithm; a != nil && a.pacing != nil {
 		return t.conf.limitPace(a.pacing(t))
 	}
-	if t.rtt.srtt <= 0 {
+	if t.cc.pace == 0 {
 		return t.conf.MaxPacingRate
 	}
-	n := int64(max(t.cc.cwnd, t.board.segs)) * int64(t.cc.mss)
-	if t.cc.cwnd < t.cc.ssthresh/2 {
-		n *= int64(t.conf.PaceSlowStart)
-	} else {
-		n *= int64(t.conf.PaceAvoidance)
+	return t.conf.limitPace(t.cc.pace)
+}
+
+// updatePace is called with each acknowledgement, and nowhere else, as on Linux.
+func (t *TCB) updatePace() {
+	if t.cc.algorithm.pacing != nil {
+		return
 	}
-	rate := int64(float64(n) / 100 * float64(time.Second) / float64(t.rtt.srtt))
-	return t.conf.limitPace(rate)
+	rate := float64(max(t.cc.cwnd, t.board.segs)) * float64(t.cc.mss)
+	if t.cc.cwnd < t.cc.ssthresh/2 {
+		rate *= float64(t.conf.PaceSlowStart) / 100
+	} else {
+		rate *= float64(t.conf.PaceAvoidance) / 100
+	}
+	if t.rtt.srtt > 0 {
+		rate *= float64(time.Second) / float64(t.rtt.srtt)
+	} else { // so fast that it is no limit
+		rate *= 8e6
+	}
+	t.cc.pace = int64(rate)
 }
 
 // limitPace bounds a rate by SO_MAX_PACING_RATE.

@@ -271,7 +271,7 @@ func (r *Request) Establish(now tcpip.Time, s *Segment, t *TCB, c *Conf) tcpip.D
 	if r.resent > 0 || r.sent == 0 { // sent again, or by a cookie that does not know when
 		syn.flags = recRetrans
 	}
-	t.count.retrans, t.count.timeouts = uint32(r.resent), uint32(r.retries)
+	t.count.retrans, t.count.timeouts, t.snd.synAckTimeouts = uint32(r.resent), uint32(r.retries), r.retries
 	if r.retries > 0 {
 		t.count.timeoutSeries, t.rec.lost = 1, now.Sub(r.sent)
 	}
@@ -303,7 +303,7 @@ const thirdKnown = aceMask + 1
 // open makes t what the SYN has agreed upon.
 func (r *Request) open(now tcpip.Time, t *TCB, c *Conf) {
 	t.Init(now, c, r.path, r.id)
-	t.born = r.born
+	t.born, t.stands = r.born, now
 	t.sendQ.end = r.iss() + 1
 	t.snd.wnd, t.snd.maxWnd, t.snd.scale = int(r.peerWnd), int(r.peerWnd), r.sendScale
 	t.snd.wl1, t.snd.wl2 = r.irs, t.snd.iss

@@ -24,6 +24,8 @@ type TCB struct {
 	id   Identity
 	born tcpip.Time
 
+	stands tcpip.Time // since when it is a connection; zero: it is not yet
+
 	snd      sendVars
 	rcv      receiveVars
 	due      duty
@@ -72,7 +74,9 @@ type sendVars struct {
 	more          bool // the user said that more follows (MSG_MORE)
 	unpushed      bool // and so it is not pushed
 
-	lastData tcpip.Time // when data was last sent
+	synAckTimeouts uint8 // of those that the connection began with
+
+	lastData tcpip.Time // when data was last sent; zero: never
 	retries  int        // retransmission timeouts without progress
 	probes   int        // zero-window or keep-alive probes without an answer
 	paced    tcpip.Time // when the next data may leave, if it is paced

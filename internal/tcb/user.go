@@ -19,6 +19,7 @@ func (t *TCB) Write(now tcpip.Time, p slab.Piece) tcpip.Error {
 		p.Release()
 		return err
 	}
+	t.noteLimited()
 	if _, fresh := t.free(); fresh {
 		t.sendQ.gather = t.sendQ.end
 	}
@@ -39,6 +40,7 @@ func (t *TCB) Append(now tcpip.Time, b []byte) int {
 	if spare < min(len(b), t.mss()) && t.unsent() == 0 { // a segment of its own had better be one piece
 		return 0
 	}
+	t.noteLimited()
 	t.due.deferred = false
 	n, fresh := t.free()
 	if fresh {
@@ -69,6 +71,7 @@ func (t *TCB) Give(now tcpip.Time, p slab.Piece) tcpip.Error {
 		p.Release()
 		return err
 	}
+	t.noteLimited()
 	t.sendQ.gather, t.due.deferred = t.sendQ.end, false
 	sole := p.Sole()
 	t.sendQ.append(p)

@@ -15,8 +15,7 @@ const sizeofTCPInfo = 280
 var caStates = map[string]byte{"open": 0, "disorder": 1, "cwr": 2, "recovery": 3, "loss": 4}
 
 // tcpInfo is TCP_INFO: struct tcp_info, field by field. What the stack cannot have is 0, as on a kernel that has not
-// met it: fackets and last_ack_sent, which Linux does not keep either, rehashes, and the
-// figures of accurate ECN.
+// met it: fackets and last_ack_sent, which Linux does not keep either.
 func (s *Socket) tcpInfo(int) ([]byte, Errno) {
 	i := s.ep.(*tcp.Endpoint).Info()
 	w := infoWriter{make([]byte, 0, sizeofTCPInfo)}
@@ -48,7 +47,7 @@ func (s *Socket) tcpInfo(int) ([]byte, Errno) {
 	w.u64(uint64(i.DeliveryRate), micros(i.BusyTime), micros(i.WindowLimited), micros(i.BufferLimited))
 	w.u32(int(i.Delivered), int(i.DeliveredMarked))
 	w.u64(i.BytesSent, i.BytesRetransmitted)
-	w.u32(int(i.DuplicateSACKs), i.ReorderSeen, int(i.OutOfOrder), i.SendWindow, i.AnnouncedWindow, 0)
+	w.u32(int(i.DuplicateSACKs), i.ReorderSeen, int(i.OutOfOrder), i.SendWindow, i.AnnouncedWindow, int(i.Rehashes))
 	w.b = binary.NativeEndian.AppendUint16(w.b, uint16(i.Timeouts))
 	w.b = binary.NativeEndian.AppendUint16(w.b, uint16(i.TimeoutRecoveries))
 	w.ms(i.TimeoutTime)
