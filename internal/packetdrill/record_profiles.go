@@ -85,9 +85,6 @@ func drawSmall(d dice, p *plan) {
 func drawLowWater(d dice, p *plan) {
 	p.nonblocking = true
 	p.acts = nil
-	if d.chance(.5) {
-		p.options[0] = fmt.Sprintf("SOL_SOCKET, SO_SNDBUF, [%d], 4", pick(d, 4000, 8000, 16000, 30000))
-	}
 	if d.chance(.7) {
 		p.later = append(p.later, fmt.Sprintf("SOL_TCP, TCP_NOTSENT_LOWAT, [%d], 4", pick(d, 1, 1000, 5000, 20000)))
 	}

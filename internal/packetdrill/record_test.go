@@ -49,7 +49,7 @@ func TestRecord(t *testing.T) {
 var toReach = []string{
 	"tcpi_ca_state == 1", "tcpi_ca_state == 2", "tcpi_ca_state == 3", "tcpi_ca_state == 4", "tcpi_backoff == 2",
 	"tcpi_reord_seen == 1", "tcpi_dsack_dups == 1", "tcpi_delivered_ce == 1", "tcpi_snd_wnd == 0", "tcpi_sacked == 5", "tcpi_lost == 5",
-	"TS val", "[ect0]", "> FP.", "> F.", ".W ", "< .E", "connect(", "ip_version=ipv6", "EAGAIN", "TCP_CORK", "mss 536", `"reno"`, "close(",
+	"TS val", "[ect0]", "> FP.", "> F.", ".W ", "< .E", "connect(", "ip_version=ipv6", "NOTSENT_LOWAT", "TCP_CORK", "mss 536", `"reno"`, "close(",
 }
 
 // A recording that says something else than what happened does not play: every number in it counts.
@@ -88,7 +88,7 @@ func TestRecordedDifference(t *testing.T) {
 	} {
 		c := Comparison{Recorder: ownRecorder(), Other: with(test.name, test.value), Elsewhere: 10 * time.Millisecond}
 		var report strings.Builder
-		ok, err := c.Run(&report, []string{"loss"}, 0, 10)
+		ok, err := c.Run(&report, []string{"loss", "idle"}, 0, 10)
 		require.NoError(t, err)
 		require.Equal(t, !test.differs, ok, "%s=%s:\n%s", test.name, test.value, report.String())
 		require.Contains(t, report.String(), " 0 unstable, 0 failed\n")

@@ -122,7 +122,7 @@ func (c *Comparison) Judge(name, text string, seed uint64) (Verdict, error) {
 	}
 	d := rand.New(rand.NewPCG(seed, 3))
 	for i := range nudged {
-		if verdict(Play(s.nudge(d, time.Duration(1+i/6)*time.Millisecond), conf, c.Other)) == nil {
+		if verdict(Play(s.nudge(d, time.Duration(1+i/3)*time.Millisecond), conf, c.Other)) == nil {
 			return Near, differs
 		}
 	}
@@ -136,14 +136,16 @@ func verdict(r Result) error {
 	return r.Err
 }
 
-// nudge returns a script whose packets arrive up to a time earlier or later.
+// nudge returns a script whose packets and calls come up to a time earlier or later, and those after a pause up to an eighth
+// of it, as Linux's timers do.
 func (s *Script) nudge(d *rand.Rand, by time.Duration) *Script {
 	n := *s
 	n.Events = slices.Clone(s.Events)
 	for i := range n.Events {
 		e := &n.Events[i]
-		if e.Packet != nil && e.Packet.Inbound && e.Time.At > 2*by {
-			e.Time.At += time.Duration(d.Int64N(int64(2*by)+1)) - by
+		if e.Time.At > 2*by && (e.Call != nil || e.Packet != nil && e.Packet.Inbound) {
+			most := by + e.Time.At/8
+			e.Time.At += time.Duration(d.Int64N(int64(2*most)+1)) - most
 		}
 	}
 	return &n

@@ -322,6 +322,9 @@ func (t *TCB) updateWindow(now tcpip.Time, s *Segment) bool {
 		t.count.zeroWindow++
 	}
 	t.snd.wnd = w
+	if t.unsent() > 0 { // it may have waited for the window alone
+		t.restartAfterIdle(now)
+	}
 	return true
 }
 

@@ -178,9 +178,6 @@ func (t *TCB) sendNew(now tcpip.Time, out *Out) bool {
 	if t.paced() && t.holdForPace(now) {
 		return false
 	}
-	if t.unsent() > 0 { // a FIN alone is not what the window is for
-		t.restartAfterIdle(now)
-	}
 	t.header(now, out)
 	n, small := t.sendable(now, out.SegSize)
 	if n < 0 {
@@ -260,14 +257,14 @@ func (t *TCB) windowRoom() int { return t.snd.una.Add(t.snd.wnd).Sub(t.snd.nxt) 
 // Nothing goes beyond the window (RFC 9293 §3.8.6, SHLD-15), and as much as may goes in full segments (§3.9.1.2, SHLD-28).
 func (t *TCB) sendable(now tcpip.Time, mss int) (n int, small bool) {
 	unsent, last := t.unsent(), true
-	wnd := t.windowRoom()
+	wnd, room := t.windowRoom(), t.cc.cwnd-t.pipe()
+	if room <= 0 {
+		t.due.limited = true
+		return -1, false
+	}
 	if unsent == 0 { // only the FIN is left
-		switch {
-		case wnd < 1:
+		if wnd < 1 {
 			t.waitForWindow(now)
-			return -1, false
-		case t.cc.cwnd <= t.pipe():
-			t.due.limited = true
 			return -1, false
 		}
 		return 0, false
@@ -286,12 +283,7 @@ func (t *TCB) sendable(now tcpip.Time, mss int) (n int, small bool) {
 	if unsent < mss && last && t.hold(now) {
 		return -1, false
 	}
-	room := t.cc.cwnd - t.pipe()
-	if room <= 0 {
-		t.due.limited = true
-		return -1, false
-	}
-	if unsent > mss && t.wait(now, wnd, room*mss, limit, last) {
+	if unsent > mss && t.wait(now, wnd, room*mss, t.superLimit(mss), last) {
 		return -1, false
 	}
 	// Half of the window at most, so that two super-segments are on their way.
@@ -312,7 +304,7 @@ func (t *TCB) sendable(now tcpip.Time, mss int) (n int, small bool) {
 // not end the wait.
 func (t *TCB) wait(now tcpip.Time, wnd, cwnd, limit int, last bool) bool {
 	room := min(wnd, cwnd)
-	if t.flight() == 0 || t.rec.phase >= phaseRecovery || t.snd.urgent || room >= limit {
+	if t.flight() == 0 || t.rec.phase >= phaseRecovery || room >= limit {
 		return false
 	}
 	next := t.nextGathered()
@@ -368,6 +360,11 @@ func (t *TCB) segmentLimit(mss int) int {
 	if t.snd.urgent { // the urgent pointer counts from one header only
 		return mss
 	}
+	return t.superLimit(mss)
+}
+
+// superLimit returns the payload of the largest super-segment.
+func (t *TCB) superLimit(mss int) int {
 	n := max(t.path.MaxSegment-t.path.MaxSegment%mss, mss)
 	if n > mss {
 		n = min(n, t.sized(mss), max(t.halfWindow(mss), 2*mss)) // Linux fills a buffer from the next, so two at least
@@ -399,16 +396,20 @@ func (t *TCB) sendProbe(now tcpip.Time, out *Out) bool {
 		return false
 	}
 	t.header(now, out)
+	if n := min(t.unsent(), t.windowRoom(), out.SegSize); kind == probeWindow && n > 0 {
+		t.sendRange(now, out, n)
+		out.Flags |= header.PSH
+		t.board.at(t.board.recs.len() - 1).flags |= recPush
+		t.snd.small = t.snd.nxt
+		t.due.sent = false // which says nothing of the congestion window's use
+		t.rtt.backoffs = 0
+		t.setTimer(now, pendingRexmit, t.rtt.rto)
+		return true
+	}
 	if kind == probeWindow {
 		out.Tallies.add(TallyWinProbe)
 	} else {
 		out.Tallies.add(TallyKeepAlive)
-	}
-	if n := min(t.unsent(), t.windowRoom(), out.SegSize); kind == probeWindow && n > 0 {
-		t.sendRange(now, out, n)
-		out.Flags |= header.PSH
-		t.snd.small = t.snd.nxt
-		return true
 	}
 	t.save(out, undoState, record{})
 	t.due.probe = probeNone

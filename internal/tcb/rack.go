@@ -112,22 +112,32 @@ func (r *record) awaited() bool {
 // first such. Stale ones at the end are passed over, as long as there are few.
 func (t *TCB) lastSuspect(first tcpip.Time) tcpip.Time {
 	k, b := &t.rack, &t.board
-	lo, hi := 0, b.sends.len() // the first that is not overtaken
+	lo, hi := 0, b.sends.len() // the first of after the last that has arrived
 	for lo < hi {
 		mid := (lo + hi) / 2
-		if s := b.sends.at(mid); sentAfter(k.sent, s.at, k.end, s.end) {
+		if b.sends.at(mid).at <= k.sent {
 			lo = mid + 1
 		} else {
 			hi = mid
 		}
 	}
 	for n := lo - 1; n >= max(lo-suspectsLooked, 0); n-- {
-		s := b.sends.at(n)
-		if i := b.find(seq.Max(s.seq, t.snd.una)); i < b.recs.len() && b.recs.at(i).seq.Less(s.end) && b.recs.at(i).searched(s.at) {
+		if s := b.sends.at(n); t.suspects(s) {
 			return max(s.at, first)
 		}
 	}
 	return first
+}
+
+// suspects reports whether something of a transmission has been overtaken: of a super-segment it may be a part.
+func (t *TCB) suspects(s *send) bool {
+	k, b := &t.rack, &t.board
+	for i := b.find(seq.Max(s.seq, t.snd.una)); i < b.recs.len() && b.recs.at(i).seq.Less(s.end); i++ {
+		if r := b.recs.at(i); r.searched(s.at) && sentAfter(k.sent, r.sent, k.end, r.end) {
+			return true
+		}
+	}
+	return false
 }
 
 // suspectsLooked bounds the work of one look.

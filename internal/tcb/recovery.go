@@ -113,7 +113,7 @@ func (t *TCB) alert(now tcpip.Time, a *acked, dups int, prior seq.Number) (resen
 	case phaseRecovery:
 		if !advanced {
 			t.addDupAcks(dups, ece)
-		} else if t.undoPartial(now, a, prior) {
+		} else if t.undoPartial(now, prior) {
 			return rexmitNone
 		}
 		if t.undoDuplicates(now) {

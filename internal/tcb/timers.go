@@ -29,7 +29,7 @@ var onTimer = [numTimers]func(*TCB, tcpip.Time){
 	timerPersist:   (*TCB).persistTimeout,
 	timerDelAck:    (*TCB).delAckTimeout,
 	timerKeepAlive: (*TCB).keepAliveTimeout,
-	timerCork:      func(t *TCB, _ tcpip.Time) { t.due.uncork, t.snd.unpushed = true, false },
+	timerCork:      func(t *TCB, _ tcpip.Time) { t.due.probe, t.snd.unpushed = probeWindow, false },
 	timerWait:      (*TCB).waitTimeout,
 	timerPace:      func(*TCB, tcpip.Time) {}, // Poll looks again
 	timerSACK:      func(t *TCB, _ tcpip.Time) { t.ackNow() },

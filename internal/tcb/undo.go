@@ -88,10 +88,10 @@ func (t *TCB) setOpen(now tcpip.Time) {
 }
 
 // undoPartial is called for an acknowledgement of a part of what recovery repairs: if it shows that a segment was only
-// late, nothing more is sent again. It reports whether it did. Without SACK, the segment that was sent again alone is not
-// enough, as on Linux.
-func (t *TCB) undoPartial(now tcpip.Time, a *acked, prior seq.Number) bool {
-	if !t.rec.marked || !t.wasDelayed() || !t.opt.sack && a.segs == 1 && a.flags&ackRetrans != 0 {
+// late, the reduction is undone; what this acknowledgement shows to be lost all the same begins another recovery. It
+// reports whether retransmissions are in flight, so that nothing more is to be sent again before there is news of them.
+func (t *TCB) undoPartial(now tcpip.Time, prior seq.Number) bool {
+	if !t.rec.marked || !t.wasDelayed() {
 		return false
 	}
 	t.sawReordering(prior, TallyTSReorder)
@@ -105,7 +105,7 @@ func (t *TCB) undoPartial(now tcpip.Time, a *acked, prior seq.Number) bool {
 	t.tally(TallyPartialUndo, 1)
 	t.undoReduction(now, true)
 	t.keepOpen()
-	return true
+	return false
 }
 
 // undoDuplicates undoes if every retransmission was reported as a duplicate.

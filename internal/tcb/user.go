@@ -21,7 +21,7 @@ func (t *TCB) Write(now tcpip.Time, p slab.Piece) tcpip.Error {
 	}
 	t.noteLimited()
 	if _, fresh := t.free(); fresh {
-		t.sendQ.gather = t.sendQ.end
+		t.beginGathering(now)
 	}
 	t.due.deferred = false
 	t.sendQ.append(p)
@@ -44,9 +44,15 @@ func (t *TCB) Append(now tcpip.Time, b []byte) int {
 	t.due.deferred = false
 	n, fresh := t.free()
 	if fresh {
-		t.sendQ.gather = t.sendQ.end
+		t.beginGathering(now)
 	}
 	return t.sendQ.extend(b[:min(len(b), n)])
+}
+
+// beginGathering begins another super-segment.
+func (t *TCB) beginGathering(now tcpip.Time) {
+	t.sendQ.gather = t.sendQ.end
+	t.restartAfterIdle(now)
 }
 
 // Space returns how many bytes of slabs the send buffer has room for; Give does not look whether there is any.
@@ -72,7 +78,8 @@ func (t *TCB) Give(now tcpip.Time, p slab.Piece) tcpip.Error {
 		return err
 	}
 	t.noteLimited()
-	t.sendQ.gather, t.due.deferred = t.sendQ.end, false
+	t.beginGathering(now)
+	t.due.deferred = false
 	sole := p.Sole()
 	t.sendQ.append(p)
 	t.sendQ.chunks.last().sealed = !sole
@@ -100,8 +107,9 @@ func (t *TCB) SetMore(now tcpip.Time, more bool) {
 	t.notePushes(more)
 }
 
-// Uncork is told that TCP_CORK was taken off, whether or not it was on: what SetMore holds back no longer waits for it.
-func (t *TCB) Uncork(tcpip.Time) { t.snd.more = false }
+// Uncork is told that TCP_CORK was taken off, whether or not it was on: what SetMore holds back no longer waits for it,
+// nor what waits to become larger.
+func (t *TCB) Uncork(tcpip.Time) { t.snd.more, t.due.deferred = false, false }
 
 // EndRecord says that what was written last is not to share a segment with what follows (MSG_EOR). It is
 // pushed, unless SetMore said before that more follows.
@@ -109,6 +117,7 @@ func (t *TCB) EndRecord(tcpip.Time) { t.sendQ.endRecord(t.snd.unpushed) }
 
 // PushHeld sends what waits for more or for acknowledgements, once, as on Linux whenever TCP_NODELAY is set.
 func (t *TCB) PushHeld(tcpip.Time) {
+	t.due.deferred = false
 	if t.unsent() > 0 {
 		t.due.uncork = true
 	}

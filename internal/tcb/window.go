@@ -413,13 +413,15 @@ func (t *TCB) gatherGoal() int {
 	return max(n-n%t.cc.mss, t.cc.mss)
 }
 
-// nextGathered returns the size of the super-segment that is to be sent next, or of what is left of it, at most.
+// nextGathered returns the size of the super-segment that is to be sent next, or of what is left of it, at most. Each
+// attempt to send it has made it as large as the congestion window lets it be.
 func (t *TCB) nextGathered() int {
-	n := min(t.sendQ.record(t.snd.nxt), t.gatherGoal())
+	n := t.gatherGoal()
 	if gather := t.sendQ.gather; t.snd.nxt.Less(gather) {
 		n = min(n, gather.Sub(t.snd.nxt))
 	}
-	return n
+	grown := min(t.superLimit(t.cc.mss), max(t.cc.cwnd/2, 1)*t.cc.mss)
+	return min(max(n, grown), t.sendQ.record(t.snd.nxt))
 }
 
 // gatherMax is how much data gathers in one super-segment at most, bytes: as measured, what Linux leaves of 64 KB.

@@ -18,7 +18,7 @@ func record(flags map[string]string) int {
 	}
 	if _, kernel := flags["kernel"]; kernel { // in real time; its timers are some milliseconds off, and it mostly waits
 		c.Make, c.Grid, c.Linger, c.Slack = packetdrill.NewKernel, time.Millisecond, 200*time.Microsecond, 1200*time.Microsecond
-		c.Again, c.Elsewhere, c.Jobs = 10*time.Millisecond, 50*time.Millisecond, 3
+		c.Again, c.Elsewhere, c.Jobs = 20*time.Millisecond, 50*time.Millisecond, 3
 		c.Retries = 2
 	}
 	profiles := packetdrill.Profiles()
