@@ -9,7 +9,8 @@ import (
 
 // bbr is BBR version 3 (draft-ietf-ccwg-bbr-06): a model of the path, its bandwidth and its shortest round trip, says how
 // fast is sent and how much is in flight. Names in comments are the draft's, volumes are segments and bandwidths bytes
-// per second. ECN is not looked at. A connection has one only while it uses it.
+// per second. ECN is not looked at. Otherwise than in the draft, losses that may be chance do not count where there is no queue
+// (tooManyLost), and in a queue a probe ends with the first (tooHigh). A connection has one only while it uses it.
 type bbr struct {
 	state bbrState
 	acks  bbrAcks
