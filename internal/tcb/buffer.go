@@ -199,27 +199,22 @@ func chargeSpare(n int) int {
 type receiveQueue struct {
 	pieces []slab.Piece // pieces[head:]
 	head   int
-	n      int   // bytes
-	cost   int   // charged
-	front  int32 // bytes that were read of the first piece, and are charged until all are
-	sealed bool  // the last piece ends at a mark and may not grow
+	n      int         // bytes
+	cost   int         // charged
+	front  int32       // bytes that were read of the first piece, and are charged until all are
+	sealed bool        // the last piece ends at a mark and may not grow
+	spare  *slab.Piece // the empty end of a large slab that has room for more; nil: there is none
 }
 
 func (q *receiveQueue) push(p slab.Piece) {
 	q.n += p.Len()
 	sealed := q.sealed
 	q.sealed = false
-	if last := len(q.pieces) - 1; last >= q.head && 2*p.Len() < p.Cost() && !sealed {
-		// A small piece goes into its neighbour's spare room, if nobody else can see it, and costs nothing.
-		tail, full := &q.pieces[last], q.pieces[last].Len()
-		if last == q.head {
-			full += int(q.front)
-		}
-		if tail.Sole() && tail.Room() >= p.Len() && chargeSpare(full) >= p.Len() {
-			tail.Append(p.Bytes())
-			p.Release()
+	if 2*p.Len() < p.Cost() {
+		if !sealed && q.join(p) {
 			return
 		}
+		p = q.pack(p)
 	}
 	if len(q.pieces) == cap(q.pieces) && q.head > len(q.pieces)/2 {
 		n := copy(q.pieces, q.pieces[q.head:])
@@ -228,6 +223,57 @@ func (q *receiveQueue) push(p slab.Piece) {
 	}
 	q.pieces = append(q.pieces, p)
 	q.cost += charge(p.Len())
+}
+
+// join puts a small piece into its neighbour's spare room, if nobody else can see it: there it costs nothing.
+func (q *receiveQueue) join(p slab.Piece) bool {
+	last := len(q.pieces) - 1
+	if last < q.head {
+		return false
+	}
+	tail, full := &q.pieces[last], q.pieces[last].Len()
+	if last == q.head {
+		full += int(q.front)
+	}
+	if !tail.Sole() || tail.Room() < p.Len() || chargeSpare(full) < p.Len() {
+		return false
+	}
+	tail.Append(p.Bytes())
+	p.Release()
+	return true
+}
+
+// pack returns a piece with the bytes of p that is to stay: where the slab of p is more than twice what p is charged with,
+// as that of a frame of 9000 bytes is, in one that several such share. What memory is held is then at most twice what is
+// charged, but for the first and the last slab.
+func (q *receiveQueue) pack(p slab.Piece) slab.Piece {
+	switch {
+	case 2*charge(p.Len()) >= p.Cost():
+		return p
+	case q.spare != nil && q.spare.Room() > p.Len():
+		end := *q.spare
+		end.Append(p.Bytes())
+		p.Release()
+		*q.spare = end.Split(end.Len())
+		p = end
+	case p.Sole() && p.Room() > 0: // the next ones go into its slab
+		q.unspare()
+		end := p.Slice(p.Len(), p.Len())
+		q.spare = &end
+	default:
+		return p
+	}
+	q.spare.Extend(1) // nobody else adds to the slab behind p
+	q.spare.TrimFront(1)
+	return p
+}
+
+// unspare gives the spare room back.
+func (q *receiveQueue) unspare() {
+	if q.spare != nil {
+		q.spare.Release()
+		q.spare = nil
+	}
 }
 
 // consume releases the first n bytes.
@@ -248,6 +294,7 @@ func (q *receiveQueue) consume(n int) {
 	}
 	if q.head == len(q.pieces) {
 		q.pieces, q.head = q.pieces[:0], 0
+		q.unspare()
 	}
 }
 
@@ -255,6 +302,7 @@ func (q *receiveQueue) consume(n int) {
 func (q *receiveQueue) trim() {
 	if len(q.pieces) == 0 {
 		q.pieces = nil
+		q.unspare()
 	}
 }
 
@@ -262,6 +310,7 @@ func (q *receiveQueue) clear() {
 	for i := q.head; i < len(q.pieces); i++ {
 		q.pieces[i].Release()
 	}
+	q.unspare()
 	*q = receiveQueue{}
 }
 

@@ -200,7 +200,7 @@ func TestMemoryIsBounded(t *testing.T) {
 				at = at.Add(gap)
 				x.recv("ACK seq=" + itoa(at) + " ack=100 len=" + itoa(seq.Number(size)))
 				at = at.Add(size)
-				if n := x.pool.Live(); n > 2*65536+4*slab.Large {
+				if n := x.pool.Live(); n > 2*65536+2*slab.Large {
 					t.Fatalf("segments of %d, gap %d: %d bytes held", size, gap, n)
 				}
 			}

@@ -22,8 +22,8 @@ type rack struct {
 	duplicates     bool   // a duplicate was reported
 	lastDelivered  uint32 // when steps changed last
 
-	reordering int    // segments that may overtake one before it is taken for lost
 	seen       uint32 // times that segments came out of order
+	reordering int    // segments that may overtake one before it is taken for lost
 }
 
 const (

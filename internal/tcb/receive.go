@@ -96,6 +96,9 @@ func (t *TCB) receiveEarly(now tcpip.Time, s *Segment) tcpip.Drop {
 	} else {
 		t.ooo.rotate()
 	}
+	for i := range s.Data {
+		s.Data[i] = t.recvQ.pack(s.Data[i])
+	}
 	t.ooo.add(s)
 	if !t.tun.unclaimed {
 		t.growReceive(2 * t.tun.space)
