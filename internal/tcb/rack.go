@@ -13,6 +13,7 @@ import (
 type rack struct {
 	sent     tcpip.Time // of what has arrived, the last that was sent: when,
 	end      seq.Number // and where it ends
+	seen     uint32     // times that segments came out of order
 	rtt      time.Duration
 	advanced bool // there is news since the last search
 
@@ -22,8 +23,7 @@ type rack struct {
 	duplicates     bool   // a duplicate was reported
 	lastDelivered  uint32 // when steps changed last
 
-	seen       uint32 // times that segments came out of order
-	reordering int    // segments that may overtake one before it is taken for lost
+	reordering int // segments that may overtake one before it is taken for lost
 }
 
 const (

@@ -11,8 +11,8 @@ import (
 // sent soon, so that SACK can show what is missing before the timeout does.
 type tlp struct {
 	out     bool       // a probe is out, and the fate of it not known
-	end     seq.Number // snd.nxt when it was sent
 	retrans bool       // it repeated the last segment
+	end     seq.Number // snd.nxt when it was sent
 }
 
 // pending says what the retransmission timer is set for.
