@@ -123,11 +123,11 @@ func (s *Segment) window(t *TCB) int {
 // and on Linux by what was ever acknowledged.
 func (t *TCB) oldestAck() int { return int(min(uint64(t.snd.maxWnd), t.count.bytesAcked)) }
 
-// predicted reports whether s is the data that Linux expects next: it takes such, once there was data before, though it
-// does not believe the acknowledgement.
+// predicted reports whether s is what Linux expects next, but for its old acknowledgement: it takes data and timestamp of
+// such though it does not believe the acknowledgement; of data once there was some before.
 func (t *TCB) predicted(s *Segment) bool {
-	return s.Len > 0 && s.Flags&^header.PSH == header.ACK && s.Seq == t.rcv.nxt && s.Ack.Less(t.snd.una) && t.ooo.parts.len() == 0 &&
-		s.window(t) == t.snd.wnd && t.count.bytesIn > 0
+	return t.state == StateEstablished && s.Flags&^header.PSH == header.ACK && s.Seq == t.rcv.nxt && s.Ack.Less(t.snd.una) &&
+		t.ooo.parts.len() == 0 && s.window(t) == t.snd.wnd && !t.rcv.first && (s.Len == 0 || t.count.bytesIn > 0)
 }
 
 // acknowledge is the fifth step of RFC 9293 §3.10.7.4, with RFC 5961 §5 (MAY-12).
@@ -139,6 +139,9 @@ func (t *TCB) acknowledge(now tcpip.Time, s *Segment) tcpip.Drop {
 	if t.snd.nxt.Less(s.Ack) || s.Ack.Less(t.snd.una.Add(-t.oldestAck())) { // never sent, or too old
 		t.challenge(now)
 		if t.predicted(s) {
+			if s.Len == 0 { // news of a kind, which what is held back waits for
+				t.snd.more = false
+			}
 			return tcpip.DropNone
 		}
 		return tcpip.DropBadAck

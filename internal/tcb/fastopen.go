@@ -77,12 +77,10 @@ func (t *TCB) ConnectFast(now tcpip.Time, cookie FastCookie, option bool, mss, l
 	}
 	f := &fastOpen{cookie: cookie, option: option}
 	if limit > 0 {
-		known := t.opt.peerMSS
 		if t.opt.peerMSS = int(t.opt.advMSS); mss > 0 {
 			t.opt.peerMSS = t.conf.limitMSS(mss)
 		}
 		f.limit = min(limit, max(t.baseMSS()-header.TCPOptionSpace, 0))
-		t.opt.peerMSS = known
 	} else {
 		f.failure = FastNoCookie
 	}
@@ -155,6 +153,7 @@ func (t *TCB) fastAnswered(s *Segment) (again bool) {
 	case f.data == 0:
 	case !left:
 		f.accepted, f.result.Accepted = true, true
+		t.count.delivered-- // the SYN and its data count as one
 	default:
 		f.failure = FastNotAcked
 		if t.count.retrans > 0 {
@@ -195,6 +194,11 @@ func (r *Request) EstablishFast(now tcpip.Time, s *Segment, t *TCB, c *Conf, coo
 	}
 	t.fast.answered = t.rcv.nxt
 	t.rcv.acked = t.rcv.nxt
+	t.rcv.adv = t.rcv.nxt.Add(t.tun.synWindow) // what came with the SYN takes none of it, as on Linux
+	timestamps := t.opt.timestamps
+	t.opt.timestamps = false // which Linux does not reckon with before the handshake is over
+	t.tun.opened(t, now)
+	t.opt.timestamps = timestamps
 }
 
 // loseSyn takes our SYN-ACK for lost.

@@ -101,6 +101,10 @@ func (t *TCB) synSent(now tcpip.Time, s *Segment) tcpip.Drop {
 		t.ackNow()
 	}
 	if t.fast != nil && t.fast.option && (s.Len > 0 || s.Flags&header.FIN != 0) {
+		if s.Len > 0 { // counted twice, and as if ours had been taken, as on Linux
+			t.fast.accepted = true
+			t.count.dataIn++
+		}
 		return t.receive(now, s)
 	}
 	return tcpip.DropNone // data with a SYN-ACK is not taken but with fast open, as on Linux: it comes again
@@ -160,7 +164,9 @@ func (t *TCB) opened(now tcpip.Time) {
 		t.stands = now
 	}
 	t.updatePace()
-	t.tun.opened(t, now)
+	if t.fast == nil || !t.fast.child {
+		t.tun.opened(t, now)
+	}
 	t.step(now, &onSynAcked)
 	if t.fast != nil && t.fast.ending {
 		t.finishWriting(now)

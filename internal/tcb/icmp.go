@@ -24,7 +24,14 @@ func (t *TCB) Unreachable(now tcpip.Time, err tcpip.Error, mtu int, at seq.Numbe
 		}
 		p := t.path
 		p.MTU = mtu
+		if t.state == StateSynSent { // and the peer shall not send more either
+			p.AdvMSS = min(p.AdvMSS, mtu-p.NetHeader-header.TCPSize)
+		}
 		t.SetPath(now, p)
+		if t.state == StateSynSent && t.fast != nil && t.fast.data > 0 { // the data was too much, as on Linux: the SYN goes alone
+			t.loseSyn()
+			t.due.rexmit = true
+		}
 	case t.state == StateSynSent || t.state == StateSynRcvd:
 		t.fail(now, err)
 	default:

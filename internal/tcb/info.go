@@ -133,6 +133,10 @@ func (t *TCB) Info(now tcpip.Time) Info {
 		if f.child {
 			i.Options |= InfoFastChild
 		}
+		if t.FastChild() { // the SYN-ACK is not the connection's
+			i.RTO, i.Backoff, i.Retransmits = fallbackRTO, 0, 0
+			i.UnackedSegments, i.Lost, i.Retransmitting = max(i.UnackedSegments-1, 0), 0, 0
+		}
 	}
 	if t.cc.algorithm != nil {
 		i.Congestion = t.cc.algorithm.name

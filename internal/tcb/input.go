@@ -60,6 +60,10 @@ func (t *TCB) segment(now tcpip.Time, s *Segment) tcpip.Drop {
 		return t.handleReset(now, s)
 	}
 	if s.Flags&header.SYN != 0 { // RFC 5961 §4
+		if t.FastChild() { // not yet a connection to Linux, but no reason to end it either
+			t.due.answer(s)
+			return tcpip.DropSynInWindow
+		}
 		t.challenge(now)
 		t.answeredAgain(s)
 		return tcpip.DropSynInWindow

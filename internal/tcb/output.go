@@ -167,7 +167,9 @@ func (t *TCB) buildSyn(now tcpip.Time, out *Out) {
 	}
 	out.Window = uint16(min(t.tun.synWindow, math.MaxUint16)) // never scaled in a SYN
 	out.SegSize = t.mss()
-	t.count.segsOut++
+	if t.fast == nil || !t.fast.child { // else it is the listener's, as Linux counts
+		t.count.segsOut++
+	}
 }
 
 // sendNew sends data, and the FIN, for the first time.

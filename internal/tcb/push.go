@@ -10,7 +10,7 @@ type pushes struct{ at deque[seq.Number] }
 // that half was written since the last push.
 func (t *TCB) notePushes(more bool) {
 	end, half, last := t.sendQ.end, t.snd.maxWnd/2, &t.snd.pushed
-	if end.Sub(*last) > half {
+	if end.Sub(*last) > half && !(t.snd.urgent && t.snd.up == end) { // urgent data is not pushed before its end
 		goal := t.halfWindow(t.mss())
 		for full := seq.Max(*last, t.snd.nxt).Add(goal); full.Less(end); full = full.Add(goal) {
 			if full.Sub(*last) <= half {

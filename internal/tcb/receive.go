@@ -205,7 +205,7 @@ func (t *TCB) deliver(p slab.Piece) {
 	t.rcv.nxt = t.rcv.nxt.Add(n)
 	t.count.bytesIn += uint64(n)
 	t.events |= EventReadable
-	if t.rcv.urgent.state == urgentAwaited && t.deliverUrgent(p, t.rcv.nxt.Add(-n)) {
+	if t.rcv.urgent.state != urgentNone && t.deliverUrgent(p, t.rcv.nxt.Add(-n)) {
 		return
 	}
 	t.recvQ.push(p)

@@ -211,7 +211,7 @@ func (r *Request) Segment(now tcpip.Time, s *Segment, out *Out) (Verdict, tcpip.
 	case s.Flags&header.ACK == 0:
 		return VerdictDrop, tcpip.DropNoAck
 	}
-	if s.Len == 0 && s.Flags&header.FIN == 0 && int(r.retries) < r.conf.DeferAccept {
+	if s.end() == nxt && int(r.retries) < r.conf.DeferAccept {
 		if !r.acked && s.Options.NumSACK == 0 {
 			r.third = getACE(s.Flags) | thirdKnown
 		}

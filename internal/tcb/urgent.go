@@ -38,9 +38,6 @@ func (t *TCB) copied() seq.Number {
 // Each tells the
 // user (RFC 9293 §3.8.5, MUST-30, MUST-32), even where no data is taken (§3.4, MUST-66).
 func (t *TCB) announceUrgent(s *Segment) {
-	if !mayReceive.has(t.state) {
-		return
-	}
 	at := s.Seq.Add(max(int(s.Urgent)-1, 0))
 	if t.conf.UrgentLast {
 		at = s.Seq.Add(int(s.Urgent))
@@ -54,6 +51,20 @@ func (t *TCB) announceUrgent(s *Segment) {
 	}
 	u.state, u.seq = urgentAwaited, at
 	t.events |= EventUrgent
+	if n := at.Sub(s.Seq); n < s.Len { // it is here, though perhaps behind a gap
+		u.state, u.byte = urgentThere, byteAt(s.Data, n)
+	}
+}
+
+// byteAt returns the n-th byte of pieces, which have more.
+func byteAt(pieces []slab.Piece, n int) byte {
+	for i := range pieces {
+		if n < pieces[i].Len() {
+			return pieces[i].Bytes()[n]
+		}
+		n -= pieces[i].Len()
+	}
+	return 0
 }
 
 // deliverUrgent delivers p, which starts at from, if the urgent byte is in it: in up to three pieces.
@@ -63,9 +74,10 @@ func (t *TCB) deliverUrgent(p slab.Piece, from seq.Number) bool {
 	if at < 0 || at >= p.Len() {
 		return false
 	}
-	u.byte = p.Bytes()[at]
-	u.state = urgentThere
-	t.events |= EventUrgent
+	if u.state == urgentAwaited {
+		u.state, u.byte = urgentThere, p.Bytes()[at]
+		t.events |= EventUrgent
+	}
 	rest := p.Split(at)
 	after := rest.Split(1)
 	for i, part := range [...]slab.Piece{p, rest, after} {

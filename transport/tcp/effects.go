@@ -51,7 +51,7 @@ var wakes = [...]struct {
 	wake  waiter.Events
 }{
 	{tcb.EventReadable, waiter.Readable},
-	{tcb.EventPeerFin, waiter.Readable | waiter.ReadHangUp},
+	{tcb.EventPeerFin, waiter.Readable | waiter.Writable | waiter.ReadHangUp}, // whoever waits looks again, as on Linux
 	{tcb.EventWritable, waiter.Writable},
 	{tcb.EventConnected, waiter.Writable},
 	{tcb.EventUrgent, waiter.Priority},

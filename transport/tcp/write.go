@@ -57,14 +57,14 @@ func (e *Endpoint) write(b []byte, flags tcpip.WriteFlags) (n int, err tcpip.Err
 		}
 		n += k
 	}
+	if n > 0 && flags&tcpip.WriteUrgent != 0 {
+		e.tcb.MarkUrgent(now)
+	}
 	if len(b) > 0 || flags&tcpip.WriteMore != 0 { // nothing pushes nothing
 		e.tcb.SetMore(now, flags&tcpip.WriteMore != 0)
 	}
 	switch {
 	case n > 0 || len(b) == 0:
-		if n > 0 && flags&tcpip.WriteUrgent != 0 {
-			e.tcb.MarkUrgent(now)
-		}
 		if n > 0 && flags&tcpip.WriteEndOfRecord != 0 {
 			e.tcb.EndRecord(now)
 		}
