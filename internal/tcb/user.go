@@ -313,6 +313,7 @@ func (t *TCB) SetConf(now tcpip.Time, c *Conf) {
 		t.cc.choose(c.Congestion)
 		t.beginDCTCP()
 	}
+	t.tun.follow(c)
 	t.tun.receiveLimit = c.ReceiveBuffer.Or(max(t.tun.receiveLimit, 2*c.ReceiveLow))
 	t.tun.sendLimit = c.SendBuffer.Or(t.tun.sendLimit)
 	t.tun.earned = min(t.tun.earned, t.fullWindow())

@@ -14,15 +14,16 @@ import (
 
 // tuning sizes the buffers and the window that is announced.
 type tuning struct {
-	sendLimit    int  // slab bytes
-	receiveLimit int  // slab bytes
-	synWindow    int  // bytes announced in the SYN, as far as its field goes
-	ratio        int  // payload per charged byte of what arrives, in 1/256
-	unclaimed    bool // nobody has accepted the connection
-	full         bool // a writer has found no room
-	short        bool // memory is
-	starved      bool // a writer has found no memory, and nothing was acknowledged since
-	reserve      bool // nothing has said yet what payload costs, and a segment's room is kept back
+	sendLimit    int   // slab bytes
+	receiveLimit int   // slab bytes
+	synWindow    int   // bytes announced in the SYN, as far as its field goes
+	clamp, asked int32 // TCP_WINDOW_CLAMP as far as it is in force, and as it was asked for; 0: none
+	ratio        int16 // payload per charged byte of what arrives, in 1/256
+	unclaimed    bool  // nobody has accepted the connection
+	full         bool  // a writer has found no room
+	short        bool  // memory is
+	starved      bool  // a writer has found no memory, and nothing was acknowledged since
+	reserve      bool  // nothing has said yet what payload costs, and a segment's room is kept back
 
 	earned int // the largest window that what has arrived has earned, bytes: Linux's rcv_ssthresh
 
@@ -51,6 +52,7 @@ func (u *tuning) init(t *TCB) {
 	}
 	u.synWindow = synWindow(t.conf, t.path, 0)
 	u.space, u.earned = u.synWindow, u.synWindow
+	u.follow(t.conf)
 }
 
 // receiveInitial is the size that the receive buffer begins with, slab bytes.
@@ -101,12 +103,19 @@ func chooseScale(c *Conf) uint8 {
 // initialSpace is what a user is thought to take in a round trip at first, segments.
 const initialSpace = 10
 
+// follow takes a TCP_WINDOW_CLAMP that is new.
+func (u *tuning) follow(c *Conf) {
+	if int32(c.WindowClamp) != u.asked {
+		u.clamp, u.asked = int32(c.WindowClamp), int32(c.WindowClamp)
+	}
+}
+
 // opened starts tuning when the handshake is over.
 func (u *tuning) opened(t *TCB, now tcpip.Time) {
 	u.measuredAt = now
 	u.reserve = t.fullWindow() > 2*t.askedFor()
 	u.earned = min(u.earned, t.fullWindow())
-	u.space = min(u.synWindow, initialSpace*t.askedFor()) // well below the window, or a user who takes all of it would not seem to take more
+	u.space = min(u.synWindow, u.earned, initialSpace*t.askedFor()) // well below the window, or a user who takes all of it would not seem to take more
 	u.growSend(t)
 }
 
@@ -164,13 +173,14 @@ func (t *TCB) admit(s *Segment) bool {
 
 // learn takes what payload costs, as segments say that are larger than all before, or than any should be, and moves what
 // was earned with the window of an empty buffer, as Linux does: not above it, and not below the window that was announced
-// either if there is room for more.
+// either if there is room for more. TCP_WINDOW_CLAMP is then forgotten, as by Linux.
 func (u *tuning) learn(t *TCB, ratio int) {
-	if ratio == u.ratio {
+	if ratio == int(u.ratio) {
 		return
 	}
 	before := t.fullWindow()
-	u.ratio, u.reserve = ratio, false
+	u.ratio, u.reserve, u.clamp = int16(ratio), false, 0
+	u.space = min(u.space, t.fullWindow())
 	if full := t.fullWindow(); full < before {
 		u.earned = min(u.earned, full)
 	} else {
@@ -187,10 +197,13 @@ func (t *TCB) chooseWindow() int {
 	if t.mayShrink() {
 		free = free >> t.rcv.scale << t.rcv.scale
 	}
-	if clamp := t.conf.WindowClamp; clamp > 0 {
+	if clamp := int(t.tun.clamp); clamp > 0 {
 		free = min(free, clamp)
 	}
 	mss := min(t.rcv.mss, full)
+	if mss <= 0 {
+		return 0
+	}
 	if free < full/2 {
 		t.due.quick = 0 // the peer need not hurry
 		if free < max(full/16, mss) {
@@ -209,7 +222,7 @@ func (t *TCB) chooseWindow() int {
 	}
 	last := t.lastWindow()
 	switch {
-	case mss > 0 && (last <= free-mss || last > free):
+	case last <= free-mss || last > free:
 		return free - free%mss
 	case mss == full && free > last+full/2:
 		return free
@@ -270,9 +283,9 @@ func (u *tuning) payload(n int) int { return int(int64(n) * int64(u.ratio) / 256
 func (t *TCB) fullWindow() int {
 	full := t.tun.payload(t.tun.receiveLimit)
 	if t.tun.reserve {
-		full -= t.askedFor()
+		full = max(full-t.askedFor(), 2*t.askedFor())
 	}
-	if clamp := t.conf.WindowClamp; clamp > 0 {
+	if clamp := int(t.tun.clamp); clamp > 0 {
 		full = min(full, clamp)
 	}
 	return full
@@ -346,7 +359,7 @@ func (t *TCB) growReceive(window int) {
 		window += t.ooo.parts.at(n - 1).end().Sub(t.rcv.nxt)
 	}
 	limit := u.max(t, t.conf.ReceiveBufferMax)
-	u.receiveLimit = max(u.receiveLimit, min(scaled(min(window, limit), 256, u.ratio), limit))
+	u.receiveLimit = max(u.receiveLimit, min(scaled(min(window, limit), 256, int(u.ratio)), limit))
 }
 
 // Accepted says that a user has the connection that a listener made.
