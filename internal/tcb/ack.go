@@ -59,6 +59,9 @@ func (a *acked) take(r *record, high seq.Number) {
 	} else if r.flags&recSacked == 0 {
 		if a.first == 0 {
 			a.first, a.holes = r.sent, r.seq
+			if r.flags&recCut != 0 { // which Linux takes for a hole, since it still counts from its front
+				a.holes--
+			}
 		}
 		a.last = r.sent
 		if r.end.LessEq(high) {

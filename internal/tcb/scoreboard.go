@@ -33,6 +33,7 @@ const (
 	recLimited                         // the sender had no more to send when this left
 	recFound                           // RACK has found it lost, and looks at it again only once it is sent again, as on Linux
 	recPush                            // its end was the end of what was written then
+	recCut                             // one segment, whose front is acknowledged
 )
 
 func (r *record) len() int { return r.end.Sub(r.seq) }
@@ -174,6 +175,8 @@ func (b *scoreboard) trim(una seq.Number) int {
 	if whole > 1 {
 		mss := max(int(r.mss), 1)
 		r.segs = uint16(min(max((r.len()+mss-1)/mss, 1), whole))
+	} else {
+		r.flags |= recCut
 	}
 	b.tally(r, +1)
 	return whole - int(r.segs)
