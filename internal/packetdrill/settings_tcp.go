@@ -57,7 +57,8 @@ func tcpSettings() []setting {
 		flag("window_scaling", "1", octet, func(c *oursConf) *tcpip.Opt[bool] { return &c.tcp.Scaling }),
 		{name: "ecn", value: "2", of: span{0, int64(tcp.ECNAccurateAccept)}, apply: func(c *oursConf, v []int64) { c.tcp.ECN = tcpip.Set(tcp.ECNMode(v[0])) }},
 		{name: "ecn_fallback", value: "1", of: bit, apply: func(c *oursConf, v []int64) { c.tcp.ECNInsist = tcpip.Set(v[0] == 0) }},
-		{name: "ecn_option", value: "2", of: span{0, 3}, apply: func(c *oursConf, v []int64) { c.tcp.ECNOption = tcpip.Set(v[0] > 0) }},
+		{name: "ecn_option", value: "2", of: span{0, 3}, apply: func(c *oursConf, v []int64) { c.tcp.ECNOption = tcpip.Set(tcp.ECNReports(v[0])) }},
+		count("ecn_option_beacon", "3", span{0, 3}, 0, 3, func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.ECNBeacon }),
 		{name: "congestion_control", value: "cubic", check: knownCongestion, words: func(c *oursConf, v string) { c.tcp.Congestion = tcpip.Set(congestions[v]) }},
 		{name: "rmem", value: "4096 131072 6291456", of: positive, apply: func(c *oursConf, v []int64) {
 			first, most := bufferSizes(v)

@@ -1,6 +1,11 @@
 package tcb
 
-import "github.com/seed963a8790/netstack/header"
+import (
+	"time"
+
+	"github.com/seed963a8790/netstack/header"
+	"github.com/seed963a8790/netstack/tcpip"
+)
 
 // MarkBytes counts bytes of payload by the mark of the packet that brought them (RFC 3168 §5).
 type MarkBytes struct{ E0, CE, E1 uint32 }
@@ -45,9 +50,11 @@ type accurateOption struct {
 	peer     MarkBytes // what the peer has: s.e0b, s.ceb and s.e1b less their initial values
 	reported uint32    // bytes of peer.CE that no ACE field was held against yet
 	seen     AccECNOption
-	fresh    bool // an option has come since an ACE field was looked at
-	owed     bool // the next segment has an option, changed or not
-	mute     bool // we send no options: they may be what makes packets get lost
+	fresh    bool       // an option has come since an ACE field was looked at
+	changed  uint8      // which counters had changed when our last option was sent, a bit for each
+	toldAt   tcpip.Time // and when that was
+	owed     bool       // the next segment has an option, changed or not
+	mute     bool       // we send no options: they may be what makes packets get lost
 }
 
 // The counters begin with 1 where zero would not tell whether somebody has cleared them (§3.2.1).
@@ -120,12 +127,17 @@ func fullReport(m *MarkBytes, first1 bool) header.AccECN {
 // with what a counter has changed for, as the recommended scheme has it, and besides with whatever acknowledges something
 // new, and with all up to the first data (§3.2.3.2.1). SACK blocks, up to two, count for more; then what has changed must
 // come first, so that the rest can be left out.
-func (t *TCB) reportBytes(o *header.TCPOptions, room int) int {
+func (t *TCB) reportBytes(at tcpip.Time, o *header.TCPOptions, room int) int {
 	a, now := t.acc, &t.ecn.bytes
 	switch {
-	case a.mute || !t.conf.ECNOption || t.snd.retries > 0: // what is lost again and again had better go without
+	case t.conf.ECNOption == ReportNever:
 		return 0
-	case a.owed, t.count.dataOut == 0, t.rcv.acked != t.rcv.nxt, a.told != *now:
+	case (a.mute || t.snd.retries > 0) && t.conf.ECNOption != ReportAlways: // what is lost again and again had better go without
+		return 0
+	case a.owed, t.count.dataOut == 0:
+	case t.conf.ECNOption == ReportSparing && !t.reportDue(at):
+		return 0
+	case t.rcv.acked != t.rcv.nxt, a.told != *now:
 	default:
 		return 0
 	}
@@ -139,8 +151,29 @@ func (t *TCB) reportBytes(o *header.TCPOptions, room int) int {
 			return 0
 		}
 	}
-	o.AccECN = r
+	o.AccECN, a.toldAt = r, at
 	return r.Size()
+}
+
+// reportDue reports whether a sparing sender has to say something: of a counter that had not changed when it last did, or
+// because a part of a round trip has passed since (§3.2.3.3).
+func (t *TCB) reportDue(at tcpip.Time) bool {
+	a := t.acc
+	if t.changedCounters()&^a.changed != 0 {
+		return true
+	}
+	return a.told != t.ecn.bytes && t.conf.ECNBeacon > 0 && at.Sub(a.toldAt) >= t.rtt.srtt/time.Duration(t.conf.ECNBeacon)
+}
+
+// changedCounters are those that differ from what was reported, a bit for each.
+func (t *TCB) changedCounters() (set uint8) {
+	a, now := &t.acc.told, &t.ecn.bytes
+	for i, changed := range [...]bool{a.E0 != now.E0, a.CE != now.CE, a.E1 != now.E1} {
+		if changed {
+			set |= 1 << i
+		}
+	}
+	return set
 }
 
 // sackCount returns how many SACK blocks there are to report.

@@ -17,10 +17,10 @@ type Conf struct {
 	SACK       bool // offer and accept selective acknowledgement (RFC 2018)
 	Scaling    bool // offer and accept window scaling (RFC 7323 §2)
 	ECN        ECNMode
-	ECNInsist  bool // a SYN that asks for ECN asks for it when it is sent again, too (net.ipv4.tcp_ecn_fallback at 0)
-	ECNOption  bool // with accurate feedback: report bytes in an option, too (net.ipv4.tcp_ecn_option)
-	NoDSACK    bool // net.ipv4.tcp_dsack off: duplicates are not reported
-	RFC1337    bool // net.ipv4.tcp_rfc1337: a RST does not end TIME-WAIT
+	ECNInsist  bool       // a SYN that asks for ECN asks for it when it is sent again, too (net.ipv4.tcp_ecn_fallback at 0)
+	ECNOption  ECNReports // with accurate feedback: when bytes are reported in an option, too
+	NoDSACK    bool       // net.ipv4.tcp_dsack off: duplicates are not reported
+	RFC1337    bool       // net.ipv4.tcp_rfc1337: a RST does not end TIME-WAIT
 	Timestamps tcpip.TimestampMode
 
 	MaxSegment    int                      // TCP_MAXSEG: upper bound of the MSS both ways, bytes; 0 is none
@@ -92,6 +92,7 @@ type RarelyChanged struct {
 	ProbeThreshold   int           // net.ipv4.tcp_probe_threshold, bytes: the width at which the search ends
 	ProbeInterval    time.Duration // net.ipv4.tcp_probe_interval: how long the end of a search holds
 
+	ECNBeacon     int           // net.ipv4.tcp_ecn_option_beacon: reports per round trip, where they are sparing
 	PaceSlowStart int           // net.ipv4.tcp_pacing_ss_ratio: per cent of the window in a round trip
 	PaceAvoidance int           // net.ipv4.tcp_pacing_ca_ratio
 	MinRTTWindow  time.Duration // net.ipv4.tcp_min_rtt_wlen: how long a shortest round trip counts; 0: the last one does
@@ -101,7 +102,7 @@ type RarelyChanged struct {
 func DefaultRarelyChanged() RarelyChanged {
 	return RarelyChanged{
 		BlackHoleRetries: 3, ProbeFloor: minMSS, ProbeThreshold: 8, ProbeInterval: 10 * time.Minute,
-		PaceSlowStart: 200, PaceAvoidance: 120, MinRTTWindow: 5 * time.Minute,
+		ECNBeacon: 3, PaceSlowStart: 200, PaceAvoidance: 120, MinRTTWindow: 5 * time.Minute,
 	}
 }
 
@@ -129,6 +130,18 @@ const (
 	ECNAccurate       // ask for it, and accept it
 	ECNAccurateOnAsk  // accept it, and ask for ECN without
 	ECNAccurateAccept // accept it
+)
+
+// ECNReports says which segments of a connection with accurate feedback have the option that counts bytes (RFC 9768
+// §3.2.3), with the values of net.ipv4.tcp_ecn_option.
+type ECNReports uint8
+
+// The values. But for the first, segments of the handshake have it, too.
+const (
+	ReportNever   ECNReports = iota
+	ReportSparing            // for another counter that has changed, and a few times per round trip
+	ReportChanges            // whatever acknowledges something, or has news; unless options seem to be what makes packets get lost
+	ReportAlways             // even then
 )
 
 // asks and accepts say what a mode means for connections of ours and of a peer's; accurate and acceptsAccurate say it of
@@ -175,7 +188,7 @@ type Identity struct {
 // MUST-28); R2 is 924 seconds (§3.8.3, SHLD-11).
 func DefaultConf() Conf {
 	return Conf{
-		SACK: true, Scaling: true, Timestamps: tcpip.TimestampsOn, ECN: ECNAccept, ECNOption: true,
+		SACK: true, Scaling: true, Timestamps: tcpip.TimestampsOn, ECN: ECNAccept, ECNOption: ReportChanges,
 		SynRetries: 6, SynLinear: 4, SynAckRetries: 5, Retries: 15,
 		Linger2:  60 * time.Second,
 		KeepIdle: 7200 * time.Second, KeepInterval: 75 * time.Second, KeepCount: 9,

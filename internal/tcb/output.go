@@ -154,7 +154,7 @@ func (t *TCB) buildSyn(now tcpip.Time, out *Out) {
 			t.acc.plain = true
 		case t.acc != nil:
 			out.Flags = putACE(out.Flags, t.acc.syn)
-			if !out.Retransmit && t.conf.ECNOption {
+			if !out.Retransmit && t.conf.ECNOption != ReportNever {
 				o.AccECN = fullReport(&t.ecn.bytes, true)
 			}
 		case t.opt.ecn:
@@ -474,7 +474,7 @@ func (t *TCB) header(now tcpip.Time, out *Out) {
 	room := header.TCPOptionSpace - t.optionSize()
 	out.SegSize = t.baseMSS() - t.optionSize()
 	if t.acc != nil {
-		n := t.reportBytes(&out.Options, room)
+		n := t.reportBytes(now, &out.Options, room)
 		room, out.SegSize = room-n, out.SegSize-n
 	}
 	if t.acc == nil || !t.due.third && !t.acc.ofACKs {
@@ -536,6 +536,7 @@ func (t *TCB) acknowledged(out *Out) {
 	if a := t.acc; a != nil {
 		a.untold, a.ofACKs, a.didACKs = 0, false, a.ofACKs
 		if out.Options.AccECN.Has {
+			a.changed = t.changedCounters()
 			a.told, a.owed = t.ecn.bytes, false
 		}
 	}

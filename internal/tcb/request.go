@@ -64,7 +64,7 @@ func (r *Request) Init(now tcpip.Time, s *Segment, c *Conf, p Path, id Identity)
 		ecn:        c.acceptsECN(s),
 	}
 	if ace := getACE(s.Flags); c.ECN.acceptsAccurate() && ace != aceNothing && ace != aceClassic {
-		r.ecn, r.accurate, r.mark, r.option = true, true, s.Mark&3, c.ECNOption
+		r.ecn, r.accurate, r.mark, r.option = true, true, s.Mark&3, c.ECNOption != ReportNever
 	}
 	if p.Options > 0 && r.sack { // no room for both beside the signature, as Linux sees it
 		r.timestamps = false

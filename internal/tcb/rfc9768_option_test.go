@@ -75,11 +75,11 @@ func TestOptionCounts(t *testing.T) {
 // §3.2.3.3: two SACK blocks count for more than the option, which is cut from its end where that says all that is new.
 func TestOptionBesideSACK(t *testing.T) {
 	room := func(blocks int, told, now MarkBytes) header.AccECN {
-		x := &TCB{acc: &accurate{}, conf: &Conf{ECNOption: true}}
+		x := &TCB{acc: &accurate{}, conf: &Conf{ECNOption: ReportChanges}}
 		x.acc.told, x.ecn.bytes = told, now
 		x.opt.sack, x.count.dataOut, x.ooo.n = true, 1, int32(blocks)
 		var o header.TCPOptions
-		x.reportBytes(&o, header.TCPOptionSpace-timestampSize)
+		x.reportBytes(0, &o, header.TCPOptionSpace-timestampSize)
 		return o.AccECN
 	}
 	for i, c := range []struct {
@@ -183,7 +183,7 @@ func TestOptionRefused(t *testing.T) {
 	x.drain()
 	x.want("ACK|CWR|AE ack=1300 acc1=1;1000;1")
 	x.read(1000)
-	y := optionConnected(t, "", func(c *Conf) { c.ECNOption = false })
+	y := optionConnected(t, "", func(c *Conf) { c.ECNOption = ReportNever })
 	if matches(y.sent[1], "ACK|CWR acc1=1;0;1") {
 		t.Error(y.sent)
 	}

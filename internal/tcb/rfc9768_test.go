@@ -6,7 +6,7 @@ import (
 	"github.com/seed963a8790/netstack/header"
 )
 
-func withAccurate(c *Conf) { c.ECN, c.ECNOption = ECNAccurate, false }
+func withAccurate(c *Conf) { c.ECN, c.ECNOption = ECNAccurate, ReportNever }
 
 // The field ACE is AE, CWR and ECE, and nothing else changes with it.
 func TestACE(t *testing.T) {

@@ -23,6 +23,7 @@ func (o *Options) Check() error {
 	return errors.Join(
 		tcpip.CheckRange(p+"Timestamps", o.Timestamps, tcpip.TimestampsOff, tcpip.TimestampsStrict),
 		tcpip.CheckRange(p+"ECN", o.ECN, ECNOff, ECNAccurateAccept),
+		tcpip.CheckRange(p+"ECNOption", o.ECNOption, ReportNever, ReportAlways),
 		tcpip.CheckRange(p+"Congestion", o.Congestion, Cubic, DCTCP),
 		tcpip.CheckRange(p+"SendBufferMin", o.SendBufferMin, 1, largestBuffer),
 		tcpip.CheckRange(p+"ReceiveBufferMin", o.ReceiveBufferMin, 1, largestBuffer),

@@ -54,6 +54,8 @@ func TestCheckIsComplete(t *testing.T) {
 			field.Set(reflect.ValueOf(tcpip.Set(MTUProbing(200))))
 		case tcpip.Opt[CookieMode]:
 			field.Set(reflect.ValueOf(tcpip.Set(CookieMode(200))))
+		case tcpip.Opt[ECNReports]:
+			field.Set(reflect.ValueOf(tcpip.Set(ECNReports(200))))
 		case tcpip.Opt[ReuseMode]:
 			field.Set(reflect.ValueOf(tcpip.Set(ReuseMode(200))))
 		case tcpip.Opt[tcpip.TimestampMode]:

@@ -34,6 +34,17 @@ const (
 	ECNAccurateAccept = tcb.ECNAccurateAccept
 )
 
+// ECNReports says which segments have the option of accurate feedback, with the values of net.ipv4.tcp_ecn_option.
+type ECNReports = tcb.ECNReports
+
+// The values.
+const (
+	ReportNever   = tcb.ReportNever
+	ReportSparing = tcb.ReportSparing
+	ReportChanges = tcb.ReportChanges
+	ReportAlways  = tcb.ReportAlways
+)
+
 // MTUProbing says when connections probe for the path MTU, with the values of net.ipv4.tcp_mtu_probing.
 type MTUProbing = tcb.MTUProbing
 
@@ -74,7 +85,7 @@ type Options struct {
 	Scaling     tcpip.Opt[bool]                // net.ipv4.tcp_window_scaling: on
 	ECN         tcpip.Opt[ECNMode]             // net.ipv4.tcp_ecn: accept it
 	ECNInsist   tcpip.Opt[bool]                // the opposite of net.ipv4.tcp_ecn_fallback: off
-	ECNOption   tcpip.Opt[bool]                // net.ipv4.tcp_ecn_option, whether accurate feedback counts bytes, too: on
+	ECNOption   tcpip.Opt[ECNReports]          // net.ipv4.tcp_ecn_option, which segments of accurate feedback count bytes, too: those with news
 	Congestion  tcpip.Opt[Congestion]          // CUBIC
 	HyStartPlus tcpip.Opt[bool]                // CUBIC and Reno leave slow start by HyStart++ (RFC 9406) rather than as on Linux: off
 
@@ -178,7 +189,7 @@ func (o *Options) config(sock tcpip.SocketConf) config {
 		Scaling:              o.Scaling.Or(true),
 		ECN:                  o.ECN.Or(ECNAccept),
 		ECNInsist:            o.ECNInsist.Or(false),
-		ECNOption:            o.ECNOption.Or(true),
+		ECNOption:            o.ECNOption.Or(ReportChanges),
 		Timestamps:           c.timestamps,
 		SynRetries:           o.SynRetries.Or(6),
 		SynLinear:            o.SynLinear.Or(4),

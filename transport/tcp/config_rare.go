@@ -24,6 +24,7 @@ type RareOptions struct {
 	ProbeThreshold   tcpip.Opt[int]           // net.ipv4.tcp_probe_threshold, bytes: 8
 	ProbeInterval    tcpip.Opt[time.Duration] // net.ipv4.tcp_probe_interval: 10 minutes
 
+	ECNBeacon     tcpip.Opt[int]           // net.ipv4.tcp_ecn_option_beacon, reports per round trip of ReportSparing: 3
 	PaceSlowStart tcpip.Opt[int]           // net.ipv4.tcp_pacing_ss_ratio, per cent of the window in a round trip: 200
 	PaceAvoidance tcpip.Opt[int]           // net.ipv4.tcp_pacing_ca_ratio: 120
 	MinRTTWindow  tcpip.Opt[time.Duration] // net.ipv4.tcp_min_rtt_wlen, how long a shortest round trip counts: 5 minutes
@@ -45,6 +46,7 @@ func (o *RareOptions) machine() tcb.RarelyChanged {
 		ProbeFloor:       o.ProbeFloor.Or(d.ProbeFloor),
 		ProbeThreshold:   o.ProbeThreshold.Or(d.ProbeThreshold),
 		ProbeInterval:    o.ProbeInterval.Or(d.ProbeInterval),
+		ECNBeacon:        o.ECNBeacon.Or(d.ECNBeacon),
 		PaceSlowStart:    o.PaceSlowStart.Or(d.PaceSlowStart),
 		PaceAvoidance:    o.PaceAvoidance.Or(d.PaceAvoidance),
 		MinRTTWindow:     o.MinRTTWindow.Or(d.MinRTTWindow),
@@ -62,6 +64,7 @@ func (o *RareOptions) check() error {
 		tcpip.CheckRange(p+"ProbeFloor", o.ProbeFloor, 48, 65535),
 		tcpip.CheckRange(p+"ProbeThreshold", o.ProbeThreshold, 0, 65535),
 		tcpip.CheckRange(p+"ProbeInterval", o.ProbeInterval, 0, longestTime),
+		tcpip.CheckRange(p+"ECNBeacon", o.ECNBeacon, 0, 3),
 		tcpip.CheckRange(p+"PaceSlowStart", o.PaceSlowStart, 0, 1000),
 		tcpip.CheckRange(p+"PaceAvoidance", o.PaceAvoidance, 0, 1000),
 		tcpip.CheckRange(p+"MinRTTWindow", o.MinRTTWindow, 0, longestTime),
