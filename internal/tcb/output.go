@@ -41,6 +41,9 @@ func (t *TCB) Poll(now tcpip.Time, out *Out) bool {
 			return true
 		}
 	}
+	if t.due.challenge && !t.due.ack && t.sendAck(now, out) { // which nothing else stands for
+		return true
+	}
 	if t.due.probeTail && t.sendTail(now, out) || t.sendLost(now, out) || t.search.on && t.sendMTUProbe(now, out) || t.sendNew(now, out) {
 		return true
 	}
@@ -442,6 +445,10 @@ func (t *TCB) sendAck(now tcpip.Time, out *Out) bool {
 	t.header(now, out)
 	t.save(out, undoState, record{})
 	out.Seq = t.acceptable()
+	if p, ok := t.urgentPointer(out.Seq); ok {
+		out.Flags |= header.URG
+		out.Urgent = p
+	}
 	if out.Challenge = t.due.challenge && !t.due.ack; out.Challenge {
 		t.count.challenges++
 	}

@@ -103,10 +103,12 @@ func (w *TimeWait) Segment(now tcpip.Time, s *Segment, out *Out) (Verdict, tcpip
 	if s.Flags&header.ACK != 0 {
 		w.deadline = now.Add(TimeWaitLength)
 	}
-	if w.invalidAt != 0 && now.Sub(w.invalidAt) < InvalidInterval && !w.lavish && (s.end() == s.Seq || s.Flags&header.SYN != 0) {
-		return VerdictDrop, tcpip.DropTimeWait
+	if s.end() == s.Seq || s.Flags&header.SYN != 0 { // data is always answered, and does not count
+		if w.invalidAt != 0 && now.Sub(w.invalidAt) < InvalidInterval && !w.lavish {
+			return VerdictDrop, tcpip.DropTimeWait
+		}
+		w.invalidAt = now
 	}
-	w.invalidAt = now
 	w.Ack(now, out)
 	return VerdictReply, tcpip.DropTimeWait
 }
