@@ -158,6 +158,7 @@ func (t *TCB) acknowledge(now tcpip.Time, s *Segment) tcpip.Drop {
 	if s.Ack.Less(t.snd.una) { // an old one: its data is good, and so may its SACK blocks be
 		if t.opt.sack && s.Options.NumSACK > 0 {
 			t.takeSACK(s, t.snd.una, &a)
+			t.count.delivered = before // Linux does not count what such reports
 			t.mayResend(t.alert(now, &a, 0, t.snd.una))
 		}
 		return tcpip.DropNone
@@ -258,7 +259,8 @@ func (t *TCB) judgeAck(now tcpip.Time, s *Segment, a *acked, prior, high seq.Num
 		}
 		resend = t.alert(now, a, dups, prior)
 	}
-	if a.flags&ackSetTimer != 0 && !t.scheduleProbe(now, true) {
+	handshake := a.flags&ackNew == ackSyn && t.fast != nil && t.fast.child // no probe follows that, as on Linux
+	if a.flags&ackSetTimer != 0 && (handshake || !t.scheduleProbe(now, true)) {
 		t.rearmRexmit(now)
 	}
 	t.afterAck(now, a, before, lost, resend)

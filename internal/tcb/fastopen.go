@@ -172,6 +172,7 @@ func (t *TCB) fastAnswered(s *Segment) (again bool) {
 func (r *Request) EstablishFast(now tcpip.Time, s *Segment, t *TCB, c *Conf, cookie *FastCookie) {
 	r.open(now, t, c)
 	t.fast = &fastOpen{child: true}
+	t.rtt.rto = fallbackRTO
 	if cookie != nil {
 		t.fast.cookie, t.fast.option = *cookie, true
 	}

@@ -108,7 +108,7 @@ func (t *TCB) Info(now tcpip.Time) Info {
 		State: t.state, Phase: phaseNames[t.rec.phase],
 		Retransmits: uint8(t.snd.retries), Probes: uint8(t.snd.probes), Backoff: t.rtt.backoffs,
 		SendScale: t.snd.scale, ReceiveScale: t.rcv.scale,
-		RTO: t.rtt.rto, ATO: t.due.ato, RTT: t.rtt.srtt, RTTVar: cmp.Or(t.rtt.mdev, initialRTO/4), MinRTT: t.rtt.min, ReceiverRTT: t.tun.rtt,
+		RTO: t.rtt.rto, ATO: t.due.ato, RTT: t.rtt.srtt, RTTVar: cmp.Or(t.rtt.mdev, t.initialDeviation()), MinRTT: t.rtt.min, ReceiverRTT: t.tun.rtt,
 		SendMSS: t.mss(), ReceiveMSS: t.rcv.mss, PMTU: t.path.MTU, AdvertisedMSS: int(t.opt.advMSS),
 		Cwnd: t.cc.cwnd, Ssthresh: t.cc.ssthresh, SendWindow: t.snd.wnd, ReceiveWindow: max(t.rcv.adv.Sub(t.rcv.nxt), 0),
 		ReceiveSpace: t.tun.space,
@@ -133,10 +133,6 @@ func (t *TCB) Info(now tcpip.Time) Info {
 		if f.child {
 			i.Options |= InfoFastChild
 		}
-		if t.FastChild() { // the SYN-ACK is not the connection's
-			i.RTO, i.Backoff, i.Retransmits = fallbackRTO, 0, 0
-			i.UnackedSegments, i.Lost, i.Retransmitting = max(i.UnackedSegments-1, 0), 0, 0
-		}
 	}
 	if t.cc.algorithm != nil {
 		i.Congestion = t.cc.algorithm.name
@@ -148,6 +144,9 @@ func (t *TCB) Info(now tcpip.Time) Info {
 	}
 	if t.state == StateSynRcvd && t.opt.crossed {
 		i.ReceiveSpace = 0
+	}
+	if t.FastChild() && t.board.recs.len() > 0 && t.board.recs.first().seq == t.snd.iss {
+		t.hideSynAck(&i)
 	}
 	t.fillRates(now, &i)
 	i.ReceivedMarks = t.ecn.bytes
@@ -163,6 +162,26 @@ func (t *TCB) Info(now tcpip.Time) Info {
 		}
 	}
 	return i
+}
+
+// initialDeviation is the mean deviation that Linux takes while the round trip is unknown: more once the connection stands.
+func (t *TCB) initialDeviation() time.Duration {
+	if t.stands == 0 {
+		return initialRTO / 4
+	}
+	return fallbackRTO / 4
+}
+
+// hideSynAck takes the SYN-ACK out of what i says is in flight.
+func (t *TCB) hideSynAck(i *Info) {
+	syn := t.board.recs.first()
+	i.UnackedSegments--
+	if syn.flags&recLost != 0 {
+		i.Lost--
+	}
+	if syn.flags&recResent != 0 {
+		i.Retransmitting--
+	}
 }
 
 func ago(now, then tcpip.Time) time.Duration {

@@ -105,7 +105,7 @@ func (t *TCB) sendSyn(now tcpip.Time, out *Out) bool {
 		r.seq, r.end = r.end, t.snd.nxt
 		t.board.push(r)
 	}
-	t.setTimer(now, pendingRexmit, t.rtt.rto)
+	t.setTimer(now, pendingRexmit, t.rexmitWait(now))
 	t.buildSyn(now, out)
 	if data > 0 {
 		out.SegSize = data

@@ -53,7 +53,7 @@ type rateSample struct {
 // stampRate is called for everything that is sent, before it is counted as in flight.
 func (t *TCB) stampRate(now tcpip.Time) (tx txState, limited recordFlags) {
 	k := &t.rate
-	if t.board.segs == 0 {
+	if t.board.segs == 0 || k.deliveredAt == 0 && t.FastChild() { // whose SYN-ACK is no data
 		k.firstSent, k.deliveredAt = now, now
 	}
 	if k.limited != 0 {

@@ -84,10 +84,13 @@ func (t *TCB) rexmitTimeout(now tcpip.Time) {
 		t.giveUp(now)
 		return
 	}
-	if t.FastChild() {
-		t.loseSyn() // what was sent behind it is no business of the timer's until the handshake is over
-	} else {
+	child := t.FastChild()
+	if !child || t.snd.retries == 1 { // of a child the first counts for little, as on Linux
 		t.enterLoss(now)
+	}
+	if child {
+		t.snd.synAckTimeouts++
+		t.loseSyn() // what was sent behind it is no business of the timer's until the handshake is over
 	}
 	if synchronized.has(t.state) && t.snd.wnd > 0 && t.overdue(now, t.snd.retries, t.conf.BlackHoleRetries) {
 		t.suspectBlackHole(now)
@@ -103,6 +106,7 @@ func (t *TCB) rexmitTimeout(now tcpip.Time) {
 	t.tally(TallyTimeouts, 1)
 	t.search.probing = false // whatever becomes of it proves nothing now
 	switch {
+	case child: // what is behind it has a timeout of its own
 	case t.state == StateSynSent && t.snd.retries <= t.conf.SynLinear: // as often again, as on Linux
 	case t.conf.ThinLinear && t.snd.retries <= thinRetries && t.thin():
 		t.rtt.settle(t.conf)
@@ -124,10 +128,14 @@ func (t *TCB) thin() bool {
 
 // rexmitWait returns the time to the next timeout, which is not later than the end of TCP_USER_TIMEOUT.
 func (t *TCB) rexmitWait(now tcpip.Time) time.Duration {
-	if u := t.conf.UserTimeout; u > 0 && t.snd.retries > 0 {
-		return min(t.rtt.rto, max(u-t.repairing(now), time.Millisecond))
+	rto := t.rtt.rto
+	if t.FastChild() {
+		rto = min(initialRTO<<t.snd.retries, t.conf.RTOMax)
 	}
-	return t.rtt.rto
+	if u := t.conf.UserTimeout; u > 0 && t.snd.retries > 0 {
+		return min(rto, max(u-t.repairing(now), time.Millisecond))
+	}
+	return rto
 }
 
 // repairing returns how long ago the first retransmission was sent that is not known to have arrived.
