@@ -16,7 +16,7 @@ func TestBBRBesideCubic(t *testing.T) {
 		rtt    time.Duration
 		sample bool // in every run of the tests
 	}{
-		{10e6, 40 * time.Millisecond, true}, {50e6, 40 * time.Millisecond, true}, {10e6, 200 * time.Millisecond, true},
+		{10e6, 40 * time.Millisecond, true}, {50e6, 40 * time.Millisecond, false}, {10e6, 200 * time.Millisecond, true},
 		{10e6, 100 * time.Millisecond, false}, {50e6, 10 * time.Millisecond, false}, {100e6, 20 * time.Millisecond, false},
 	} {
 		seeds, length := 2, 2*time.Minute
