@@ -202,8 +202,9 @@ func (r *Request) Segment(now tcpip.Time, s *Segment, out *Out) (Verdict, tcpip.
 		return r.challenge(now, s, out, tcpip.DropWindow)
 	case s.Flags&header.RST != 0 && s.Seq == nxt: // RFC 5961 §3
 		return VerdictRemove, tcpip.DropNone
-	case s.Flags&header.RST != 0:
-		s.Flags &^= header.RST
+	case s.Flags&header.RST != 0: // seldom, whatever comes with it
+		s.Flags &^= header.RST | header.FIN
+		s.Len = 0
 		return r.challenge(now, s, out, tcpip.DropBadReset)
 	case s.Flags&header.SYN != 0: // not RFC 5961's challenge, but back to LISTEN, and as on Linux with a word to the peer
 		BuildReset(s, out)
