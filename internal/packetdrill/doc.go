@@ -17,10 +17,11 @@
 // file system lets settings of the network be changed and nothing of the machine: a script that wants to is skipped.
 // Settings that the namespace refuses are passed over; the congestion control is set on every socket.
 //
-// On this stack a small shell runs the commands: sysctl and /proc/sys are the stack's settings (settings.go lists them),
-// nstat and /proc/net its counters and sockets, ip, tc and ethtool what has a meaning here; a program by a name with
-// "sysctl" that takes PATH=VALUE sets those and leaves what restores them. Whatever it does not know skips the script
-// with the reason. A setting that this stack cannot follow skips a script that asks for it itself; in a file that
+// On this stack a small shell runs the commands: sysctl and /proc/sys are the stack's settings (settings_tcp.go and
+// settings_other.go list them), with the bounds and errors of the kernel's; nstat, ss and /proc/net its counters and
+// sockets; ip, tc and ethtool what has a meaning here; awk, sed, cut, grep, sort, expr and their like what scripts do with
+// the output. A program by a name with "sysctl" that takes PATH=VALUE sets those and leaves what restores them. Whatever it
+// does not know skips the script with the reason. A setting that this stack cannot follow skips a script that asks for it itself; in a file that
 // scripts have in common it is kept as a value and passed over.
 //
 // # Recording

@@ -71,7 +71,6 @@ func otherSettings() []setting {
 		list  string // NAME=VALUE
 	}{
 		// What has a meaning, and is here as Linux has it by default.
-		{of: span{0, 31}, list: "net.ipv4.tcp_app_win=31"},
 		{of: octet, list: "net.ipv4.fwmark_reflect=0 net.ipv6.flowlabel_consistency=1 net.ipv6.flowlabel_state_ranges=0 net.ipv6.fwmark_reflect=0 " +
 			"net.ipv6.icmp.echo_ignore_all=0 net.ipv6.icmp.echo_ignore_anycast=0 net.ipv6.icmp.echo_ignore_multicast=0"},
 		{of: span{0, 7}, list: "net.ipv6.flowlabel_reflect=0"},

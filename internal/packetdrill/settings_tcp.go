@@ -125,6 +125,7 @@ func tcpSettings() []setting {
 		flag("moderate_rcvbuf", "1", octet, func(c *oursConf) *tcpip.Opt[bool] { return &c.tcp.ModerateReceive }),
 		flag("stdurg", "0", octet, func(c *oursConf) *tcpip.Opt[bool] { return &c.tcp.UrgentLast }),
 		flag("reflect_tos", "0", bit, func(c *oursConf) *tcpip.Opt[bool] { return &c.tcp.ReflectTOS }),
+		count("app_win", "31", span{0, 31}, 0, 31, func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.AppWindow }),
 		count("pingpong_thresh", "1", span{1, 255}, 1, 255, func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.PingPong }),
 		count("pacing_ss_ratio", "200", span{0, 1000}, 0, 1000, func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.PaceSlowStart }),
 		count("pacing_ca_ratio", "120", span{0, 1000}, 0, 1000, func(c *oursConf) *tcpip.Opt[int] { return &c.tcp.PaceAvoidance }),

@@ -86,6 +86,7 @@ type RarelyChanged struct {
 	UrgentLast    bool // net.ipv4.tcp_stdurg: the urgent pointer names the last urgent byte, not the one behind it
 	PingPong      int  // net.ipv4.tcp_pingpong_thresh: answers after which acknowledgements wait for another; 0: 1
 	OrphanRetries int  // net.ipv4.tcp_orphan_retries; 0: 8
+	AppWindow     int  // net.ipv4.tcp_app_win: the window divided by so many powers of two is kept back at first, and a segment at least; 0: nothing
 
 	BlackHoleRetries int           // net.ipv4.tcp_retries1: timeouts in a row after which a black hole is suspected
 	ProbeFloor       int           // net.ipv4.tcp_mtu_probe_floor, bytes: the least MSS that probing goes down to
@@ -101,7 +102,7 @@ type RarelyChanged struct {
 // DefaultRarelyChanged returns Linux's defaults.
 func DefaultRarelyChanged() RarelyChanged {
 	return RarelyChanged{
-		BlackHoleRetries: 3, ProbeFloor: minMSS, ProbeThreshold: 8, ProbeInterval: 10 * time.Minute,
+		AppWindow: 31, BlackHoleRetries: 3, ProbeFloor: minMSS, ProbeThreshold: 8, ProbeInterval: 10 * time.Minute,
 		ECNBeacon: 3, PaceSlowStart: 200, PaceAvoidance: 120, MinRTTWindow: 5 * time.Minute,
 	}
 }

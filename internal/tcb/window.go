@@ -23,7 +23,7 @@ type tuning struct {
 	full         bool  // a writer has found no room
 	short        bool  // memory is
 	starved      bool  // a writer has found no memory, and nothing was acknowledged since
-	reserve      bool  // nothing has said yet what payload costs, and a segment's room is kept back
+	reserve      bool  // nothing has said yet what payload costs, and a segment's room, or more, is kept back
 
 	earned int // the largest window that what has arrived has earned, bytes: Linux's rcv_ssthresh
 
@@ -113,7 +113,7 @@ func (u *tuning) follow(c *Conf) {
 // opened starts tuning when the handshake is over.
 func (u *tuning) opened(t *TCB, now tcpip.Time) {
 	u.measuredAt = now
-	u.reserve = t.fullWindow() > 2*t.askedFor()
+	u.reserve = t.conf.AppWindow > 0 && t.fullWindow() > 2*t.askedFor()
 	u.earned = min(u.earned, t.fullWindow())
 	u.space = min(u.synWindow, u.earned, initialSpace*t.askedFor()) // well below the window, or a user who takes all of it would not seem to take more
 	u.growSend(t)
@@ -282,8 +282,9 @@ func (u *tuning) payload(n int) int { return int(int64(n) * int64(u.ratio) / 256
 // fullWindow returns the window that an empty receive buffer allows.
 func (t *TCB) fullWindow() int {
 	full := t.tun.payload(t.tun.receiveLimit)
-	if t.tun.reserve {
-		full = max(full-t.askedFor(), 2*t.askedFor())
+	if mss := t.askedFor(); t.tun.reserve {
+		most := max(full-full>>t.conf.AppWindow, min(full, 4*mss))
+		full = min(most, max(full-mss, 2*mss))
 	}
 	if clamp := int(t.tun.clamp); clamp > 0 {
 		full = min(full, clamp)

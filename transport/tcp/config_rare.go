@@ -16,6 +16,7 @@ type RareOptions struct {
 	UrgentLast      tcpip.Opt[bool] // net.ipv4.tcp_stdurg, whether the urgent pointer names the last urgent byte (RFC 1122): off
 	PingPong        tcpip.Opt[int]  // net.ipv4.tcp_pingpong_thresh, answers after which acknowledgements wait for another: 1
 	OrphanRetries   tcpip.Opt[int]  // net.ipv4.tcp_orphan_retries: 0, which is 8
+	AppWindow       tcpip.Opt[int]  // net.ipv4.tcp_app_win, which part of a new window is kept back, as a power of two: 31
 	ReflectTOS      tcpip.Opt[bool] // net.ipv4.tcp_reflect_tos, whether what a listener accepts has the traffic class of its SYN: off
 	MaxBacklog      tcpip.Opt[int]  // net.core.somaxconn, the largest backlog of a listener: 4096
 
@@ -42,6 +43,7 @@ func (o *RareOptions) machine() tcb.RarelyChanged {
 		UrgentLast:       o.UrgentLast.Or(d.UrgentLast),
 		PingPong:         o.PingPong.Or(d.PingPong),
 		OrphanRetries:    o.OrphanRetries.Or(d.OrphanRetries),
+		AppWindow:        o.AppWindow.Or(d.AppWindow),
 		BlackHoleRetries: o.BlackHoleRetries.Or(d.BlackHoleRetries),
 		ProbeFloor:       o.ProbeFloor.Or(d.ProbeFloor),
 		ProbeThreshold:   o.ProbeThreshold.Or(d.ProbeThreshold),
@@ -59,6 +61,7 @@ func (o *RareOptions) check() error {
 	return errors.Join(
 		tcpip.CheckRange(p+"PingPong", o.PingPong, 1, 255),
 		tcpip.CheckRange(p+"OrphanRetries", o.OrphanRetries, 0, 255),
+		tcpip.CheckRange(p+"AppWindow", o.AppWindow, 0, 31),
 		tcpip.CheckRange(p+"MaxBacklog", o.MaxBacklog, 0, largestTable),
 		tcpip.CheckRange(p+"BlackHoleRetries", o.BlackHoleRetries, 0, 255),
 		tcpip.CheckRange(p+"ProbeFloor", o.ProbeFloor, 48, 65535),
