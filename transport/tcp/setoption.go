@@ -15,8 +15,12 @@ import (
 func (e *Endpoint) SetOption(id tcpip.OptionID, v int) error {
 	w := e.begin()
 	err := e.setOption(id, v)
-	if err == tcpip.OK && (id == tcpip.SO_RCVLOWAT || id == tcpip.SO_RCVBUF) {
+	switch {
+	case err != tcpip.OK:
+	case id == tcpip.SO_RCVLOWAT || id == tcpip.SO_RCVBUF:
 		w.Wake(e.proto.stack, &e.waiters, waiter.Readable) // what is there may be enough now
+	case id == TCP_NOTSENT_LOWAT:
+		w.Wake(e.proto.stack, &e.waiters, waiter.Writable) // and so may the room
 	}
 	e.end(w)
 	return err.Err()
