@@ -83,7 +83,7 @@ func (o *Ours) ip(_ *shell, args []string, _ string, out *strings.Builder) int {
 		return 0
 	case is("link", 1) && (verb == "set" || verb == "change"):
 		return o.linkSet(args)
-	case is("address", 1) && (verb == "add" || verb == "replace" || verb == "del" || verb == "delete"):
+	case is("address", 1) && len(args) > 0 && (verb == "add" || verb == "replace" || verb == "del" || verb == "delete"):
 		return o.address(verb, args)
 	}
 	panic(skipped("ip " + text + " has no meaning here"))

@@ -67,3 +67,18 @@ func TestShellLikeTheSystems(t *testing.T) {
 		}
 	}
 }
+
+// Commands that lack what they need, or have it wrong, fail or skip the script; none ends it in another way.
+func TestCommandsCutShort(t *testing.T) {
+	for _, program := range []string{
+		"echo x | awk '{print $'", "echo x | sed 's'", "sed", "awk", "cut", "seq", "expr", "tr", "expr 1 /", "echo a | cut -f", "seq 1 0 5", "awk -F",
+		"echo a | awk '{printf}'", "cat <<''\n", "ss -x", "xargs -n", "[[ a", "[ ]", "ip", "ip addr add", "ip addr del", "ip route add", "ip link set mtu",
+		"ip route replace rto_min", "echo a | awk '$1 ~'", "echo ${#} ${x%}", "sort -k", "timeout", "env", "python3 -c", "tc", "ethtool", "nstat -", "sysctl -p",
+		"break", "set --", "expr length", "awk '{}{'", "expr '(' 1", "basename", "printf %s", "echo a | sed -n '/a'", "echo a | sed '2,$!p'",
+	} {
+		s, err := NewOurs(DefaultConf())
+		require.NoError(t, err)
+		require.NotPanics(t, func() { _ = s.Shell(t.TempDir(), program) }, program)
+		s.End()
+	}
+}
