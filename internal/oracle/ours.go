@@ -186,7 +186,14 @@ func (o *ours) Close(fd int) {
 	}
 }
 
-func (o *ours) Settle() { o.clock.Settle() }
+// Settle runs what is due, and what will be in half a millisecond: so long the kernel is given after each call.
+func (o *ours) Settle() {
+	o.clock.Settle()
+	end := o.clock.Now().Add(500 * time.Microsecond)
+	for next := o.clock.Next(); next != 0 && next <= end; next = o.clock.Next() {
+		o.clock.Step()
+	}
+}
 
 func (o *ours) Await(fd int, mask uint32) {
 	end := o.clock.Now().Add(3 * time.Second)

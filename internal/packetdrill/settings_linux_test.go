@@ -110,9 +110,9 @@ func compareSetting(t *testing.T, s *settingValues, row setting, name, path, v s
 
 // ticks rounds a number of milliseconds up as a kernel does that counts 250 ticks a second: it shows what it keeps.
 func ticks(v string) string {
-	n, err := strconv.Atoi(v)
+	n, err := strconv.ParseInt(v, 10, 64)
 	if err != nil || n < 0 || n > 1<<31 {
 		return v
 	}
-	return strconv.Itoa((n + 3) / 4 * 4)
+	return strconv.FormatInt((n+3)/4*4, 10)
 }

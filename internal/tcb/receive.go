@@ -313,7 +313,7 @@ func (t *TCB) dupAck(n int) {
 
 // The times of delayed acknowledgement are Linux's.
 const (
-	delAckTick = time.Millisecond // before any data: until the timer's next tick
+	delAckTick = 500 * time.Microsecond // before any data: until the timer's next tick
 	delAckMin  = 40 * time.Millisecond
 	delAckMax  = 200 * time.Millisecond
 	maxQuicks  = 16
