@@ -61,7 +61,7 @@ func TestB10(t *testing.T) {
 				out = c.segments()
 			}
 			require.GreaterOrEqual(t, got.Sub(c.ack), 50_000, "the connection is stuck")
-			require.Less(t, c.Clock.Now().Sub(start), 10*time.Second, "not in a few timeouts")
+			require.LessOrEqual(t, c.ep.Info().Timeouts, uint32(6)) // as on Linux the fifth finds it
 			require.LessOrEqual(t, c.ep.Info().SendMSS+m.headers(), takes)
 		})
 	})
