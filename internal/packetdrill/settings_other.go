@@ -74,7 +74,7 @@ func otherSettings() []setting {
 		{of: octet, list: "net.ipv4.fwmark_reflect=0 net.ipv6.flowlabel_consistency=1 net.ipv6.flowlabel_state_ranges=0 net.ipv6.fwmark_reflect=0 " +
 			"net.ipv6.icmp.echo_ignore_all=0 net.ipv6.icmp.echo_ignore_anycast=0 net.ipv6.icmp.echo_ignore_multicast=0"},
 		{of: span{0, 7}, list: "net.ipv6.flowlabel_reflect=0"},
-		{of: bit, list: "net.ipv4.tcp_plb_enabled=0 net.ipv4.ip_autobind_reuse=0 net.ipv4.icmp_echo_ignore_all=0 net.ipv4.icmp_echo_ignore_broadcasts=1 " +
+		{of: bit, list: "net.ipv4.tcp_plb_enabled=0 net.ipv4.tcp_migrate_req=0 net.ipv4.ip_autobind_reuse=0 net.ipv4.icmp_echo_ignore_all=0 net.ipv4.icmp_echo_ignore_broadcasts=1 " +
 			"net.ipv4.icmp_errors_use_inbound_ifaddr=0"},
 		{of: span{88, math.MaxInt32}, list: "net.ipv4.route.min_pmtu=552"},
 		{of: seconds, list: "net.ipv4.route.mtu_expires=600 net.ipv6.route.mtu_expires=600 net.ipv4.ipfrag_time=30 net.ipv6.ip6frag_time=60"},
@@ -86,7 +86,7 @@ func otherSettings() []setting {
 
 		// What no script can tell: how the kernel spreads its work, keeps its tables and finds interfaces; what concerns
 		// devices with link addresses; marks that only a filter gives to packets.
-		{inert: true, of: bit, list: "net.ipv4.tcp_autocorking=1 net.ipv4.tcp_backlog_ack_defer=1 net.ipv4.tcp_l3mdev_accept=0 net.ipv4.tcp_migrate_req=0 " +
+		{inert: true, of: bit, list: "net.ipv4.tcp_autocorking=1 net.ipv4.tcp_backlog_ack_defer=1 net.ipv4.tcp_l3mdev_accept=0 " +
 			"net.ipv4.tcp_no_ssthresh_metrics_save=1 net.ipv4.udp_l3mdev_accept=0 net.ipv4.raw_l3mdev_accept=1 net.ipv4.ip_forward_update_priority=1 " +
 			"net.ipv4.icmp_echo_enable_probe=0 net.ipv4.icmp_ignore_bogus_error_responses=1 net.core.txrehash=1 net.core.tstamp_allow_data=1 " +
 			"net.ipv4.fib_multipath_use_neigh=0 net.ipv6.icmp.error_anycast_as_unicast=0 net.ipv4.nexthop_compat_mode=1 " +
@@ -118,7 +118,8 @@ func otherSettings() []setting {
 		{inert: true, of: span{3145728, math.MaxInt64}, list: "net.ipv4.ipfrag_high_thresh=4194304 net.ipv6.ip6frag_high_thresh=4194304"},
 		{inert: true, of: span{0, 4194304}, list: "net.ipv4.ipfrag_low_thresh=3145728 net.ipv6.ip6frag_low_thresh=3145728"},
 		{inert: true, of: signed, list: "net.ipv4.route.flush=0 net.ipv6.route.flush=0 net.ipv4.tcp_ehash_entries=16384"},
-		{inert: true, list: "net.ipv4.tcp_available_ulp= net.ipv4.ip_local_reserved_ports="},
+		{inert: true, list: "net.ipv4.tcp_available_ulp="},
+		{list: "net.ipv4.ip_local_reserved_ports="},
 	} {
 		for pair := range strings.FieldsSeq(group.list) {
 			name, value, _ := strings.Cut(pair, "=")

@@ -46,7 +46,7 @@ var textPrograms = []string{
 func TestShellLikeTheSystems(t *testing.T) {
 	for _, tool := range []string{"/bin/sh", "awk", "sed", "expr", "xargs"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Skip("there is no " + tool)
+			t.Skip("needs " + tool)
 		}
 	}
 	dir := t.TempDir()

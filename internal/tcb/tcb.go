@@ -74,7 +74,7 @@ type sendVars struct {
 	more          bool // the user said that more follows (MSG_MORE)
 	unpushed      bool // and so it is not pushed
 
-	synAckTimeouts uint8 // of those that the connection began with
+	synAckTimeouts uint8 // how many of count.timeouts were of the SYN-ACK
 
 	lastData tcpip.Time // when data was last sent; zero: never
 	retries  int        // retransmission timeouts without progress
